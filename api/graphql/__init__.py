@@ -1,0 +1,1 @@
+"""The typed schema: one file per capability, written with the kit."""

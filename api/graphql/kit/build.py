@@ -1,0 +1,590 @@
+"""From declarations to a Strawberry schema, once per process."""
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from typing import Annotated, Any, cast
+
+import strawberry
+from graphql import GraphQLSchema
+from sqlalchemy import select
+from strawberry.schema.config import StrawberryConfig
+from strawberry.utils.str_converters import to_camel_case
+
+from api.graphql.kit import errors, inputs, limits, lists, operations, views
+from api.graphql.kit.access import AccessBook, access_of, directive
+from api.graphql.kit.context import Context
+from api.graphql.kit.docs import attribute_docs, first_paragraph
+from api.graphql.kit.operations import Operation, Payload
+from api.graphql.kit.reading import Record, among
+from api.graphql.kit.scalars import JSON, PLAIN, SCALARS, MoneyType
+from api.graphql.kit.views import (
+    Batch,
+    Column,
+    Connection,
+    Derived,
+    Field,
+    Find,
+    Many,
+    Node,
+    One,
+    Pages,
+    Query,
+    Sql,
+    View,
+)
+from domain.kernel.ids import split_id
+from domain.kernel.money import Money
+
+Resolve = Callable[..., Any]
+
+KEY_DOC = "Same key and same input: one effect, however often it is sent. Kept for 7 days."
+DRY_RUN_DOC = "Do everything, answer as if it were done, and leave nothing behind."
+
+
+class Effects:
+    """What an act did. Each part needs its own scope."""
+
+
+class Built:
+    """The schema and what the doors need to know about it."""
+
+    def __init__(self, schema: strawberry.Schema, access: AccessBook, costs: "limits.CostBook") -> None:
+        self.schema = schema
+        self.core: GraphQLSchema = schema._schema  # noqa: SLF001  Strawberry has no public name for it
+        self.access = access
+        self.costs = costs
+
+
+def build() -> Built:
+    """Make the schema from everything that was declared."""
+    return _Builder().build()
+
+
+class _Builder:
+    """Carries what is made on the way; used once."""
+
+    def __init__(self) -> None:
+        self.access = AccessBook()
+        self.costs = limits.CostBook()
+        self.connections: dict[str, Any] = {}
+        self.unions: dict[str, Any] = {}
+        self.enums: set[type] = set()
+        self.error_code = errors.error_codes()
+
+    def build(self) -> Built:
+        self._collect()
+        self._make_node()
+        for each in views.VIEWS.values():
+            self._make_view(each)
+        effects = self._make_effects()
+        query = self._make_root("Query", "What can be asked.", [*self._query_fields(), *self._functions(operations.QUERIES)])
+        mutations = [self._mutation(each, effects) for each in operations.MUTATIONS]
+        mutation = self._make_root("Mutation", "What can be done. Each field is one act and one transaction.", mutations)
+        streams = list(self._functions(operations.SUBSCRIPTIONS, stream=True))
+        subscription = self._make_root("Subscription", "What can be watched.", streams)
+        schema = strawberry.Schema(
+            query=query,
+            mutation=mutation,
+            subscription=subscription,
+            types=[*errors.declared_user_errors(), *(each.cls for each in views.VIEWS.values())],
+            config=StrawberryConfig(scalar_map=SCALARS),
+            scalar_overrides=None,
+        )
+        built = Built(schema, self.access, self.costs)
+        self._note_weights(built.core)
+        return built
+
+    # --- collecting
+
+    def _collect(self) -> None:
+        self.query_fields: dict[str, Field] = {}
+        self.effect_fields: dict[str, Field] = {}
+        for each in views.VIEWS.values():
+            each.fields = views.collect(each.cls)
+        for name, cls in views.EXTENSIONS:
+            added = views.collect(cls)
+            target = {"Query": self.query_fields, "Effects": self.effect_fields}.get(name)
+            target = views.view_named(name).fields if target is None else target
+            twice = set(added) & set(target)
+            if twice:
+                raise TypeError(f"{cls.__name__} adds {', '.join(twice)} to {name}, which has it already")
+            target.update(added)
+        for each in views.VIEWS.values():
+            for declared in each.fields.values():
+                views.columns_of(each, declared)
+        errors.UserError.__annotations__["code"] = self.error_code
+        for definition in [errors.UserError, *errors.declared_user_errors()]:
+            for declared in definition.__strawberry_definition__.fields:  # type: ignore[attr-defined]
+                if declared.python_name == "code":
+                    declared.type_annotation = strawberry.annotation.StrawberryAnnotation(self.error_code)
+
+    # --- types
+
+    def _make_node(self) -> None:
+        Node.__annotations__ = {"id": strawberry.ID}
+        doc = attribute_docs(Node).get("id")
+        Node.id = strawberry.field(description=first_paragraph(doc))  # type: ignore[assignment]
+        strawberry.interface(Node, name="Node", description="Anything with an id.")
+        self.access.types["Node"] = frozenset()
+
+    def _make_view(self, each: View) -> None:
+        cls = each.cls
+        own = {name: declared for name, declared in each.fields.items() if not (each.is_node and name == "id")}
+        cls.__annotations__ = {}
+        for name, declared in own.items():
+            setattr(cls, name, self._field(each, declared))
+            self.access.fields[each.name, to_camel_case(name)] = declared.scopes
+            cls.__annotations__[name] = self.output(declared.annotation)
+        cls.is_type_of = classmethod(lambda c, obj, _info: isinstance(obj, Record) and obj.view.cls is c)  # type: ignore[attr-defined]
+        self.access.types[each.name] = each.scopes
+        strawberry.type(
+            cls, name=each.name, description=_described(cls.__doc__, each.scopes), directives=[directive(each.scopes)]
+        )
+
+    def _make_effects(self) -> type:
+        fields = [(name, self._effect(each)) for name, each in self.effect_fields.items()]
+        cls = type("Effects", (), {"__annotations__": {}})
+        for name, made in fields:
+            setattr(cls, name, made)
+            cls.__annotations__[name] = typing.Optional[self.output(self.effect_fields[name].annotation)]  # noqa: UP045
+        self.access.types["Effects"] = frozenset()
+        return strawberry.type(cls, name="Effects", description=first_paragraph(Effects.__doc__))
+
+    def _make_root(self, name: str, description: str, fields: Iterable[tuple[str, Any, Any]]) -> Any:
+        cls = type(name, (), {"__annotations__": {}})
+        for field_name, annotation, made in fields:
+            setattr(cls, field_name, made)
+            cls.__annotations__[field_name] = annotation
+        return strawberry.type(cls, name=name, description=description) if cls.__annotations__ else None
+
+    def output(self, annotation: Any) -> Any:
+        """The Strawberry annotation for what a field returns."""
+        origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+        if views.is_optional(annotation):
+            return typing.Optional[self.output(views.without_none(annotation))]  # noqa: UP045
+        if origin is list:
+            return list[self.output(args[0])]
+        if origin is Connection:
+            return self._connection(args[0])
+        if views.is_enum(annotation):
+            return self.enum(annotation)
+        return PLAIN.get(annotation, annotation)
+
+    def enum(self, declared: type) -> type:
+        """An enum of the domain as a GraphQL enum, described by the docstrings behind its members."""
+        if declared not in self.enums and not hasattr(declared, "__strawberry_definition__"):
+            strawberry.enum(declared, name=declared.__name__, description=first_paragraph(declared.__doc__))
+            docs = attribute_docs(declared)
+            for value in declared.__strawberry_definition__.values:  # type: ignore[attr-defined]
+                value.description = first_paragraph(docs.get(value.name))
+        self.enums.add(declared)
+        return declared
+
+    def _connection(self, node: Any) -> Any:
+        inner = self.output(node)
+        name = node.__name__
+        if name not in self.connections:
+            edge_type = type(f"{name}Edge", (), {"__annotations__": {"node": inner, "cursor": str}})
+            edge_type.node = strawberry.field(description="The one listed.")  # type: ignore[attr-defined]
+            edge_type.cursor = strawberry.field(description="Where to go on from here.")  # type: ignore[attr-defined]
+            edge = strawberry.type(edge_type, name=f"{name}Edge", description=f"One place in a list ({name}).")
+            cls = type(f"{name}Connection", (), {"__annotations__": {}})
+            parts: list[tuple[str, Any, Resolve, str]] = [
+                ("edges", list[edge], lambda root, _info: root.edges, "The page, each with its cursor."),
+                ("nodes", list[inner], lambda root, _info: [each.node for each in root.edges], "The page."),
+                ("page_info", lists.PageInfo, lambda root, _info: root.page_info, "What surrounds the page."),
+                ("total_count", int | None, _total_count, "How many there are in all. Counted only when asked for."),
+            ]
+            for part, annotation, resolve, description in parts:
+                cls.__annotations__[part] = annotation
+                setattr(cls, part, strawberry.field(resolver=_resolver(resolve, annotation, {}), description=description))
+            scopes = views.VIEWS[node].scopes if node in views.VIEWS else frozenset()
+            self.access.types[f"{name}Connection"] = self.access.types[f"{name}Edge"] = scopes
+            made = strawberry.type(cls, name=f"{name}Connection", description=f"A page of a list ({name}).")
+            self.connections[name] = made
+        return self.connections[name]
+
+    # --- fields of views
+
+    def _field(self, owner: View, each: Field) -> Any:
+        annotation = self.output(each.annotation)
+        arguments: Mapping[str, Any] = {}
+        directives: list[Any] = [directive(each.scopes)] if each.scopes else []
+        match each:
+            case Column() if views.without_none(each.annotation) is Money:
+                resolve: Resolve = lambda root, _info: MoneyType.of(views.money_of(root, each.name))  # noqa: E731
+            case Column():
+                resolve = lambda root, _info: getattr(root, each.name)  # noqa: E731
+            case One():
+                resolve = _one(owner, each)
+            case Many():
+                resolve = _many(owner, each)
+                directives.append(limits.ListSize(assumed_size=each.size))
+                self.costs.assumed[owner.name, to_camel_case(each.name)] = each.size
+            case Sql():
+                resolve = _sql(owner, each)
+            case Derived():
+                resolve = _derived(each)
+                arguments = _function_arguments(each.function, skip=len(each.needs))
+            case Batch():
+                resolve = _batch(each)
+                arguments = _function_arguments(each.function, skip=2)
+            case Pages():
+                resolve = _pages_of_parent(each)
+                arguments = self._page_arguments(owner.name, each, directives)
+            case _:
+                raise TypeError(f"{owner.name}.{each.name}: {type(each).__name__} has no place on a view")
+        description = _described(each.description, each.scopes)
+        return strawberry.field(
+            resolver=_resolver(resolve, annotation, arguments), description=description, directives=directives
+        )
+
+    def _effect(self, each: Field) -> Any:
+        if not isinstance(each, Pages):
+            raise TypeError(f"Effects.{each.name} must be pages(...)")
+        directives: list[Any] = []
+        arguments = self._page_arguments("Effects", each, directives)
+        annotation = typing.Optional[self.output(each.annotation)]  # noqa: UP045
+        target = cast(View, views.view_of(each.annotation))
+
+        async def resolve(root: Payload, info: Any, **given: Any) -> Any:
+            if root.act is None:
+                return None
+            return await lists.list_of_parent(info.context.reading, target, each, root.act, given)
+
+        return strawberry.field(
+            resolver=_resolver(resolve, annotation, arguments), description=each.description, directives=directives
+        )
+
+    def _page_arguments(self, owner: str, each: Pages, directives: list[Any]) -> Mapping[str, Any]:
+        target = views.view_of(each.annotation)
+        assert target is not None
+        directives.append(limits.ListSize(assumed_size=50, slicing_arguments=["first", "last"]))
+        self.costs.sliced.add((owner, to_camel_case(each.name)))
+        return lists.list_arguments(each.listing, target.name)
+
+    # --- Query
+
+    def _query_fields(self) -> Iterable[tuple[str, Any, Any]]:
+        for name, each in self.query_fields.items():
+            target = views.view_of(each.annotation)
+            if target is None:
+                raise TypeError(f"Query.{name} must be annotated with a view")
+            directives: list[Any] = []
+            match each:
+                case Pages():
+                    resolve, arguments = _whole_list(target, each), self._page_arguments("Query", each, directives)
+                case Find():
+                    resolve, arguments = _find(target, each), {"by": (self._key_input(target, each), "Which one.")}
+                case _:
+                    raise TypeError(f"Query.{name} must be pages(...) or find(...)")
+            annotation = self.output(each.annotation)
+            description = _described(each.description, target.scopes)
+            made = strawberry.field(
+                resolver=_resolver(resolve, annotation, arguments), description=description, directives=directives
+            )
+            yield name, annotation, made
+
+    def _key_input(self, target: View, each: Find) -> Any:
+        name = f"{target.name.removeprefix('Product') if target.name == 'ProductVariant' else target.name}Key"
+        cls = type(name, (), {"__annotations__": {}})
+        for key, kind in each.key_types.items():
+            cls.__annotations__[key] = strawberry.Maybe[inputs.argument_type(kind)]
+            setattr(cls, key, strawberry.field(default=None, description=f"By its {key}."))
+        return strawberry.input(cls, name=name, one_of=True, description=f"Names one {target.name}, by exactly one of these.")
+
+    def _functions(self, declared: Iterable[Operation], *, stream: bool = False) -> Iterable[tuple[str, Any, Any]]:
+        for operation in declared:
+            hints = typing.get_type_hints(operation.function)
+            returned = hints["return"]
+            if stream:
+                returned = typing.get_args(returned)[0]
+            annotation = self.output(returned)
+            arguments = _function_arguments(operation.function, skip=1)
+            parent = "Subscription" if stream else "Query"
+            self.access.fields[parent, to_camel_case(operation.name)] = operation.scopes
+            directives: list[Any] = [directive(operation.scopes)] if stream else []
+            if typing.get_origin(views.without_none(returned)) is Connection:
+                self.costs.sliced.add((parent, to_camel_case(operation.name)))
+                directives.append(limits.ListSize(assumed_size=50, slicing_arguments=["first"]))
+            description = _described(inspect.getdoc(operation.function), operation.scopes)
+            if stream:
+                resolver = _stream_resolver(operation.function, annotation, arguments)
+                made = strawberry.subscription(resolver=resolver, description=description, directives=directives)
+            else:
+                resolver = _resolver(_function(operation), annotation, arguments)
+                made = strawberry.field(resolver=resolver, description=description, directives=directives)
+            yield operation.name, annotation, made
+
+    # --- Mutation
+
+    def _mutation(self, operation: Operation, effects: type) -> tuple[str, Any, Any]:
+        returned = typing.get_type_hints(operation.function)["return"]
+        target = views.view_of(returned)
+        if target is None:
+            raise TypeError(f"{operation.name} must return a view")
+        is_list = typing.get_origin(returned) is list
+        noun = operation.noun or target.name[0].lower() + target.name[1:]
+        payload = self._payload(operation, noun, target, effects, is_list=is_list)
+        arguments = _function_arguments(operation.function, skip=1, input_name=f"{_pascal(operation.name)}Input")
+        arguments |= {
+            "idempotency_key": (typing.Optional[str], KEY_DOC, strawberry.UNSET),  # noqa: UP045
+            "dry_run": (bool, DRY_RUN_DOC, False),
+        }
+        annotation = typing.Optional[payload]  # noqa: UP045
+
+        async def resolve(_root: Any, info: Any, **given: Any) -> Payload:
+            key, dry_run = given.pop("idempotency_key", None), given.pop("dry_run", False)
+            prepared = {}
+            try:
+                for name, value in given.items():
+                    prepared[name] = inputs.to_domain(value, path=(to_camel_case(name),))
+            except errors.Refusal as refusal:
+                return Payload(user_errors=errors.as_user_errors(refusal))
+            return await operations.act(
+                info.context,
+                operation,
+                noun,
+                prepared,
+                response_key=str(info.path.key),
+                idempotency_key=key or None,
+                dry_run=dry_run,
+            )
+
+        self.access.fields["Mutation", to_camel_case(operation.name)] = operation.scopes
+        self.costs.weights["Mutation", to_camel_case(operation.name)] = operation.cost
+        description = _described(inspect.getdoc(operation.function), operation.scopes)
+        made = strawberry.field(
+            resolver=_resolver(resolve, annotation, arguments),
+            description=description,
+            directives=[directive(operation.scopes), limits.Cost(weight=str(operation.cost))],
+        )
+        return operation.name, annotation, made
+
+    def _payload(self, operation: Operation, noun: str, target: View, effects: type, *, is_list: bool) -> Any:
+        cls = type(f"{_pascal(operation.name)}Payload", (), {"__annotations__": {}})
+        noun_type = list[target.cls] if is_list else target.cls
+        parts: list[tuple[str, Any, Resolve, str]] = [
+            ("noun", typing.Optional[noun_type], _nouns(noun, target), "As it is now; null when refused."),  # noqa: UP045
+            ("effects", typing.Optional[effects], lambda root, _info: root if root.act else None, "What the act did."),  # noqa: UP045
+            ("user_errors", list[errors.UserError], lambda root, _info: root.user_errors, "Why it was refused; else empty."),
+        ]
+        for part, annotation, resolve, description in parts:
+            name = noun if part == "noun" else None
+            cls.__annotations__[part] = annotation
+            made = strawberry.field(resolver=_resolver(resolve, annotation, {}), description=description, name=name)
+            setattr(cls, part, made)
+        name = f"{_pascal(operation.name)}Payload"
+        self.access.types[name] = frozenset()
+        return strawberry.type(cls, name=name, description=f"What came of `{to_camel_case(operation.name)}`.")
+
+    def _note_weights(self, schema: GraphQLSchema) -> None:
+        """A listed type of which no size is known would cost nothing: refuse to build it."""
+        limits.check_sizes(schema, self.costs)
+
+
+# --- resolvers ------------------------------------------------------------------------------------------------------
+
+
+def _resolver(resolve: Resolve, returns: Any, arguments: Mapping[str, Any]) -> Resolve:
+    """A function with the signature that Strawberry reads, around one that takes keyword arguments."""
+    if inspect.iscoroutinefunction(resolve):
+
+        async def resolver(root: Any, info: strawberry.Info, **given: Any) -> Any:
+            return await resolve(root, info, **_given(given))
+
+    else:
+
+        def resolver(root: Any, info: strawberry.Info, **given: Any) -> Any:  # type: ignore[misc]
+            return resolve(root, info, **_given(given))
+
+    return _signed(resolver, returns, arguments)
+
+
+def _stream_resolver(function: Resolve, returns: Any, arguments: Mapping[str, Any]) -> Resolve:
+    async def resolver(root: Any, info: strawberry.Info, **given: Any) -> Any:
+        async for item in function(info.context, **_given(given)):
+            yield item
+
+    return _signed(resolver, typing.AsyncGenerator[returns, None], arguments)
+
+
+def _signed(resolver: Resolve, returns: Any, arguments: Mapping[str, Any]) -> Resolve:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter("root", kind), inspect.Parameter("info", kind, annotation=strawberry.Info)]
+    for name, (annotation, description, *default) in arguments.items():
+        optional = views.is_optional(annotation)
+        value = default[0] if default else (strawberry.UNSET if optional else inspect.Parameter.empty)
+        described = Annotated[annotation, strawberry.argument(description=description)]
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=described, default=value))
+    resolver.__signature__ = inspect.Signature(parameters, return_annotation=returns)  # type: ignore[attr-defined]
+    annotations = {each.name: each.annotation for each in parameters if each.name != "root"}
+    resolver.__annotations__ = {**annotations, "return": returns}
+    return resolver
+
+
+def _given(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if value is not strawberry.UNSET}
+
+
+def _one(owner: View, each: One) -> Resolve:
+    name, target = views.reference(owner, each), cast(View, views.view_of(each.annotation))
+
+    async def resolve(root: Record, info: Any) -> Record | None:
+        key = getattr(root, name)
+        return None if key is None else await info.context.reading.by_id(target, key)
+
+    return resolve
+
+
+def _many(owner: View, each: Many) -> Resolve:
+    name, target = views.back_reference(owner, each), cast(View, views.view_of(each.annotation))
+    parent = target.row.__table__.c[name]
+
+    async def resolve(root: Record, info: Any) -> list[Record]:
+        reading = info.context.reading
+
+        async def load(ids: list[str]) -> list[list[Record]]:
+            order = [each.order_by] if each.order_by is not None else [target.row.__table__.c.id]
+            statement = select(*target.columns, parent.label("_parent"))
+            statement = statement.where(among(parent, ids), *target.visible(reading.actor)).order_by(*order)
+            groups: dict[str, list[Record]] = {row_id: [] for row_id in ids}
+            for row in await reading.execute(statement):
+                groups[row["_parent"]].append(Record(target, row))
+            return [groups[row_id] for row_id in ids]
+
+        return await reading.loader((owner.name, each.name), load).load(root.id)  # type: ignore[attr-defined]
+
+    return resolve
+
+
+def _sql(owner: View, each: Sql) -> Resolve:
+    async def resolve(root: Record, info: Any) -> Any:
+        reading = info.context.reading
+
+        async def load(ids: list[str]) -> list[Any]:
+            key = owner.row.__table__.c.id
+            rows = await reading.execute(select(key, each.expression.label("_value")).where(among(key, ids)))
+            values = {row["id"]: row["_value"] for row in rows}
+            return [values.get(row_id) for row_id in ids]
+
+        return await reading.loader((owner.name, each.name), load).load(root.id)  # type: ignore[attr-defined]
+
+    return resolve
+
+
+def _derived(each: Derived) -> Resolve:
+    def resolve(root: Record, _info: Any, **given: Any) -> Any:
+        values = (views.money_of(root, name) if name not in root.__dict__ else getattr(root, name) for name in each.needs)
+        result = each.function(*values, **given)
+        return MoneyType.of(result) if isinstance(result, Money) else result
+
+    return resolve
+
+
+def _batch(each: Batch) -> Resolve:
+    async def resolve(root: Record, info: Any, **given: Any) -> Any:
+        reading = info.context.reading
+
+        async def load(ids: list[str]) -> list[Any]:
+            values = await each.function(ids, reading, **given)
+            return [values.get(row_id) for row_id in ids] if isinstance(values, Mapping) else values
+
+        key = ("batch", each.function, repr(sorted(given.items())))
+        return await reading.loader(key, load).load(root.id)  # type: ignore[attr-defined]
+
+    return resolve
+
+
+def _pages_of_parent(each: Pages) -> Resolve:
+    target = cast(View, views.view_of(each.annotation))
+
+    async def resolve(root: Record, info: Any, **given: Any) -> lists.Page:
+        return await lists.list_of_parent(info.context.reading, target, each, root.id, given)  # type: ignore[attr-defined]
+
+    return resolve
+
+
+def _whole_list(target: View, each: Pages) -> Resolve:
+    async def resolve(_root: Any, info: Any, **given: Any) -> lists.Page:
+        return await lists.whole_list(info.context.reading, target, each.listing, given)
+
+    return resolve
+
+
+def _find(target: View, each: Find) -> Resolve:
+    async def resolve(_root: Any, info: Any, by: Any) -> Record | None:
+        for name, condition in each.keys.items():
+            given = getattr(by, name)
+            if given is not None:
+                value = inputs.to_domain(given.value)
+                if name == "id":
+                    return await info.context.reading.by_id(target, value)
+                return await info.context.reading.find(target, condition(value))
+        return None
+
+    return resolve
+
+
+def _nouns(noun: str, target: View) -> Resolve:
+    async def resolve(root: Payload, info: Any) -> Any:
+        ids = root.nouns.get(noun)
+        if isinstance(ids, list):
+            return [await info.context.reading.by_id(target, row_id) for row_id in ids]
+        return None if ids is None else await info.context.reading.by_id(target, ids)
+
+    return resolve
+
+
+def _function(operation: Operation) -> Resolve:
+    async def resolve(_root: Any, info: Any, **given: Any) -> Any:
+        return await operation.function(info.context, **given)
+
+    return resolve
+
+
+async def _total_count(root: lists.Page, _info: Any) -> int | None:
+    return await root.count()
+
+
+async def find_node(context: Context, node_id: str) -> Record | None:
+    """The row behind an id of any kind, with the scopes its type asks for; None when there is none in sight."""
+    parts = split_id(node_id)
+    for each in views.VIEWS.values() if parts else ():
+        if each.is_node and parts is not None and each.prefix == parts[0]:
+            context.require(each.scopes)
+            return await context.reading.by_id(each, node_id)
+    return None
+
+
+def _function_arguments(
+    function: Resolve, *, skip: int, input_name: str | None = None
+) -> dict[str, tuple[Any, str] | tuple[Any, str, Any]]:
+    """The GraphQL arguments of a declared function: `Annotated[type, "what it is"]`, inputs from dataclasses."""
+    arguments: dict[str, Any] = {}
+    for name, parameter in views.arguments_of(function, skip=skip).items():
+        annotation, description = parameter.annotation, ""
+        if typing.get_origin(annotation) is Annotated:
+            annotation, description = typing.get_args(annotation)[:2]
+        if inputs.is_input(annotation):
+            made = inputs.input_of(annotation, input_name)
+            arguments[name] = (made, description or first_paragraph(annotation.__doc__))
+        else:
+            default = () if parameter.default in (inspect.Parameter.empty, None) else (parameter.default,)
+            arguments[name] = (inputs.argument_type(annotation), description or "The one meant.", *default)
+    return arguments
+
+
+def _described(text: str | None, scopes: frozenset[str]) -> str:
+    words = first_paragraph(text) or ""
+    return f"{words} Needs `{'`, `'.join(sorted(scopes))}`." if scopes else words
+
+
+def _pascal(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+_ = (types, Enum, JSON, access_of, Query)

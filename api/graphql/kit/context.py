@@ -1,0 +1,36 @@
+"""What an operation carries along: who asks, what it reads, what it says beside the data."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from api.graphql.kit.reading import Reading
+from domain.identity import Caller
+from domain.kernel.database import Database
+from domain.kernel.errors import AccessDenied
+from domain.kernel.idempotency import Turns
+
+
+@dataclass
+class Context:
+    """One operation of one caller."""
+
+    database: Database
+    caller: Caller
+    turns: Turns
+    reading: Reading
+    services: Any = None
+    """The process's own services: the tail of the event log, the metrics."""
+    extensions: dict[str, Any] = field(default_factory=dict)
+    """What the answer says beside `data` and `errors`."""
+    committed: set[str] = field(default_factory=set)
+    """The response keys of mutations whose act is committed, whatever becomes of reading their payload."""
+    closing: list[Any] = field(default_factory=list)
+    """What the present mutation field holds open until its payload has been read."""
+
+    def require(self, scopes: frozenset[str]) -> None:
+        """Make sure that the caller has these scopes. Raises AccessDenied otherwise."""
+        if self.caller.token is None:
+            raise AccessDenied("UNAUTHENTICATED", "Send an access token: `Authorization: Bearer …`.")
+        missing = sorted(scopes - self.caller.actor.scopes)
+        if missing:
+            raise AccessDenied("FORBIDDEN", f"This token lacks the scope {' and '.join(missing)}.")

@@ -1,0 +1,165 @@
+"""The doors of the schema: queries that are functions, mutations, subscriptions.
+
+    @mutation
+    @access(Scope.PRODUCTS_WRITE)
+    async def product_create(work: Work, input: catalog.NewProduct) -> Product:
+        \"\"\"Creates a product with its variants.\"\"\"
+        return await catalog.create(work, input)
+
+The function names the noun it changes by its return annotation and returns that noun's id (a list of ids for a list,
+with `noun=` for its name). The kit adds `idempotencyKey` and `dryRun`, opens the one transaction, and makes the
+payload: the noun, `effects`, `userErrors`.
+"""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from api.graphql.kit.access import access_of
+from api.graphql.kit.context import Context
+from api.graphql.kit.errors import as_user_errors
+from api.graphql.kit.inputs import meaning
+from api.graphql.kit.reading import Reading
+from domain.kernel import idempotency
+from domain.kernel.errors import Refusal, Refusals
+from domain.kernel.idempotency import Claim
+from domain.kernel.ids import ID
+from domain.kernel.work import begin
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A declared door."""
+
+    function: Callable[..., Any]
+    scopes: frozenset[str]
+    noun: str | None = None
+    """The name of the payload's field, where it is not that of the returned type."""
+    cost: int = 0
+    """What it costs beyond its selection."""
+
+    @property
+    def name(self) -> str:
+        """The name in Python: `product_create`."""
+        return self.function.__name__
+
+
+QUERIES: list[Operation] = []
+MUTATIONS: list[Operation] = []
+SUBSCRIPTIONS: list[Operation] = []
+
+MUTATION_COST = 10
+"""An act writes, locks and waits for the disk: as dear as ten objects read."""
+
+
+def query(function: Function) -> Function:
+    """Declare a query that no listing or key answers: `(context, **arguments)`."""
+    QUERIES.append(Operation(function, access_of(function)))
+    return function
+
+
+def mutation(function: Function | None = None, *, noun: str | None = None) -> Any:
+    """Declare a mutation: `(work, **arguments) -> the noun's view`, returning its id."""
+
+    def declare(each: Function) -> Function:
+        MUTATIONS.append(Operation(each, access_of(each), noun=noun, cost=MUTATION_COST))
+        return each
+
+    return declare(function) if function is not None else declare
+
+
+def subscription(function: Function) -> Function:
+    """Declare a subscription: an async generator `(context, **arguments)`."""
+    SUBSCRIPTIONS.append(Operation(function, access_of(function)))
+    return function
+
+
+@dataclass
+class Payload:
+    """What a payload resolves from: the nouns' ids, never their content."""
+
+    nouns: dict[str, Any] = field(default_factory=dict)
+    act: ID | None = None
+    user_errors: list[Any] = field(default_factory=list)
+
+
+async def act(
+    context: Context,
+    operation: Operation,
+    noun: str,
+    arguments: dict[str, Any],
+    *,
+    response_key: str,
+    idempotency_key: str | None,
+    dry_run: bool,
+) -> Payload:
+    """Run a mutation as one act, at most once per idempotency key, and leave its payload ready to be read.
+
+    After commit the payload is read in a snapshot of its own on the same connection; in a dry run it is read inside
+    the act, which is rolled back once that is done (see `close_payload`).
+    """
+    try:
+        if idempotency_key is None or dry_run:
+            return await _once(context, operation, noun, arguments, response_key, claim=None, dry_run=dry_run)
+        hashed = idempotency.hash_of({name: meaning(value) for name, value in arguments.items()})
+        claim = Claim(str(context.caller.actor.id), operation.name, idempotency_key, hashed)
+        async with context.turns.turn(claim):
+            return await _once(context, operation, noun, arguments, response_key, claim=claim, dry_run=False)
+    except (Refusal, Refusals) as refusal:
+        await close_payload(context)
+        return Payload(user_errors=as_user_errors(refusal))
+    except BaseException:
+        await close_payload(context)
+        raise
+
+
+async def close_payload(context: Context) -> None:
+    """The payload has been read (or never will be): end its snapshot, roll back a dry run, give the connection back."""
+    while context.closing:
+        await context.closing.pop().aclose()
+
+
+async def _once(
+    context: Context,
+    operation: Operation,
+    noun: str,
+    arguments: dict[str, Any],
+    response_key: str,
+    *,
+    claim: Claim | None,
+    dry_run: bool,
+) -> Payload:
+    stack = AsyncExitStack()
+    context.closing.append(stack)
+    connection = await stack.enter_async_context(context.database.connection())
+    opened = begin(connection, actor=context.caller.actor, commit=not dry_run)
+    work_stack = AsyncExitStack()
+    try:
+        work = await work_stack.enter_async_context(opened)
+        kept = await idempotency.claim(work, claim) if claim else None
+        if kept is None:
+            result = await operation.function(work, **arguments)
+            payload = Payload({noun: result}, act=work.act)
+            if claim:
+                await idempotency.keep(work, claim, {"nouns": payload.nouns, "act": payload.act})
+            await work.finish()
+        else:
+            payload = Payload(kept["nouns"], act=kept["act"])
+            context.extensions["idempotentReplay"] = True
+    except BaseException as error:
+        if not await work_stack.__aexit__(type(error), error, error.__traceback__):
+            raise
+        raise AssertionError("a work swallowed an exception") from error
+    if dry_run:
+        context.reading = Reading(context.database, context.caller.actor, connection=connection, inside=True)
+        stack.push_async_exit(work_stack)
+        return payload
+    await work_stack.aclose()
+    context.committed.add(response_key)
+    context.services.wake()
+    context.reading = Reading(context.database, context.caller.actor, connection=connection)
+    stack.push_async_callback(context.reading.close)
+    return payload

@@ -1,0 +1,155 @@
+"""The scalars of the schema, and how the domain's own types map to GraphQL types."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, NewType
+
+import strawberry
+from graphql import FloatValueNode, GraphQLError, IntValueNode, StringValueNode, ValueNode
+
+from domain.kernel.ids import ID
+from domain.kernel.money import (
+    AMOUNT_DIGITS,
+    QUANTITY_DECIMALS,
+    QUANTITY_DIGITS,
+    UNIT_COST_DECIMALS,
+    CurrencyCode,
+    Money,
+    Quantity,
+    currency_codes,
+    format_amount,
+    format_quantity,
+    parse_decimal,
+)
+
+JSON = NewType("JSON", object)
+"""Data whose shape depends on something else, such as an event's type."""
+
+
+def _decimal(value: Any) -> Decimal:
+    try:
+        return parse_decimal(value, digits=AMOUNT_DIGITS, decimals=UNIT_COST_DECIMALS)
+    except ValueError as error:
+        raise GraphQLError(str(error)) from None
+
+
+def _quantity(value: Any) -> Decimal:
+    # A JSON number with a fraction has become a float before it comes here; its shortest text is what was sent.
+    try:
+        text = repr(value) if isinstance(value, float) else value
+        return parse_decimal(text, digits=QUANTITY_DIGITS, decimals=QUANTITY_DECIMALS)
+    except ValueError as error:
+        raise GraphQLError(str(error)) from None
+
+
+def _number_literal(parse: Any) -> Any:
+    """A literal's own digits go into the decimal, so that none is lost on the way through a float."""
+
+    def read(node: ValueNode, _variables: Any = None) -> Decimal:
+        if isinstance(node, (StringValueNode, IntValueNode, FloatValueNode)):
+            return parse(node.value)
+        raise GraphQLError("Give a decimal number.", node)
+
+    return read
+
+
+def _decimal_literal(node: ValueNode, _variables: Any = None) -> Decimal:
+    if isinstance(node, (StringValueNode, IntValueNode)):
+        return _decimal(node.value)
+    raise GraphQLError('Give a decimal as a string, such as "12.50".', node)
+
+
+def _instant(value: Any) -> datetime:
+    if isinstance(value, str):
+        try:
+            instant = datetime.fromisoformat(value)
+        except ValueError:
+            instant = None
+        if instant is not None and instant.tzinfo is not None and "T" in value.upper():
+            return instant.astimezone(UTC)
+    raise GraphQLError("Give an instant with its offset, such as 2026-11-22T09:30:00Z (RFC 3339).")
+
+
+def _day(value: Any) -> date:
+    if isinstance(value, str) and len(value) == 10:
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise GraphQLError("Give a date such as 2026-11-22.")
+
+
+def _currency(value: Any) -> str:
+    if isinstance(value, str) and value in currency_codes():
+        return value
+    raise GraphQLError("Give a currency code of ISO 4217 in capitals, such as EUR.")
+
+
+def print_instant(value: datetime) -> str:
+    """RFC 3339 in UTC, with microseconds where there are any."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def print_decimal(value: Decimal) -> str:
+    """Plain digits, as many as the value has."""
+    return f"{value:f}"
+
+
+SCALARS: dict[Any, Any] = {
+    Decimal: strawberry.scalar(
+        name="Decimal",
+        description="An exact decimal number, as a string.",
+        serialize=lambda value: value if isinstance(value, str) else print_decimal(value),
+        parse_value=_decimal,
+        parse_literal=_decimal_literal,
+    ),
+    Quantity: strawberry.scalar(
+        name="Quantity",
+        description="How much of something: a number or numeric string, at most 15 digits, 6 of them decimals.",
+        serialize=format_quantity,
+        parse_value=_quantity,
+        parse_literal=_number_literal(_quantity),
+    ),
+    date: strawberry.scalar(
+        name="Date",
+        description="A day, as YYYY-MM-DD.",
+        serialize=date.isoformat,
+        parse_value=_day,
+    ),
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="An instant, as RFC 3339 with offset; answers are in UTC.",
+        specified_by_url="https://scalars.graphql.org/andimarek/date-time",
+        serialize=print_instant,
+        parse_value=_instant,
+    ),
+    CurrencyCode: strawberry.scalar(
+        name="CurrencyCode",
+        description="A currency code of ISO 4217 in capitals, such as EUR.",
+        serialize=str,
+        parse_value=_currency,
+    ),
+    JSON: strawberry.scalar(
+        name="JSON",
+        description="Data whose shape depends on something else, such as the type of an event.",
+        serialize=lambda value: value,
+        parse_value=lambda value: value,
+    ),
+}
+
+
+@strawberry.type(name="Money", description="An amount in one currency.")
+class MoneyType:
+    amount: Decimal = strawberry.field(description="The amount, with at least its currency's digits.")
+    currency: CurrencyCode = strawberry.field(description="The currency of the amount.")
+
+    @classmethod
+    def of(cls, money: Money | None) -> "MoneyType | None":
+        """Money of the domain as the schema shows it."""
+        if money is None:
+            return None
+        return cls(amount=format_amount(money), currency=money.currency)  # type: ignore[arg-type]
+
+
+PLAIN: dict[Any, Any] = {ID: strawberry.ID, Money: MoneyType}
+"""Types of the domain whose GraphQL type has another name in Python."""

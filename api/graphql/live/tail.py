@@ -1,0 +1,198 @@
+"""One reader of the event log per process, and as many followers as there are subscriptions.
+
+The tail reads the log in its order and hands each event to every follower's queue. A follower who resumes reads the
+past from the log himself, up to the place where his queue began: nothing is lost and nothing comes twice.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import structlog
+from graphql import GraphQLError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.graphql.kit.errors import request_error
+from domain.kernel import events
+from domain.kernel.database import Database, snapshot
+from domain.kernel.events import CHANNEL, Announced, CursorInvalid, Position
+
+log = structlog.get_logger("waterline.tail")
+
+POLL_SECONDS = 0.25
+"""How often the log is looked at without a wake-up: notifications are a courtesy, the log is the truth."""
+WAITING = 10_000
+"""Events that may wait for one follower. A slower one is ended with the cursor to resume at."""
+
+
+class _Follower:
+    """One subscription's queue. `cursor` is the last event it was handed."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Announced | None] = asyncio.Queue()
+        self.overrun = False
+
+
+class Tail:
+    """Follows the log of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._followers: set[_Follower] = set()
+        self._woken = asyncio.Event()
+        self._position: Position | None = None
+        self._cursor: str | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+        self._told = False
+        self.events_read = 0
+
+    async def start(self) -> None:
+        """Begin to follow, from the present end of the log."""
+        self._task = asyncio.create_task(self._run(), name="tail of the event log")
+
+    async def stop(self) -> None:
+        """Stop following; every follower ends."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        for follower in self._followers:
+            follower.queue.put_nowait(None)
+
+    @property
+    def following(self) -> bool:
+        """Whether the log is being followed: a subscription may begin."""
+        return self._ready.is_set()
+
+    @property
+    def followers(self) -> int:
+        """How many subscriptions follow."""
+        return len(self._followers)
+
+    def wake(self) -> None:
+        """Something was committed by this process: look at the log now, and let the other processes look."""
+        self._told = True
+        self._woken.set()
+
+    async def follow(
+        self, *, after: str | None = None, types: Sequence[str] | None = None
+    ) -> AsyncIterator[Announced]:
+        """Events as they are committed, behind `after` or from now on.
+
+        Raises CursorInvalid when the log does not hold `after`, and GraphQLError SUBSCRIBER_TOO_SLOW, with
+        `resumeAfter`, when WAITING events have piled up.
+        """
+        await asyncio.wait_for(self._ready.wait(), timeout=30)
+        follower, last = _Follower(), after
+        wanted = frozenset(types) if types else None
+        self._followers.add(follower)
+        joined = self._position
+        assert joined is not None
+        try:
+            if after is not None:
+                async for event in self._past(after, joined):
+                    last = event.cursor
+                    if wanted is None or event.type in wanted:
+                        yield event
+            while True:
+                if follower.overrun:
+                    raise _too_slow(last)
+                event = await follower.queue.get()
+                if event is None:
+                    return
+                last = event.cursor
+                if wanted is None or event.type in wanted:
+                    yield event
+        finally:
+            self._followers.discard(follower)
+
+    async def _past(self, after: str, until: Position) -> AsyncIterator[Announced]:
+        """The log behind a cursor, up to and including a position. A page per connection: followers hold none."""
+        position: Position | None = None
+        while True:
+            async with self._database.snapshot() as connection:
+                if position is None:
+                    position = await events.position_of(connection, after)
+                page = await events.read(connection, after=position)
+            for event in page:
+                if until < event.position:
+                    return
+                yield event
+            if not page:
+                return
+            position = page[-1].position
+
+    async def _run(self) -> None:
+        """Read and hand out for ever; a lost database is waited for, and the log read on where it was left."""
+        while True:
+            try:
+                await self._listen_and_read()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001  whatever it was, the tail must not die with it
+                log.warning("tail.interrupted", error=str(error) or type(error).__name__)
+                await asyncio.sleep(1)
+
+    async def _listen_and_read(self) -> None:
+        async with self._database.connection() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.add_listener(CHANNEL, lambda _connection, sender, *_: self._heard(sender, driver.get_server_pid()))
+            try:
+                await self._check_cursor(connection)
+                while True:
+                    await self._read_on(connection, driver)
+            finally:
+                if not driver.is_closed():
+                    await driver.reset_listeners()
+
+    async def _read_on(self, connection: AsyncConnection, driver: Any) -> None:
+        """One look at the log; waits when there is nothing new."""
+        self._woken.clear()
+        if self._told:
+            self._told = False
+            await driver.execute(f"NOTIFY {CHANNEL}")
+        async with snapshot(connection):
+            if self._position is None:
+                self._position = await events.end(connection)
+                self._ready.set()
+            page = await events.read(connection, after=self._position)
+        for event in page:
+            self._position, self._cursor = event.position, event.cursor
+            self._hand_out(event)
+        self.events_read += len(page)
+        if not page:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
+
+    async def _check_cursor(self, connection: AsyncConnection) -> None:
+        """After a reconnect: is the last event still in the log? If not (a restore), everyone must start anew."""
+        if self._cursor is None:
+            return
+        async with snapshot(connection):
+            try:
+                await events.position_of(connection, self._cursor)
+            except CursorInvalid:
+                log.warning("tail.cursor_lost", cursor=self._cursor)
+                self._ready.clear()
+                self._position = self._cursor = None
+                for follower in self._followers:
+                    follower.queue.put_nowait(None)
+
+    def _heard(self, sender: int, own: int) -> None:
+        if sender != own:
+            self._woken.set()
+
+    def _hand_out(self, event: Announced) -> None:
+        for follower in self._followers:
+            if follower.queue.qsize() >= WAITING:
+                follower.overrun = True
+            elif not follower.overrun:
+                follower.queue.put_nowait(event)
+
+
+def _too_slow(last: str | None) -> GraphQLError:
+    return request_error(
+        "Events came faster than they were read. Subscribe again with `after`.", "SUBSCRIBER_TOO_SLOW", resumeAfter=last
+    )

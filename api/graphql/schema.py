@@ -1,0 +1,19 @@
+"""Gathers what the capabilities declare and makes the schema from it, once per process."""
+
+from functools import lru_cache
+
+import api.graphql.business
+import api.graphql.catalog
+import api.graphql.events  # noqa: F401  imported for their declarations
+from api.graphql.kit.build import Built, build
+
+
+@lru_cache(maxsize=1)
+def built() -> Built:
+    """The schema with its scopes and costs."""
+    return build()
+
+
+def print_schema() -> str:
+    """The schema as `schema.graphql` holds it."""
+    return built().schema.as_str() + "\n"

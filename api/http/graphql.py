@@ -1,0 +1,146 @@
+"""GraphQL over HTTP (the specification of the GraphQL foundation), and over server-sent events.
+
+`application/graphql-response+json` answers refused requests with a 4xx status; plain `application/json`, for older
+clients, answers every well-formed request with 200.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from api.graphql import execution
+from api.graphql.execution import Answer, Services
+from api.graphql.kit.errors import request_error
+from api.http.requests import BadRequest, bearer, caller_of, graphql_request, parse_json, read_body
+from domain.kernel.errors import AccessDenied
+
+MODERN = "application/graphql-response+json"
+PLAIN = "application/json"
+EVENTS = "text/event-stream"
+KEEP_ALIVE_SECONDS = 12
+
+_STATUS = {"UNAUTHENTICATED": 401, "THROTTLED": 429, "METHOD_NOT_ALLOWED": 405}
+"""Statuses that are the same for all clients."""
+_MODERN_STATUS = {"FORBIDDEN": 403}
+
+
+async def graphql(request: Request) -> Response:
+    """`GET` and `POST /graphql`."""
+    services: Services = request.app.state.services
+    media = _negotiated(request.headers.get("accept"))
+    if media is None:
+        return _bad(BadRequest(f"Accept {MODERN}, {PLAIN} or {EVENTS}.", status=406), PLAIN)
+    try:
+        asked = graphql_request(await _parameters(request))
+        caller = await caller_of(services.database, bearer(request))
+    except BadRequest as bad:
+        return _bad(bad, media)
+    except AccessDenied as denied:
+        return _respond(execution.refusal(denied), media)
+    if media == EVENTS:
+        return await _event_stream(services, asked, caller, get=request.method == "GET")
+    return _respond(await execution.run(services, asked, caller, read_only=request.method == "GET"), media)
+
+
+async def _parameters(request: Request) -> object:
+    if request.method == "GET":
+        parameters: dict[str, object] = dict(parse_qsl(request.url.query, keep_blank_values=True))
+        for name in ("variables", "extensions"):
+            if parameters.get(name):
+                parameters[name] = parse_json(str(parameters[name]))
+            else:
+                parameters.pop(name, None)
+        return parameters
+    kind, _, options = request.headers.get("content-type", "").partition(";")
+    if kind.strip().lower() != PLAIN:
+        raise BadRequest(f"Send the request as {PLAIN}.", status=415)
+    charset = options.lower().partition("charset=")[2].strip(' "')
+    if charset and charset not in ("utf-8", "utf8"):
+        raise BadRequest("Send the request in UTF-8.", status=415)
+    body = await read_body(request)
+    if not body.strip():
+        raise BadRequest("The request has no body.")
+    return parse_json(body)
+
+
+def _negotiated(accept: str | None) -> str | None:
+    """The media type to answer in: the one of ours that the client likes best; None when it takes none of them."""
+    if not accept:
+        return PLAIN
+    best: tuple[float, int, str] | None = None
+    offers = {MODERN: (MODERN,), PLAIN: (PLAIN,), EVENTS: (EVENTS,), "application/*": (PLAIN,), "*/*": (PLAIN,)}
+    for place, each in enumerate(accept.lower().split(",")):
+        media, *options = (part.strip() for part in each.split(";"))
+        quality = next((float(o[2:]) for o in options if o.startswith("q=") and o[2:].replace(".", "", 1).isdigit()), 1.0)
+        for offered in offers.get(media, ()):
+            if quality > 0 and (best is None or (quality, -place) > best[:2]):
+                best = (quality, -place, offered)
+    return best[2] if best else None
+
+
+def _respond(answer: Answer, media: str) -> Response:
+    code = answer.errors[0].get("extensions", {}).get("code") if answer.errors else None
+    status, headers = 200, {}
+    if answer.refused:
+        status = _STATUS.get(str(code)) or (_MODERN_STATUS.get(str(code), 400) if media == MODERN else 200)
+        if status == 401:
+            headers["www-authenticate"] = 'Bearer realm="waterline"'
+        if status == 405:
+            headers["allow"] = "POST"
+        if status == 429:
+            headers["retry-after"] = str(answer.errors[0]["extensions"].get("retryAfterSeconds", 1))
+    media = PLAIN if media == EVENTS else media
+    return Response(orjson.dumps(answer.as_dict()), status, headers, media_type=f"{media}; charset=utf-8")
+
+
+def _bad(bad: BadRequest, media: str) -> Response:
+    answer = execution.refusal(request_error(bad.message, "BAD_REQUEST"))
+    media = PLAIN if media == EVENTS else media
+    return Response(orjson.dumps(answer.as_dict()), bad.status, bad.headers, media_type=f"{media}; charset=utf-8")
+
+
+async def _event_stream(services: Services, asked: execution.Request, caller: execution.Caller, *, get: bool) -> Response:
+    """One operation over server-sent events: `next` for each answer, then `complete`."""
+    if execution.is_subscription(services, asked, caller):
+        started = await execution.stream(services, asked, caller)
+    else:
+        started = await execution.run(services, asked, caller, read_only=get)
+    if isinstance(started, Answer) and started.refused:
+        return _respond(started, MODERN)
+    answers = _single(started) if isinstance(started, Answer) else started
+    return StreamingResponse(_events(answers), media_type=EVENTS, headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+
+
+async def _single(answer: Answer) -> AsyncIterator[Answer]:
+    yield answer
+
+
+async def _events(answers: AsyncIterator[Answer]) -> AsyncIterator[bytes]:
+    """Messages as they come, and a comment now and then so that nobody between takes the connection for dead."""
+    yield b":\n\n"
+    waiting: asyncio.Task[Answer] | None = None
+    try:
+        while True:
+            waiting = waiting or asyncio.ensure_future(anext(answers))  # type: ignore[arg-type]
+            done, _ = await asyncio.wait({waiting}, timeout=KEEP_ALIVE_SECONDS)
+            if not done:
+                yield b":\n\n"
+                continue
+            try:
+                answer = waiting.result()
+            except StopAsyncIteration:
+                break
+            waiting = None
+            yield b"event: next\ndata: " + orjson.dumps(answer.as_dict()) + b"\n\n"
+        yield b"event: complete\ndata:\n\n"
+    finally:
+        if waiting is not None:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        close = getattr(answers, "aclose", None)
+        if close is not None:
+            await close()

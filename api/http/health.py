@@ -1,0 +1,40 @@
+"""Is the process alive, is it ready, and what has it counted?"""
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import DBAPIError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from api.http import observe
+
+
+async def live(_: Request) -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+async def ready(request: Request) -> Response:
+    """The database answers, and the tail of the event log follows it."""
+    services = request.app.state.services
+    try:
+        async with services.database.connection() as connection:
+            await connection.exec_driver_sql("SELECT 1")
+    except (OSError, DBAPIError, TimeoutError):
+        return JSONResponse({"status": "unavailable", "reason": "The database does not answer."}, 503)
+    if not services.tail.following:
+        return JSONResponse({"status": "unavailable", "reason": "The event log is not followed yet."}, 503)
+    return JSONResponse({"status": "ok"})
+
+
+async def metrics(request: Request) -> Response:
+    """For Prometheus."""
+    observe.sample(request.app.state.services)
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+routes = [
+    Route("/health/live", live),
+    Route("/health/ready", ready),
+    Route("/metrics", metrics),
+]

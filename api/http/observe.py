@@ -1,0 +1,65 @@
+"""One log line and one measurement per request, and a net for what nobody caught."""
+
+import secrets
+import time
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = structlog.get_logger("waterline.http")
+
+REQUESTS = Counter("waterline_http_requests_total", "Requests answered.", ["path", "status"])
+SECONDS = Histogram("waterline_http_request_seconds", "Time to the end of the answer.", ["path"])
+POOL = Gauge("waterline_database_connections_in_use", "Connections of the pool that are in use.")
+FOLLOWERS = Gauge("waterline_live_followers", "Subscriptions that follow the event log.")
+DELIVERED = Gauge("waterline_live_events_read", "Events that the tail of the log has read since the start.")
+
+_KNOWN = ("/graphql", "/oauth/token", "/health/live", "/health/ready", "/metrics")
+
+
+class Observe:
+    """Pure ASGI, so that streams pass through unbuffered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 0
+
+        async def note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, note)
+        except Exception as error:  # noqa: BLE001  the outermost door: nobody may see a stack trace
+            correlation = secrets.token_hex(8)
+            log.error("bug", correlation_id=correlation, path=scope["path"], exc_info=error)
+            if status == 0:
+                message = f"Something went wrong on our side. Tell us the correlation id {correlation}."
+                masked = {"message": message, "extensions": {"code": "INTERNAL", "correlationId": correlation}}
+                await JSONResponse({"errors": [masked]}, 500)(scope, receive, note)
+        finally:
+            _measure(scope, status, time.perf_counter() - started)
+
+
+def sample(services: Any) -> None:
+    """Bring the gauges up to date, when somebody reads them."""
+    POOL.set(services.database.engine.pool.checkedout())
+    FOLLOWERS.set(services.tail.followers)
+    DELIVERED.set(services.tail.events_read)
+
+
+def _measure(scope: Scope, status: int, seconds: float) -> None:
+    path = scope["path"] if scope["path"] in _KNOWN else "other"
+    REQUESTS.labels(path, str(status)).inc()
+    SECONDS.labels(path).observe(seconds)
+    log.debug("request", method=scope["method"], path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1))

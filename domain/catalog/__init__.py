@@ -1,0 +1,54 @@
+"""The catalog: products and their variants, what sells under which SKU."""
+
+from domain.catalog.events import (
+    ProductActivated,
+    ProductArchived,
+    ProductCreated,
+    ProductDiscontinued,
+    ProductUpdated,
+)
+from domain.catalog.lifecycle import PRODUCT, ProductAction
+from domain.catalog.operations import (
+    BroughtIn,
+    NewProduct,
+    NewVariant,
+    ProductChanges,
+    VariantChanges,
+    activate,
+    archive,
+    bring_in,
+    create,
+    create_many,
+    discontinue,
+    update,
+)
+from domain.catalog.queries import products, variants
+from domain.catalog.tables import LARGEST_PRODUCT, Product, ProductStatus, ProductVariant
+
+__all__ = [
+    "LARGEST_PRODUCT",
+    "PRODUCT",
+    "BroughtIn",
+    "NewProduct",
+    "NewVariant",
+    "Product",
+    "ProductAction",
+    "ProductActivated",
+    "ProductArchived",
+    "ProductChanges",
+    "ProductCreated",
+    "ProductDiscontinued",
+    "ProductStatus",
+    "ProductUpdated",
+    "ProductVariant",
+    "VariantChanges",
+    "activate",
+    "archive",
+    "bring_in",
+    "create",
+    "create_many",
+    "discontinue",
+    "products",
+    "update",
+    "variants",
+]

@@ -1,0 +1,136 @@
+"""What can be done with apps and tokens."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, update
+
+from domain.identity.events import AppRegistered
+from domain.identity.tables import AccessToken, App
+from domain.kernel import words
+from domain.kernel.database import raw
+from domain.kernel.errors import AccessDenied
+from domain.kernel.ids import ID, new_id
+from domain.kernel.scopes import implied
+from domain.kernel.work import Actor, AsyncConnection, Work
+
+TOKEN_LIFETIME = timedelta(hours=1)
+"""Of tokens from the token endpoint."""
+COMMAND_LINE_LIFETIME = timedelta(days=90)
+"""Of tokens that `waterline token` prints."""
+COST_PER_SECOND = 10_000
+"""What an app's tokens win back per second unless agreed otherwise; the bucket holds ten seconds of it."""
+
+
+def fresh_secret(kind: str) -> str:
+    """256 random bits as text, with a prefix that secret scanners can look for."""
+    return f"wl_{kind}_{secrets.token_urlsafe(32)}"
+
+
+def hash_of(secret: str) -> bytes:
+    """What is stored of a secret."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def secret_matches(app: App, secret: str) -> bool:
+    """Whether the secret is the app's, in constant time."""
+    return hmac.compare_digest(app.secret_hash, hash_of(secret))
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who stands behind a token, as the doors need it."""
+
+    actor: Actor
+    name: str
+    token: ID | None
+    expires_at: datetime | None
+    cost_per_second: int | None = None
+    """The limit of the token's bucket; None: unlimited."""
+
+
+ANONYMOUS = Caller(Actor(id=None), name="anonymous", token=None, expires_at=None)
+"""Nobody in particular: may ask for nothing that needs a scope."""
+
+
+async def register_app(
+    work: Work, *, name: str, scopes: Collection[str], secret: str | None = None, limited: bool = True
+) -> tuple[App, str]:
+    """An app may ask for tokens with these scopes from now on. Returns it with its secret, which is told only now.
+
+    Refused when the name is taken.
+    """
+    secret = secret or fresh_secret("secret")
+    app = App(
+        id=new_id("app"),
+        name=words.line(name, path=("name",)),
+        secret_hash=hash_of(secret),
+        scopes=sorted(scopes),
+        cost_per_second=COST_PER_SECOND if limited else None,
+        created_at=work.now,
+    )
+    work.session.add(app)
+    await work.session.flush()
+    work.announce(AppRegistered(app.id, scopes=sorted(scopes)))
+    return app, secret
+
+
+async def app_by_name(work: Work, name: str) -> App | None:
+    """The app of that name, without regard to case."""
+    found = await work.session.execute(select(App).where(func.lower(App.name) == func.lower(name)))
+    return found.scalar_one_or_none()
+
+
+async def issue_token(
+    work: Work, app: App, *, scopes: Collection[str], lifetime: timedelta, limited: bool = True
+) -> tuple[AccessToken, str]:
+    """A new token of the app. Returns it with its text, which is told only now and stored as a hash."""
+    token_text = fresh_secret("token")
+    token = AccessToken(
+        id=new_id("tok"),
+        app_id=app.id,
+        hash=hash_of(token_text),
+        scopes=sorted(scopes),
+        limited=limited,
+        created_at=work.now,
+        expires_at=work.now + lifetime,
+    )
+    work.session.add(token)
+    await work.session.flush()
+    return token, token_text
+
+
+async def revoke_token(work: Work, token_text: str, *, app: App | None = None) -> None:
+    """The token is worth nothing from now on. Unknown tokens, and other apps' tokens, are left as they are (RFC 7009)."""
+    statement = update(AccessToken).where(AccessToken.hash == hash_of(token_text), AccessToken.revoked_at.is_(None))
+    if app is not None:
+        statement = statement.where(AccessToken.app_id == app.id)
+    await work.session.execute(statement.values(revoked_at=work.now))
+
+
+_AUTHENTICATE = """
+SELECT token.id, token.scopes, token.expires_at, token.revoked_at, token.limited,
+  app.id AS app_id, app.name, app.disabled_at, app.cost_per_second, now() AS now
+FROM access_tokens AS token JOIN apps AS app ON app.id = token.app_id WHERE token.hash = $1
+"""
+
+
+async def authenticate(connection: AsyncConnection, token_text: str) -> Caller:
+    """The caller behind a bearer token. Raises AccessDenied when it is unknown, expired, revoked or its app disabled."""
+    record = await (await raw(connection)).fetchrow(_AUTHENTICATE, hash_of(token_text))
+    if record is None or record["revoked_at"] is not None or record["disabled_at"] is not None:
+        raise AccessDenied("UNAUTHENTICATED", "This access token is not valid. Ask for a new one at /oauth/token.")
+    if record["expires_at"] <= record["now"]:
+        raise AccessDenied("UNAUTHENTICATED", "This access token has expired. Ask for a new one at /oauth/token.")
+    app = ID("app_" + record["app_id"])
+    return Caller(
+        actor=Actor(id=app, app=app, scopes=implied(record["scopes"])),
+        name=record["name"],
+        token=ID("tok_" + record["id"]),
+        expires_at=record["expires_at"],
+        cost_per_second=record["cost_per_second"] if record["limited"] else None,
+    )

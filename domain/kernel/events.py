@@ -1,0 +1,326 @@
+"""The event log: what happened, in the order that every reader may rely on.
+
+An act announces; the announcements are written as the last statement of its transaction; readers follow the log after
+commit. Three things make the order hold under any concurrency:
+
+- A *head* per subject gives versions without gaps. Taking it locks the subject's line in the log, so all events of a
+  subject are written one transaction after the other.
+- Events are read in the order (epoch, order_key, seq) and only below the oldest transaction that is still running.
+  A reader that remembered the largest id would lose what commits late.
+- The head's `order_key` never falls and is never below its own transaction's id. Ordered by transaction id alone, a
+  transaction that started early but got its lock late would be read before the one it waited for.
+
+Transaction ids do not survive a dump and restore; the epoch stands before them and is raised when they start again.
+"""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any, ClassVar
+
+import asyncpg
+import orjson
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import UserDefinedType
+
+from domain.kernel.constraints import explain
+from domain.kernel.database import raw
+from domain.kernel.errors import Refusal
+from domain.kernel.grants import APPEND_ONLY
+from domain.kernel.ids import ID, Id, is_id, new_id
+from domain.kernel.rows import Row, key
+from domain.kernel.work import Work
+
+CHANNEL = "waterline_events"
+"""The NOTIFY channel that wakes readers. It carries nothing; the log is the truth."""
+
+
+class Xid8(UserDefinedType[int]):
+    """A 64-bit transaction id."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "XID8"
+
+
+class CursorInvalid(Refusal):
+    """The log does not hold the event that the cursor names: it was restored, or failed over, to an earlier state."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all announcements. The class name is the type: `ProductCreated` is `product.created`.
+
+    `subject` is a row that the act has locked or inserted; every other field is data. Data is permanent, so it holds
+    ids and figures, never names, e-mails or addresses of persons.
+    """
+
+    type: ClassVar[str] = ""
+
+    subject: ID
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        words = re.findall(r"[A-Z][a-z0-9]*", cls.__name__)
+        cls.type = "_".join(words[:-1]).lower() + "." + words[-1].lower()
+
+    @classmethod
+    def data_fields(cls) -> list[str]:
+        """The names of what it carries beside its subject."""
+        return [each.name for each in fields(cls) if each.name != "subject"]
+
+
+class EventEpoch(Row):
+    """The one row that says which epoch the log is in."""
+
+    __tablename__ = "event_epoch"
+    __table_args__ = (CheckConstraint("one", name="one_row"),)
+
+    one: Mapped[bool] = mapped_column(primary_key=True, default=True, server_default=text("true"))
+    epoch: Mapped[int] = mapped_column(Integer)
+
+
+class EventHead(Row):
+    """The latest version and order key of each subject. Updated in place (HOT), hence the fill factor."""
+
+    __tablename__ = "event_heads"
+    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
+
+    subject: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(Integer)
+    version: Mapped[int] = mapped_column(BigInteger)
+    order_key: Mapped[int] = mapped_column(Xid8)
+
+
+class LoggedEvent(Row):
+    """One event of the log. Append-only."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        UniqueConstraint("subject", "version"),
+        Index("ix_events_order", "epoch", "order_key", "seq", unique=True),
+        Index("ix_events_type_order", "type", "epoch", "order_key", "seq"),
+        Index(None, "act"),
+        {"info": APPEND_ONLY},
+    )
+
+    id: Mapped[ID] = key("evt")
+    epoch: Mapped[int] = mapped_column(Integer)
+    order_key: Mapped[int] = mapped_column(Xid8)
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True, cache=1))
+    type: Mapped[str] = mapped_column(Text(collation="C"))
+    subject: Mapped[str] = mapped_column(Text(collation="C"))
+    version: Mapped[int] = mapped_column(BigInteger)
+    actor: Mapped[str | None]
+    app: Mapped[str | None]
+    cause: Mapped[str | None]
+    act: Mapped[ID] = mapped_column(Id("act"))
+    at: Mapped[datetime]
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+explain("uq_events_subject_version", "Somebody else changed this at the same moment. Try again.")
+
+# One statement, sorted by subject: two announcing statements in a transaction, or unsorted heads, deadlock.
+_WRITE = """
+WITH announced AS (
+  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[]) WITH ORDINALITY AS a(id, subject, type, data, n)
+), heads AS (
+  INSERT INTO event_heads AS head (subject, epoch, version, order_key)
+  SELECT subject, (SELECT epoch FROM event_epoch), count(*), pg_current_xact_id()
+  FROM announced GROUP BY subject ORDER BY subject
+  ON CONFLICT (subject) DO UPDATE SET
+    version = head.version + excluded.version,
+    epoch = excluded.epoch,
+    order_key = CASE WHEN head.epoch = excluded.epoch
+      THEN greatest(head.order_key, excluded.order_key) ELSE excluded.order_key END
+  RETURNING subject, epoch, version, order_key
+)
+INSERT INTO events (id, epoch, order_key, type, subject, version, actor, app, cause, act, at, data)
+SELECT a.id, h.epoch, h.order_key, a.type, subject,
+  h.version - count(*) OVER (PARTITION BY subject) + row_number() OVER (PARTITION BY subject ORDER BY a.n),
+  $5, $6, $7, $8, $9, a.data
+FROM heads AS h JOIN announced AS a USING (subject) ORDER BY a.n
+"""
+
+_COLUMNS = "id, epoch, order_key::text AS order_key, seq, type, subject, version, actor, app, cause, act, at, data"
+
+_READ = f"""
+SELECT {_COLUMNS} FROM events
+WHERE (epoch, order_key, seq) > ($1, $2::text::xid8, $3)
+  AND (epoch < (SELECT epoch FROM event_epoch) OR order_key < pg_snapshot_xmin(pg_current_snapshot()))
+  AND ($4::text[] IS NULL OR type = ANY($4)) AND ($5::text IS NULL OR subject = $5)
+ORDER BY epoch, order_key, seq LIMIT $6
+"""  # noqa: S608  no outside text in it
+
+
+_AHEAD = """
+SELECT coalesce((
+  SELECT order_key FROM events WHERE epoch = (SELECT epoch FROM event_epoch) ORDER BY order_key DESC LIMIT 1
+) >= pg_snapshot_xmax(pg_current_snapshot()), false)
+"""
+
+
+_COUNT = "SELECT count(*) FROM events WHERE ($1::text[] IS NULL OR type = ANY($1)) AND ($2::text IS NULL OR subject = $2)"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the log's order."""
+
+    epoch: int = 0
+    order_key: int = 0
+    seq: int = 0
+
+    def __lt__(self, other: "Position") -> bool:
+        return (self.epoch, self.order_key, self.seq) < (other.epoch, other.order_key, other.seq)
+
+
+START = Position()
+"""Before the first event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An event as readers get it."""
+
+    id: ID
+    position: Position
+    type: str
+    subject: ID
+    version: int
+    at: datetime
+    actor: ID | None
+    app: ID | None
+    cause: ID | None
+    act: ID
+    data: dict[str, Any]
+
+    @property
+    def cursor(self) -> str:
+        """Where to resume after this event: its own id, so that a log without this event is noticed."""
+        return self.id
+
+
+async def write(work: Work) -> None:
+    """Write what the work announced, in one statement. Called once, by `Work.finish`."""
+    announced = work.announced
+    if not announced:
+        return
+    await work.raw.execute(
+        _WRITE,
+        [new_id("evt").partition("_")[2] for _ in announced],
+        [each.subject for each in announced],
+        [each.type for each in announced],
+        [_data(each).decode() for each in announced],
+        work.actor.id,
+        work.actor.app,
+        work.cause,
+        work.act.partition("_")[2],
+        work.now,
+    )
+
+
+async def read(
+    connection: AsyncConnection,
+    *,
+    after: Position = START,
+    limit: int = 500,
+    types: Sequence[str] | None = None,
+    subject: str | None = None,
+) -> list[Announced]:
+    """The next events in the log's order, oldest first, at most `limit`. Never an event that others may still precede."""
+    driver = await _begun(connection)
+    parameters = (after.epoch, str(after.order_key), after.seq, list(types) if types else None, subject, limit)
+    return [_announced(record) for record in await driver.fetch(_READ, *parameters)]
+
+
+async def count(connection: AsyncConnection, *, types: Sequence[str] | None = None, subject: str | None = None) -> int:
+    """How many events there are of these types and this subject, the ones not yet readable included."""
+    driver = await _begun(connection)
+    return await driver.fetchval(_COUNT, list(types) if types else None, subject)
+
+
+async def position_of(connection: AsyncConnection, cursor: str) -> Position:
+    """The place that a cursor names. Refuses with CursorInvalid when the log does not hold that event."""
+    if is_id(cursor, "evt"):
+        driver = await _begun(connection)
+        record = await driver.fetchrow(
+            "SELECT epoch, order_key::text AS order_key, seq FROM events WHERE id = $1", cursor.partition("_")[2]
+        )
+        if record is not None:
+            return Position(record["epoch"], int(record["order_key"]), record["seq"])
+    raise CursorInvalid(
+        "This cursor names no event of the log. Read again from the start, or take a snapshot.", path=("after",)
+    )
+
+
+async def end(connection: AsyncConnection) -> Position:
+    """The place of the last event that may be read now."""
+    driver = await _begun(connection)
+    record = await driver.fetchrow(
+        "SELECT epoch, order_key::text AS order_key, seq FROM events"
+        " WHERE epoch < (SELECT epoch FROM event_epoch) OR order_key < pg_snapshot_xmin(pg_current_snapshot())"
+        " ORDER BY epoch DESC, order_key DESC, seq DESC LIMIT 1"
+    )
+    return Position(record["epoch"], int(record["order_key"]), record["seq"]) if record else START
+
+
+async def raise_epoch(connection: "asyncpg.Connection[asyncpg.Record]", *, always: bool = False) -> bool:
+    """Raise the epoch when stored order keys are ahead of this cluster's transaction ids; True when it was raised.
+
+    That is so after a dump was restored into another cluster (`always`: `waterline restore` does not even ask). Heads
+    are locked meanwhile: raised under running writers, events would be written into an epoch already read past.
+    """
+    if not always and not await connection.fetchval(_AHEAD):
+        return False
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE event_heads IN EXCLUSIVE MODE")
+        if not always and not await connection.fetchval(_AHEAD):
+            return False
+        await connection.execute("UPDATE event_epoch SET epoch = epoch + 1")
+    return True
+
+
+async def follow(connection: AsyncConnection, *, after: Position, page: int = 500) -> AsyncIterator[list[Announced]]:
+    """Everything that may be read now, page by page, after a position."""
+    while batch := await read(connection, after=after, limit=page):
+        yield batch
+        after = batch[-1].position
+
+
+async def _begun(connection: AsyncConnection) -> "asyncpg.Connection[asyncpg.Record]":
+    """asyncpg's side of a connection whose transaction has surely begun, however its isolation was chosen."""
+    if not connection.in_transaction():
+        await connection.begin()
+    driver = await raw(connection)
+    if not driver.is_in_transaction():
+        await connection.exec_driver_sql("SELECT 1")
+    return driver
+
+
+def _data(event: Event) -> bytes:
+    values = asdict(event)
+    del values["subject"]
+    return orjson.dumps(values, default=str)
+
+
+def _announced(record: asyncpg.Record) -> Announced:
+    return Announced(
+        id=ID("evt_" + record["id"]),
+        position=Position(record["epoch"], int(record["order_key"]), record["seq"]),
+        type=record["type"],
+        subject=ID(record["subject"]),
+        version=record["version"],
+        at=record["at"],
+        actor=record["actor"],
+        app=record["app"],
+        cause=record["cause"],
+        act=ID("act_" + record["act"]),
+        data=record["data"],
+    )

@@ -1,0 +1,153 @@
+"""Money and quantities: exact decimals, never floats.
+
+Money is an amount in one currency. Amounts of documents have the digits of their currency (ISO 4217 by way of CLDR:
+EUR 2, JPY 0, KWD 3); unit costs may carry six. Quantities have at most 15 digits, 6 of them behind the point.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
+from typing import NewType
+
+from babel.core import get_global
+from babel.numbers import get_currency_precision
+
+from domain.kernel.errors import Invalid
+
+CurrencyCode = NewType("CurrencyCode", str)
+"""An ISO 4217 code in capitals, such as EUR."""
+
+Quantity = NewType("Quantity", Decimal)
+"""How much of something, in the unit of the thing. At most 15 digits, 6 of them decimals."""
+
+AMOUNT_DIGITS = 18
+"""Digits of an amount in all, 6 of them behind the point: a trillion in any currency, with room for unit costs."""
+UNIT_COST_DECIMALS = 6
+QUANTITY_DIGITS = 15
+QUANTITY_DECIMALS = 6
+
+
+class CurrencyMismatch(Invalid):
+    """Two amounts of different currencies cannot be added, subtracted or compared."""
+
+    code = "INVALID"
+
+
+@lru_cache(maxsize=1)
+def currency_codes() -> frozenset[str]:
+    """The currency codes that CLDR knows."""
+    return frozenset(get_global("all_currencies"))
+
+
+@lru_cache(maxsize=512)
+def currency_digits(currency: str) -> int:
+    """Digits behind the point that amounts of this currency have."""
+    return get_currency_precision(currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in a currency. Arithmetic keeps the currency and refuses to mix two."""
+
+    amount: Decimal
+    """The amount, exact."""
+    currency: CurrencyCode
+    """The currency of the amount."""
+
+    def __add__(self, other: "Money") -> "Money":
+        return Money(self.amount + self._same(other).amount, self.currency)
+
+    def __sub__(self, other: "Money") -> "Money":
+        return Money(self.amount - self._same(other).amount, self.currency)
+
+    def __neg__(self) -> "Money":
+        return Money(-self.amount, self.currency)
+
+    def __mul__(self, factor: Decimal | int) -> "Money":
+        return Money(self.amount * factor, self.currency)
+
+    def __lt__(self, other: "Money") -> bool:
+        return self.amount < self._same(other).amount
+
+    def rounded(self) -> "Money":
+        """To the digits of the currency, half away from zero: the commercial rounding."""
+        return Money(self.amount.quantize(_smallest(self.currency), ROUND_HALF_UP), self.currency)
+
+    def allocate(self, weights: Sequence[Decimal | int]) -> list["Money"]:
+        """Split into parts by weight so that the parts sum to the whole to the last cent.
+
+        Each part is rounded towards minus infinity, and the cents left over go to the parts with the largest
+        remainder, first come first (the largest-remainder method). All weights 0 count as all equal.
+        """
+        if not weights or any(weight < 0 for weight in weights):
+            raise ValueError("weights must be given and not negative")
+        total = sum(weights, Decimal(0))
+        shares = [Decimal(weight) for weight in weights] if total else [Decimal(1)] * len(weights)
+        total = total or Decimal(len(weights))
+        smallest = _smallest(self.currency)
+        exact = [self.amount * share / total for share in shares]
+        parts = [value.quantize(smallest, ROUND_FLOOR) for value in exact]
+        left = int((self.amount - sum(parts)) / smallest)
+        by_remainder = sorted(range(len(parts)), key=lambda index: parts[index] - exact[index])
+        for index in by_remainder[:left]:
+            parts[index] += smallest
+        return [Money(part, self.currency) for part in parts]
+
+    def _same(self, other: "Money") -> "Money":
+        if other.currency != self.currency:
+            raise CurrencyMismatch(f"{other.currency} cannot be mixed with {self.currency}: name a rate first.")
+        return other
+
+
+def _smallest(currency: str) -> Decimal:
+    return Decimal(1).scaleb(-currency_digits(currency))
+
+
+def parse_decimal(value: object, *, digits: int, decimals: int) -> Decimal:
+    """Read a decimal from a string or a whole number, refusing what does not fit; never by way of a float.
+
+    Raises ValueError with a sentence that says what is wrong.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+        raise ValueError('Give a decimal as a string, such as "12.50".')
+    text = str(value)
+    if len(text) > 64:  # noqa: SIM102  cheap guard before the parser sees a megabyte of digits
+        raise ValueError(f"At most {digits} digits, {decimals} of them behind the point.")
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text[:40]!r} is no decimal number.") from None
+    if not number.is_finite() or "_" in text:
+        raise ValueError(f"{text[:40]!r} is no decimal number.")
+    if number == 0:
+        return Decimal(0)
+    number = number.normalize()
+    behind = max(0, -int(number.as_tuple().exponent))
+    if behind > decimals or number.adjusted() + 1 > digits - decimals:
+        raise ValueError(f"At most {digits} digits, {decimals} of them behind the point.")
+    return number.quantize(Decimal(1)) if behind == 0 else number
+
+
+def price(money: Money, *, path: Sequence[str | int] = ()) -> Money:
+    """An amount a customer can be asked for: a known currency, not negative, no fraction of its smallest coin."""
+    if money.currency not in currency_codes():
+        raise Invalid(f"{money.currency} is no currency code of ISO 4217.", path=(*path, "currency"))
+    digits = currency_digits(money.currency)
+    if money.amount < 0:
+        raise Invalid("A price cannot be negative.", path=(*path, "amount"))
+    if -int(money.amount.as_tuple().exponent) > digits:
+        raise Invalid(f"Prices in {money.currency} have at most {digits} decimals.", path=(*path, "amount"))
+    return money
+
+
+def format_amount(money: Money) -> str:
+    """The amount with at least its currency's digits: 12.5 EUR is "12.50", a unit cost of 0.0125 EUR keeps all four."""
+    behind = max(0, -int(money.amount.normalize().as_tuple().exponent))
+    return f"{money.amount:.{max(behind, currency_digits(money.currency))}f}"
+
+
+def format_quantity(quantity: Decimal) -> str:
+    """Plain digits, no trailing zeros: 12, 0.5, never 1.2E+1."""
+    text = f"{quantity:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

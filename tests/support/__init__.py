@@ -1,0 +1,1 @@
+"""What tests share: a server with clones, a client of the API, a count of statements."""

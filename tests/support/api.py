@@ -1,0 +1,139 @@
+"""A client of the API as its users are: HTTP with a bearer token, WebSocket, server-sent events."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import uvicorn
+from httpx_ws import AsyncWebSocketSession, aconnect_ws
+
+from api.app import application
+from api.graphql.execution import Services
+from domain import identity
+from domain.kernel.ids import new_id
+from domain.kernel.scopes import Scope
+from domain.kernel.settings import Settings
+from domain.kernel.work import SYSTEM, begin
+
+
+@dataclass
+class Api:
+    """The API on a real port, in the test's own event loop."""
+
+    url: str
+    services: Services
+    client: httpx.AsyncClient
+    tokens: dict[frozenset[str], str] = field(default_factory=dict)
+
+    async def token(self, scopes: Iterable[str] = Scope, *, lifetime: timedelta = timedelta(hours=1)) -> str:
+        """A token with these scopes; by default with all."""
+        wanted = frozenset(scopes)
+        if wanted not in self.tokens or lifetime != timedelta(hours=1):
+            async with self.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+                app, _ = await identity.register_app(work, name=f"Test {new_id('app')}", scopes=wanted)
+                _, self.tokens[wanted] = await identity.issue_token(
+                    work, app, scopes=wanted, lifetime=lifetime, limited=False
+                )
+        return self.tokens[wanted]
+
+    async def post(
+        self, query: str, variables: dict[str, Any] | None = None, *, scopes: Iterable[str] = Scope, **extra: Any
+    ) -> dict[str, Any]:
+        """The whole answer to a document."""
+        headers = {"authorization": f"Bearer {await self.token(scopes)}"}
+        body = {"query": query, "variables": variables or {}, **extra}
+        response = await self.client.post("/graphql", json=body, headers=headers, timeout=60)
+        return response.json()
+
+    async def data(self, query: str, variables: dict[str, Any] | None = None, **extra: Any) -> dict[str, Any]:
+        """The data of a document that must succeed."""
+        answer = await self.post(query, variables, **extra)
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    @asynccontextmanager
+    async def socket(self, scopes: Iterable[str] = Scope) -> AsyncIterator[AsyncWebSocketSession]:
+        """A `graphql-transport-ws` socket, initialized."""
+        header = {"Authorization": f"Bearer {await self.token(scopes)}"}
+        async with aconnect_ws(f"{self.url}/graphql", self.client, subprotocols=["graphql-transport-ws"]) as socket:
+            await socket.send_json({"type": "connection_init", "payload": header})
+            assert (await socket.receive_json())["type"] == "connection_ack"
+            yield socket
+
+    @asynccontextmanager
+    async def subscribed(
+        self, query: str, variables: dict[str, Any] | None = None, *, scopes: Iterable[str] = Scope
+    ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """The messages of one subscription."""
+        async with self.socket(scopes) as socket:
+            payload = {"query": query, "variables": variables or {}}
+            await socket.send_json({"id": "1", "type": "subscribe", "payload": payload})
+            yield _messages(socket)
+
+    @asynccontextmanager
+    async def counted(self) -> AsyncIterator[list[str]]:
+        """The SQL statements that the API's process runs meanwhile."""
+        statements: list[str] = []
+
+        def note(record: Any) -> None:
+            statements.append(record.query)
+
+        pool = self.services.database.engine
+        connections = await _all_connections(pool)
+        for connection in connections:
+            connection.add_query_logger(note)
+        try:
+            yield statements
+        finally:
+            for connection in connections:
+                connection.remove_query_logger(note)
+
+
+async def _messages(socket: AsyncWebSocketSession) -> AsyncIterator[dict[str, Any]]:
+    while True:
+        message = json.loads(await socket.receive_text())
+        if message["type"] == "complete":
+            return
+        yield message
+
+
+async def _all_connections(pool: Any) -> list[Any]:
+    """Every driver connection that the pool may hand out: all but the tail's own are idle in a quiet test."""
+    held, drivers = [], []
+    try:
+        for _ in range(pool.pool.size() - pool.pool.checkedout()):
+            connection = await pool.connect()
+            held.append(connection)
+            drivers.append((await connection.get_raw_connection()).driver_connection)
+    finally:
+        for connection in held:
+            await connection.close()
+    return drivers
+
+
+@asynccontextmanager
+async def serving(database_url: str, settings: Settings | None = None) -> AsyncIterator[Api]:
+    """Serve the API on a free port of this machine."""
+    app = application(settings or Settings(), database_url)
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="websockets-sansio", lifespan="on")
+    server = uvicorn.Server(config)
+    server.config.load()
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        if task.done():
+            await task
+            raise RuntimeError("the API did not start")
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    try:
+        async with httpx.AsyncClient(base_url=url) as client:
+            yield Api(url, app.state.services, client)
+    finally:
+        server.should_exit = True
+        await task

@@ -1,0 +1,65 @@
+"""A Postgres server on which tests make and drop databases of their own."""
+
+import itertools
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from sqlalchemy.engine import make_url
+
+_numbers = itertools.count(1)
+
+
+class Server:
+    """Addresses on one server: as the owner, who may create databases, and as the application's role."""
+
+    def __init__(self, owner_url: str, app_url: str) -> None:
+        self._owner, self._app = owner_url, app_url
+
+    def owner_url(self, name: str) -> str:
+        """The owner's address of a database."""
+        return make_url(self._owner).set(database=name).render_as_string(hide_password=False)
+
+    def app_url(self, name: str) -> str:
+        """The application's address of a database."""
+        return make_url(self._app).set(database=name).render_as_string(hide_password=False)
+
+    @asynccontextmanager
+    async def administrator(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+        """A connection that may create and drop databases."""
+        connection = await asyncpg.connect(self.owner_url("postgres"))
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def clone(self, template: str) -> AsyncIterator[str]:
+        """A copy of the template for as long as it is needed."""
+        name = f"waterline_test_{os.getpid()}_{next(_numbers)}"
+        async with self.administrator() as admin:
+            await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        try:
+            yield name
+        finally:
+            async with self.administrator() as admin:
+                await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    async def drop_leftovers(self, admin: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """Remove what earlier runs left behind when they were killed, and templates of other states."""
+        query = "SELECT datname FROM pg_database WHERE datname LIKE 'waterline\\_t%' AND NOT datistemplate"
+        for record in await admin.fetch(query):
+            process = record["datname"].split("_")[2]
+            if not (process.isdigit() and _alive(int(process))):
+                await admin.execute(f'DROP DATABASE IF EXISTS "{record["datname"]}" WITH (FORCE)')
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
