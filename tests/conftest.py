@@ -109,5 +109,3 @@ async def fresh_api(server: Server, fresh_name: str) -> AsyncIterator[Api]:
     """The API on the test's own database, on a real port."""
     async with serving(server.app_url(fresh_name)) as running_api:
         yield running_api
-
-

@@ -1,16 +1,15 @@
 """The business, its channels and units; who the caller is; and finding anything by its id."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
 import strawberry
 from sqlalchemy import true
 
-from api.graphql.kit import build
 from api.graphql.kit.access import access
 from api.graphql.kit.context import Context
 from api.graphql.kit.operations import query
+from api.graphql.kit.resolvers import find_node
 from api.graphql.kit.views import VIEWS, Connection, Node, extends, pages, view
 from domain import business
 from domain.kernel.ids import ID
@@ -91,7 +90,6 @@ class BusinessQueries:
 
 
 @strawberry.type(name="Viewer", description="Who is behind the token, and what the token may do.")
-@dataclass
 class Viewer:
     id: strawberry.ID = strawberry.field(description="The app that acts.")
     name: str = strawberry.field(description="Its name.")
@@ -125,14 +123,15 @@ async def viewer(context: Context) -> Viewer:
 @query
 @access()
 async def node(
-    context: Context, id: Annotated[ID, "The id of anything."]  # noqa: A002  the contract's name
+    context: Context,
+    id: Annotated[ID, "The id of anything."],  # noqa: A002  the contract's name
 ) -> Node | None:
     """Anything by its id; null when there is no such thing in sight."""
-    return await build.find_node(context, id)  # type: ignore[return-value]
+    return await find_node(context, id)  # type: ignore[return-value]
 
 
 @query
 @access()
 async def nodes(context: Context, ids: Annotated[list[ID], "The ids, of any kinds."]) -> list[Node | None]:
     """Several things by their ids, in the same order; null for each that is not in sight."""
-    return [await found for found in [build.find_node(context, each) for each in ids]]  # type: ignore[return-value]
+    return [await found for found in [find_node(context, each) for each in ids]]  # type: ignore[return-value]

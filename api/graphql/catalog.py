@@ -6,7 +6,7 @@ from typing import Annotated
 from sqlalchemy import func
 
 from api.graphql.business import Unit
-from api.graphql.external import external_key, external_ids_of, ExternalReference
+from api.graphql.external import ExternalReference, external_ids_of, external_key
 from api.graphql.kit.access import access
 from api.graphql.kit.inputs import input_name
 from api.graphql.kit.operations import mutation
@@ -24,7 +24,9 @@ input_name(catalog.VariantChanges, "ProductVariantUpdateInput")
 ProductId = Annotated[ID, "The product."]
 
 
-def _price_in(price: Money | None, currency: Annotated[CurrencyCode | None, "The currency wanted."] = None) -> Money | None:
+def _price_in(
+    price: Money | None, currency: Annotated[CurrencyCode | None, "The currency wanted."] = None
+) -> Money | None:
     """The price, unless another currency is asked for."""
     return price if price is None or currency is None or price.currency == currency else None
 

@@ -52,7 +52,10 @@ class Event(Node):
 
 def as_record(event: Announced) -> Record:
     """An event of the log as its view reads it."""
-    values = {name: getattr(event, name) for name in ("id", "type", "subject", "version", "at", "actor", "cause", "act", "data")}
+    values = {
+        name: getattr(event, name)
+        for name in ("id", "type", "subject", "version", "at", "actor", "cause", "act", "data")
+    }
     return Record(VIEWS[Event], values)
 
 
@@ -93,6 +96,8 @@ async def events_(
 
 
 events_.__name__ = "events"
+
+
 @subscription
 @access(Scope.EVENTS_READ)
 async def event_feed(

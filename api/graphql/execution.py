@@ -184,7 +184,9 @@ def _context(services: Services, caller: Caller) -> Context:
     return Context(services.database, caller, services.turns, reading, services=services)
 
 
-async def _messages(source: AsyncIterator[ExecutionResult], context: Context, request: Request) -> AsyncIterator[Answer]:
+async def _messages(
+    source: AsyncIterator[ExecutionResult], context: Context, request: Request
+) -> AsyncIterator[Answer]:
     """Each message is read in a snapshot of its own."""
     try:
         async for result in source:
@@ -213,7 +215,12 @@ async def _execute(services: Services, prepared: Prepared, request: Request, con
 
 
 def _answer(
-    result: ExecutionResult, context: Context, request: Request, cost: tuple[int, int | None] | None, *, refused: bool = False
+    result: ExecutionResult,
+    context: Context,
+    request: Request,
+    cost: tuple[int, int | None] | None,
+    *,
+    refused: bool = False,
 ) -> Answer:
     errors = [presentable(error) for error in result.errors or ()]
     for error in errors:
@@ -236,7 +243,9 @@ async def _admit(services: Services, context: Context, prepared: Prepared, reque
     built = services.built
     cost = limits.cost_of(built.core, built.costs, prepared.document, prepared.operation, request.variables)
     if cost > limits.COST:
-        message = f"This document may cost {cost:,} points, at most {limits.COST:,}. Ask for smaller pages or fewer levels."
+        message = (
+            f"This document may cost {cost:,} points, at most {limits.COST:,}. Ask for smaller pages or fewer levels."
+        )
         raise request_error(message, "TOO_COSTLY", requested=cost, limit=limits.COST)
     return cost, await services.throttle.take(services.database, context.caller, cost)
 
@@ -302,8 +311,10 @@ class _ScopeFinder(Visitor):
             return
         named = get_named_type(returned)
         needed = self.book.needed(parent.name, node.name.value, named.name)
-        if needed is None and (named.name.startswith("__") or is_composite_type(named)):
-            needed = frozenset()
+        if needed is None and (is_composite_type(named) or parent.name.startswith("__")):
+            # `__type(name: …) { name }` tells nobody anything, and generic clients probe with it before they have a token.
+            probe = (parent.name, node.name.value) == ("__Type", "name") or node.name.value == "__type"
+            needed = None if probe else frozenset()
         if needed is not None:
             self.scopes = (self.scopes or frozenset()) | needed
 
@@ -319,5 +330,3 @@ class _ScopeFinder(Visitor):
             needed = self.book.types.get(node.type_condition.name.value)
             if needed:
                 self.scopes = (self.scopes or frozenset()) | needed
-
-

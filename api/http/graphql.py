@@ -75,7 +75,9 @@ def _negotiated(accept: str | None) -> str | None:
     offers = {MODERN: (MODERN,), PLAIN: (PLAIN,), EVENTS: (EVENTS,), "application/*": (PLAIN,), "*/*": (PLAIN,)}
     for place, each in enumerate(accept.lower().split(",")):
         media, *options = (part.strip() for part in each.split(";"))
-        quality = next((float(o[2:]) for o in options if o.startswith("q=") and o[2:].replace(".", "", 1).isdigit()), 1.0)
+        quality = next(
+            (float(o[2:]) for o in options if o.startswith("q=") and o[2:].replace(".", "", 1).isdigit()), 1.0
+        )
         for offered in offers.get(media, ()):
             if quality > 0 and (best is None or (quality, -place) > best[:2]):
                 best = (quality, -place, offered)
@@ -103,7 +105,9 @@ def _bad(bad: BadRequest, media: str) -> Response:
     return Response(orjson.dumps(answer.as_dict()), bad.status, bad.headers, media_type=f"{media}; charset=utf-8")
 
 
-async def _event_stream(services: Services, asked: execution.Request, caller: execution.Caller, *, get: bool) -> Response:
+async def _event_stream(
+    services: Services, asked: execution.Request, caller: execution.Caller, *, get: bool
+) -> Response:
     """One operation over server-sent events: `next` for each answer, then `complete`."""
     if execution.is_subscription(services, asked, caller):
         started = await execution.stream(services, asked, caller)
@@ -112,7 +116,9 @@ async def _event_stream(services: Services, asked: execution.Request, caller: ex
     if isinstance(started, Answer) and started.refused:
         return _respond(started, MODERN)
     answers = _single(started) if isinstance(started, Answer) else started
-    return StreamingResponse(_events(answers), media_type=EVENTS, headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+    return StreamingResponse(
+        _events(answers), media_type=EVENTS, headers={"cache-control": "no-store", "x-accel-buffering": "no"}
+    )
 
 
 async def _single(answer: Answer) -> AsyncIterator[Answer]:

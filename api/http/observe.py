@@ -40,7 +40,7 @@ class Observe:
 
         try:
             await self.app(scope, receive, note)
-        except Exception as error:  # noqa: BLE001  the outermost door: nobody may see a stack trace
+        except Exception as error:
             correlation = secrets.token_hex(8)
             log.error("bug", correlation_id=correlation, path=scope["path"], exc_info=error)
             if status == 0:
@@ -62,4 +62,6 @@ def _measure(scope: Scope, status: int, seconds: float) -> None:
     path = scope["path"] if scope["path"] in _KNOWN else "other"
     REQUESTS.labels(path, str(status)).inc()
     SECONDS.labels(path).observe(seconds)
-    log.debug("request", method=scope["method"], path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1))
+    log.debug(
+        "request", method=scope["method"], path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1)
+    )

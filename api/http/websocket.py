@@ -68,7 +68,11 @@ class _Connection:
                     if initialized and self.caller is not None:
                         patience.reschedule(self._until_expiry())
         except TimeoutError:
-            code, reason = (INIT_TIMEOUT, "Connection initialisation timeout") if self.caller is None else (FORBIDDEN, "Token expired")
+            code, reason = (
+                (INIT_TIMEOUT, "Connection initialisation timeout")
+                if self.caller is None
+                else (FORBIDDEN, "Token expired")
+            )
             await self._close(code, reason)
         except _Closed as closed:
             await self._close(closed.code, closed.reason)

@@ -3,11 +3,12 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy import CheckConstraint, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.constraints import explain
 from domain.kernel.ids import ID
+from domain.kernel.invariants import invariant
 from domain.kernel.rows import Choice, Row, filled, key, one_of
 
 
@@ -126,13 +127,12 @@ class Unit(Row):
     denominator: Mapped[int]
 
 
-def unit_reference() -> Mapped[ID]:
-    """A column that refers to a unit."""
-    from domain.kernel.ids import Id  # noqa: PLC0415  one use
-
-    return mapped_column(Id("uom"), ForeignKey("units.id"))
-
-
 explain("uq_sales_channels_name", "There is a channel of this name already: {value}.", path=("input", "name"))
 explain("uq_sales_channels_default", "There is a default channel already.", path=("input", "isDefault"))
 explain("uq_units_code", "There is a unit with this code already: {value}.", path=("input", "code"))
+
+invariant(
+    "one default channel",
+    "Exactly one channel is the default.",
+    "SELECT count(*) AS defaults FROM sales_channels WHERE is_default HAVING count(*) <> 1",
+)

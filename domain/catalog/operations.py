@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from asyncpg import Record
 from sqlalchemy import func, select
 
 from domain import business
@@ -120,13 +121,7 @@ async def create_many(work: Work, news: Sequence[NewProduct]) -> list[ID]:
 
     Refused with one Invalid per offence, its path starting with the index of the product.
     """
-    units = await _unit_ids(work)
-    plan = _Plan()
-    for index, new in enumerate(news):
-        _plan_product(work, plan, new, units, path=(index,))
-    await _refuse_taken(work, plan)
-    await _write(work, plan)
-    return [product["id"] for product in plan.products]
+    return await _create(work, list(enumerate(news)))
 
 
 async def update(work: Work, product_id: str, changes: ProductChanges) -> ID:
@@ -170,16 +165,22 @@ async def bring_in(work: Work, system: str, news: Sequence[NewProduct]) -> Broug
     """Products as another system has them: created when unknown here, updated when different, else left alone.
 
     Each carries an external id of `system`, and so does each variant; said twice, the second time changes nothing.
-    Products that left the other system stay. Refused as `create_many` is.
+    Products that left the other system stay. Refused as `create_many` is, and when a known product has no such variant
+    here. Two acts that bring in from one system wait for each other: otherwise both would find the same product new.
     """
-    keys = [new.external_id.id for new in news if new.external_id]
+    keys = [new.external_id.id for new in news if new.external_id and new.external_id.system == system]
     if len(keys) != len(news):
         raise ValueError(f"every product brought in needs its id in {system}")
+    refusals: list[Refusal] = []
+    _refuse_twice(refusals, [(key, (n, "input", "externalId"), "external id") for n, key in enumerate(keys)])
+    Refusals.raise_if_any(refusals)
+    await work.raw.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"catalog.bring_in {system}")
     known = await external.find(work.connection, "prd", system, keys)
-    fresh = [new for new, key in zip(news, keys, strict=True) if key not in known]
-    created = await create_many(work, fresh) if fresh else []
-    present = [(known[key], new) for new, key in zip(news, keys, strict=True) if key in known]
-    updated = await _refresh(work, present)
+    indexed = list(enumerate(news))
+    fresh = [(n, new) for n, new in indexed if keys[n] not in known]
+    present = {known[keys[n]]: (n, new) for n, new in indexed if keys[n] in known}
+    created = await _create(work, fresh) if fresh else []
+    updated = await _refresh(work, present) if present else []
     return BroughtIn(created, updated, unchanged=len(present) - len(updated))
 
 
@@ -197,6 +198,17 @@ class _Plan:
     paths: dict[ID, tuple[str | int, ...]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+
+
+async def _create(work: Work, indexed: Sequence[tuple[int, NewProduct]]) -> list[ID]:
+    """Create products that each know their index in the input, which is where their refusals point."""
+    units = await _unit_ids(work)
+    plan = _Plan()
+    for index, new in indexed:
+        _plan_product(work, plan, new, units, path=(index,))
+    await _refuse_taken(work, plan)
+    await _write(work, plan)
+    return [product["id"] for product in plan.products]
 
 
 def _plan_product(
@@ -434,51 +446,106 @@ async def _add_variants(work: Work, product: Product, news: Sequence[NewVariant]
     return [variant["id"] for variant in plan.variants]
 
 
-async def _refresh(work: Work, present: Sequence[tuple[ID, NewProduct]]) -> list[ID]:
-    """Bring known products to what the other system says now, set-based; returns the ids of those that differed."""
-    if not present:
-        return []
-    wanted = {row: new for row, new in present}
-    found = await work.session.execute(
-        select(Product).where(Product.id.in_(sorted(wanted))).order_by(Product.id).with_for_update()
-    )
-    products = {product.id: product for product in found.scalars()}
-    rows = await work.session.execute(
-        select(ProductVariant).where(ProductVariant.product_id.in_(sorted(wanted))).order_by(ProductVariant.position)
-    )
-    variants: dict[ID, dict[str, ProductVariant]] = {}
-    for variant in rows.scalars():
-        variants.setdefault(variant.product_id, {})[variant.sku_folded] = variant
-    updated: list[ID] = []
-    for row, product in products.items():
-        new = wanted[row]
-        values: dict[str, Any] = {"name": words.line(new.name, path=("input", "name")), "description": new.description}
-        changed, touched = _set(product, values), []
-        for variant in new.variants:
-            mine = variants.get(row, {}).get(variant.sku.strip().lower())
-            if mine is None:
-                raise Invalid(f"{new.name} has no variant {variant.sku} here.", path=("input", "variants"))
-            name = words.line(variant.name or new.name, path=("input", "variants", "name"))
-            prices = _price_columns(variant.price, path=("input", "variants", "price"))
-            if _set(mine, {"name": name, "barcode": variant.barcode, **prices}):
-                mine.updated_at = work.now
-                touched.append(mine.id)
-        if changed or touched:
-            product.version += 1
-            product.updated_at = work.now
-            work.announce(events.ProductUpdated(row, fields=changed, variants=touched))
-            updated.append(row)
-    await work.session.flush()
-    work.session.expunge_all()
-    return updated
-
-
 def _set(row: Product | ProductVariant, values: dict[str, Any]) -> list[str]:
     """Set the values that differ; returns the names of what changed."""
     changed = [name for name, value in values.items() if getattr(row, name) != value]
     for name in changed:
         setattr(row, name, values[name])
     return changed
+
+
+# --- bringing in ----------------------------------------------------------------------------------------------------
+
+# One statement, so that a product and its variants are seen at the same moment.
+_PRESENT = """
+SELECT product.id AS product_id, product.name AS product_name, product.description, product.version,
+  variant.id, variant.sku_folded, variant.name, variant.barcode, variant.price_amount, variant.price_currency
+FROM products AS product JOIN product_variants AS variant ON variant.product_id = product.id
+WHERE product.id = ANY($1)
+"""
+
+
+@dataclass
+class _Difference:
+    """How a product here differs from the other system's: what to write, empty where nothing differs."""
+
+    version: int
+    fields: list[str]
+    product: dict[str, Any]
+    variants: list[dict[str, Any]]
+
+
+async def _refresh(work: Work, present: dict[ID, tuple[int, NewProduct]]) -> list[ID]:
+    """Bring known products to what the other system says now, set-based; returns the ids of those that differed.
+
+    Most do not differ, and those are read without a lock: whoever changes one meanwhile comes after this act. The rest
+    is compared once more under the lock, because only then nobody can change it in between.
+    """
+    await work.session.flush()
+    work.session.expunge_all()
+    suspects = list(await _differences(work, present))
+    if not suspects:
+        return []
+    await work.raw.execute(
+        "SELECT FROM products WHERE id = ANY($1) ORDER BY id FOR UPDATE", [row.partition("_")[2] for row in suspects]
+    )
+    differences = await _differences(work, {row: present[row] for row in suspects})
+    stamp = {"updated_at": work.now}
+    await bulk.update(
+        work,
+        Product,
+        [{"id": row, **each.product, "version": each.version + 1, **stamp} for row, each in differences.items()],
+    )
+    await bulk.update(
+        work, ProductVariant, [variant | stamp for each in differences.values() for variant in each.variants]
+    )
+    for row, each in differences.items():
+        touched = [variant["id"] for variant in each.variants]
+        work.announce(events.ProductUpdated(row, fields=each.fields, variants=touched))
+    return list(differences)
+
+
+async def _differences(work: Work, present: dict[ID, tuple[int, NewProduct]]) -> dict[ID, _Difference]:
+    """The products that differ from what the other system says, in the order given. Refused with all offences."""
+    records = await work.raw.fetch(_PRESENT, [row.partition("_")[2] for row in present])
+    mine: dict[str, list[Record]] = {}
+    for record in records:
+        mine.setdefault(record["product_id"], []).append(record)
+    differences: dict[ID, _Difference] = {}
+    refusals: list[Refusal] = []
+    for row, (index, new) in present.items():
+        try:
+            difference = _difference(mine[row.partition("_")[2]], new, path=(index, "input"))
+        except Refusal as refusal:
+            refusals.append(refusal)
+            continue
+        if difference.fields or difference.variants:
+            differences[row] = difference
+    Refusals.raise_if_any(refusals)
+    return differences
+
+
+def _difference(mine: Sequence[Record], new: NewProduct, *, path: tuple[str | int, ...]) -> _Difference:
+    product = {"name": words.line(new.name, path=(*path, "name")), "description": new.description}
+    if new.description is not None:
+        words.body(new.description, path=(*path, "description"))
+    here = {"name": mine[0]["product_name"], "description": mine[0]["description"]}
+    fields = [name for name, value in product.items() if here[name] != value]
+    by_sku = {record["sku_folded"]: record for record in mine}
+    variants: list[dict[str, Any]] = []
+    for n, variant in enumerate(new.variants):
+        there = (*path, "variants", n)
+        record = by_sku.get(variant.sku.strip().lower())
+        if record is None:
+            raise Invalid(f"This product has no variant {variant.sku} here.", path=(*there, "sku"))
+        values = {
+            "name": words.line(variant.name or product["name"], path=(*there, "name")),
+            "barcode": _checked_barcode(variant.barcode, path=(*there, "barcode")),
+            **_price_columns(variant.price, path=(*there, "price")),
+        }
+        if any(record[name] != value for name, value in values.items()):
+            variants.append({"id": ID("var_" + record["id"]), **values})
+    return _Difference(mine[0]["version"], fields, product, variants)
 
 
 # --- values ---------------------------------------------------------------------------------------------------------

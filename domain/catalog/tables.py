@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.constraints import explain
 from domain.kernel.ids import ID, Id
+from domain.kernel.invariants import invariant
 from domain.kernel.money import CurrencyCode, Money
 from domain.kernel.rows import Choice, Row, filled, key, one_of
 
@@ -120,4 +121,28 @@ explain(
     "ck_product_variants_position_range",
     f"A product has at most {LARGEST_PRODUCT} variants.",
     path=("input", "variants"),
+)
+
+invariant(
+    "products have variants",
+    f"Every product has 1 to {LARGEST_PRODUCT} variants.",
+    "SELECT id FROM products WHERE NOT EXISTS (SELECT FROM product_variants WHERE product_id = products.id)",
+)
+invariant(
+    "catalog references",
+    "Every external id of a product or variant names one that exists.",
+    """
+    SELECT noun, system, external_id, row FROM external_references
+    WHERE noun = 'prd' AND NOT EXISTS (SELECT FROM products WHERE id = substr(row, 5)::uuid)
+       OR noun = 'var' AND NOT EXISTS (SELECT FROM product_variants WHERE id = substr(row, 5)::uuid)
+    """,
+)
+invariant(
+    "product events",
+    "Every product was announced: its events begin with product.created.",
+    """
+    SELECT id, slug FROM products WHERE NOT EXISTS (
+      SELECT FROM events WHERE subject = 'prd_' || replace(products.id::text, '-', '')
+        AND version = 1 AND type = 'product.created')
+    """,
 )

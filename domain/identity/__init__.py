@@ -8,10 +8,12 @@ from domain.identity.operations import (
     Caller,
     app_by_name,
     authenticate,
+    authenticate_app,
     issue_token,
     register_app,
     revoke_token,
     secret_matches,
+    valid_token,
 )
 from domain.identity.tables import AccessToken, App
 
@@ -25,8 +27,10 @@ __all__ = [
     "Caller",
     "app_by_name",
     "authenticate",
+    "authenticate_app",
     "issue_token",
     "register_app",
     "revoke_token",
     "secret_matches",
+    "valid_token",
 ]

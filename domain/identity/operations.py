@@ -14,7 +14,7 @@ from domain.identity.tables import AccessToken, App
 from domain.kernel import words
 from domain.kernel.database import raw
 from domain.kernel.errors import AccessDenied
-from domain.kernel.ids import ID, new_id
+from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.scopes import implied
 from domain.kernel.work import Actor, AsyncConnection, Work
 
@@ -85,6 +85,15 @@ async def app_by_name(work: Work, name: str) -> App | None:
     return found.scalar_one_or_none()
 
 
+async def authenticate_app(work: Work, app_id: str, secret: str) -> App | None:
+    """The app with this id and secret; None when there is none, it is disabled or the secret is another one."""
+    if not is_id(app_id, "app"):
+        return None
+    found = await work.session.execute(select(App).where(App.id == app_id, App.disabled_at.is_(None)))
+    app = found.scalar_one_or_none()
+    return app if app is not None and secret_matches(app, secret) else None
+
+
 async def issue_token(
     work: Work, app: App, *, scopes: Collection[str], lifetime: timedelta, limited: bool = True
 ) -> tuple[AccessToken, str]:
@@ -104,8 +113,21 @@ async def issue_token(
     return token, token_text
 
 
+async def valid_token(work: Work, token_text: str, *, app: App) -> AccessToken | None:
+    """The app's own token of that text, as long as it is worth something."""
+    found = await work.session.execute(
+        select(AccessToken).where(
+            AccessToken.hash == hash_of(token_text),
+            AccessToken.app_id == app.id,
+            AccessToken.revoked_at.is_(None),
+            AccessToken.expires_at > work.now,
+        )
+    )
+    return found.scalar_one_or_none()
+
+
 async def revoke_token(work: Work, token_text: str, *, app: App | None = None) -> None:
-    """The token is worth nothing from now on. Unknown tokens, and other apps' tokens, are left as they are (RFC 7009)."""
+    """The token is worth nothing from now on. Unknown tokens, and other apps', are left as they are (RFC 7009)."""
     statement = update(AccessToken).where(AccessToken.hash == hash_of(token_text), AccessToken.revoked_at.is_(None))
     if app is not None:
         statement = statement.where(AccessToken.app_id == app.id)
@@ -120,7 +142,7 @@ FROM access_tokens AS token JOIN apps AS app ON app.id = token.app_id WHERE toke
 
 
 async def authenticate(connection: AsyncConnection, token_text: str) -> Caller:
-    """The caller behind a bearer token. Raises AccessDenied when it is unknown, expired, revoked or its app disabled."""
+    """The caller behind a bearer token. Raises AccessDenied when it is unknown, expired, revoked or a disabled app's."""
     record = await (await raw(connection)).fetchrow(_AUTHENTICATE, hash_of(token_text))
     if record is None or record["revoked_at"] is not None or record["disabled_at"] is not None:
         raise AccessDenied("UNAUTHENTICATED", "This access token is not valid. Ask for a new one at /oauth/token.")

@@ -32,6 +32,7 @@ from domain.kernel.database import raw
 from domain.kernel.errors import Refusal
 from domain.kernel.grants import APPEND_ONLY
 from domain.kernel.ids import ID, Id, is_id, new_id
+from domain.kernel.invariants import invariant
 from domain.kernel.rows import Row, key
 from domain.kernel.work import Work
 
@@ -148,6 +149,7 @@ SELECT a.id, h.epoch, h.order_key, a.type, subject,
 FROM heads AS h JOIN announced AS a USING (subject) ORDER BY a.n
 """
 
+# ORDER BY must say events.order_key: the bare name would mean the text that is selected, and "999" sorts after "1000".
 _COLUMNS = "id, epoch, order_key::text AS order_key, seq, type, subject, version, actor, app, cause, act, at, data"
 
 _READ = f"""
@@ -155,7 +157,7 @@ SELECT {_COLUMNS} FROM events
 WHERE (epoch, order_key, seq) > ($1, $2::text::xid8, $3)
   AND (epoch < (SELECT epoch FROM event_epoch) OR order_key < pg_snapshot_xmin(pg_current_snapshot()))
   AND ($4::text[] IS NULL OR type = ANY($4)) AND ($5::text IS NULL OR subject = $5)
-ORDER BY epoch, order_key, seq LIMIT $6
+ORDER BY epoch, events.order_key, seq LIMIT $6
 """  # noqa: S608  no outside text in it
 
 
@@ -166,7 +168,9 @@ SELECT coalesce((
 """
 
 
-_COUNT = "SELECT count(*) FROM events WHERE ($1::text[] IS NULL OR type = ANY($1)) AND ($2::text IS NULL OR subject = $2)"
+_COUNT = (
+    "SELECT count(*) FROM events WHERE ($1::text[] IS NULL OR type = ANY($1)) AND ($2::text IS NULL OR subject = $2)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +270,7 @@ async def end(connection: AsyncConnection) -> Position:
     record = await driver.fetchrow(
         "SELECT epoch, order_key::text AS order_key, seq FROM events"
         " WHERE epoch < (SELECT epoch FROM event_epoch) OR order_key < pg_snapshot_xmin(pg_current_snapshot())"
-        " ORDER BY epoch DESC, order_key DESC, seq DESC LIMIT 1"
+        " ORDER BY epoch DESC, events.order_key DESC, seq DESC LIMIT 1"
     )
     return Position(record["epoch"], int(record["order_key"]), record["seq"]) if record else START
 
@@ -292,6 +296,11 @@ async def follow(connection: AsyncConnection, *, after: Position, page: int = 50
     while batch := await read(connection, after=after, limit=page):
         yield batch
         after = batch[-1].position
+
+
+async def notify(connection: AsyncConnection) -> None:
+    """Wake the readers in other processes. Said after the commit, between two transactions of the connection."""
+    await (await raw(connection)).execute(f"NOTIFY {CHANNEL}")
 
 
 async def _begun(connection: AsyncConnection) -> "asyncpg.Connection[asyncpg.Record]":
@@ -324,3 +333,16 @@ def _announced(record: asyncpg.Record) -> Announced:
         act=ID("act_" + record["act"]),
         data=record["data"],
     )
+
+
+invariant(
+    "event versions",
+    "The versions of each subject's events go from 1 to its head's version, without a gap.",
+    """
+    SELECT coalesce(head.subject, found.subject) AS subject, head.version AS head, found.events, found.highest
+    FROM event_heads AS head
+    FULL JOIN (SELECT subject, count(*) AS events, min(version) AS lowest, max(version) AS highest
+               FROM events GROUP BY subject) AS found USING (subject)
+    WHERE head.version IS DISTINCT FROM found.highest OR found.events <> found.highest OR found.lowest <> 1
+    """,
+)

@@ -1,44 +1,23 @@
 """From declarations to a Strawberry schema, once per process."""
 
 import inspect
-import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
-from enum import Enum
-from typing import Annotated, Any, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 import strawberry
 from graphql import GraphQLSchema
-from sqlalchemy import select
+from strawberry.annotation import StrawberryAnnotation
 from strawberry.schema.config import StrawberryConfig
 from strawberry.utils.str_converters import to_camel_case
 
-from api.graphql.kit import errors, inputs, limits, lists, operations, views
-from api.graphql.kit.access import AccessBook, access_of, directive
-from api.graphql.kit.context import Context
+from api.graphql.kit import errors, inputs, limits, lists, operations, resolvers, views
+from api.graphql.kit.access import AccessBook, directive
 from api.graphql.kit.docs import attribute_docs, first_paragraph
 from api.graphql.kit.operations import Operation, Payload
-from api.graphql.kit.reading import Record, among
-from api.graphql.kit.scalars import JSON, PLAIN, SCALARS, MoneyType
-from api.graphql.kit.views import (
-    Batch,
-    Column,
-    Connection,
-    Derived,
-    Field,
-    Find,
-    Many,
-    Node,
-    One,
-    Pages,
-    Query,
-    Sql,
-    View,
-)
-from domain.kernel.ids import split_id
-from domain.kernel.money import Money
-
-Resolve = Callable[..., Any]
+from api.graphql.kit.reading import Record
+from api.graphql.kit.scalars import PLAIN, SCALARS
+from api.graphql.kit.views import Batch, Connection, Derived, Field, Find, Many, Node, Pages, View
 
 KEY_DOC = "Same key and same input: one effect, however often it is sent. Kept for 7 days."
 DRY_RUN_DOC = "Do everything, answer as if it were done, and leave nothing behind."
@@ -53,7 +32,7 @@ class Built:
 
     def __init__(self, schema: strawberry.Schema, access: AccessBook, costs: "limits.CostBook") -> None:
         self.schema = schema
-        self.core: GraphQLSchema = schema._schema  # noqa: SLF001  Strawberry has no public name for it
+        self.core: GraphQLSchema = schema._schema
         self.access = access
         self.costs = costs
 
@@ -80,9 +59,13 @@ class _Builder:
         for each in views.VIEWS.values():
             self._make_view(each)
         effects = self._make_effects()
-        query = self._make_root("Query", "What can be asked.", [*self._query_fields(), *self._functions(operations.QUERIES)])
+        query = self._make_root(
+            "Query", "What can be asked.", [*self._query_fields(), *self._functions(operations.QUERIES)]
+        )
         mutations = [self._mutation(each, effects) for each in operations.MUTATIONS]
-        mutation = self._make_root("Mutation", "What can be done. Each field is one act and one transaction.", mutations)
+        mutation = self._make_root(
+            "Mutation", "What can be done. Each field is one act and one transaction.", mutations
+        )
         streams = list(self._functions(operations.SUBSCRIPTIONS, stream=True))
         subscription = self._make_root("Subscription", "What can be watched.", streams)
         schema = strawberry.Schema(
@@ -91,7 +74,6 @@ class _Builder:
             subscription=subscription,
             types=[*errors.declared_user_errors(), *(each.cls for each in views.VIEWS.values())],
             config=StrawberryConfig(scalar_map=SCALARS),
-            scalar_overrides=None,
         )
         built = Built(schema, self.access, self.costs)
         self._note_weights(built.core)
@@ -119,7 +101,7 @@ class _Builder:
         for definition in [errors.UserError, *errors.declared_user_errors()]:
             for declared in definition.__strawberry_definition__.fields:  # type: ignore[attr-defined]
                 if declared.python_name == "code":
-                    declared.type_annotation = strawberry.annotation.StrawberryAnnotation(self.error_code)
+                    declared.type_annotation = StrawberryAnnotation(self.error_code)
 
     # --- types
 
@@ -192,15 +174,22 @@ class _Builder:
             edge_type.cursor = strawberry.field(description="Where to go on from here.")  # type: ignore[attr-defined]
             edge = strawberry.type(edge_type, name=f"{name}Edge", description=f"One place in a list ({name}).")
             cls = type(f"{name}Connection", (), {"__annotations__": {}})
-            parts: list[tuple[str, Any, Resolve, str]] = [
+            parts: list[tuple[str, Any, resolvers.Resolve, str]] = [
                 ("edges", list[edge], lambda root, _info: root.edges, "The page, each with its cursor."),
                 ("nodes", list[inner], lambda root, _info: [each.node for each in root.edges], "The page."),
                 ("page_info", lists.PageInfo, lambda root, _info: root.page_info, "What surrounds the page."),
-                ("total_count", int | None, _total_count, "How many there are in all. Counted only when asked for."),
+                (
+                    "total_count",
+                    int | None,
+                    resolvers.total_count,
+                    "How many there are in all. Counted only when asked for.",
+                ),
             ]
             for part, annotation, resolve, description in parts:
                 cls.__annotations__[part] = annotation
-                setattr(cls, part, strawberry.field(resolver=_resolver(resolve, annotation, {}), description=description))
+                setattr(
+                    cls, part, strawberry.field(resolver=resolvers.signed(resolve, annotation), description=description)
+                )
             scopes = views.VIEWS[node].scopes if node in views.VIEWS else frozenset()
             self.access.types[f"{name}Connection"] = self.access.types[f"{name}Edge"] = scopes
             made = strawberry.type(cls, name=f"{name}Connection", description=f"A page of a list ({name}).")
@@ -210,36 +199,21 @@ class _Builder:
     # --- fields of views
 
     def _field(self, owner: View, each: Field) -> Any:
-        annotation = self.output(each.annotation)
         arguments: Mapping[str, Any] = {}
         directives: list[Any] = [directive(each.scopes)] if each.scopes else []
         match each:
-            case Column() if views.without_none(each.annotation) is Money:
-                resolve: Resolve = lambda root, _info: MoneyType.of(views.money_of(root, each.name))  # noqa: E731
-            case Column():
-                resolve = lambda root, _info: getattr(root, each.name)  # noqa: E731
-            case One():
-                resolve = _one(owner, each)
             case Many():
-                resolve = _many(owner, each)
                 directives.append(limits.ListSize(assumed_size=each.size))
                 self.costs.assumed[owner.name, to_camel_case(each.name)] = each.size
-            case Sql():
-                resolve = _sql(owner, each)
             case Derived():
-                resolve = _derived(each)
-                arguments = _function_arguments(each.function, skip=len(each.needs))
+                arguments = resolvers.function_arguments(each.function, skip=len(each.needs))
             case Batch():
-                resolve = _batch(each)
-                arguments = _function_arguments(each.function, skip=2)
+                arguments = resolvers.function_arguments(each.function, skip=2)
             case Pages():
-                resolve = _pages_of_parent(each)
                 arguments = self._page_arguments(owner.name, each, directives)
-            case _:
-                raise TypeError(f"{owner.name}.{each.name}: {type(each).__name__} has no place on a view")
-        description = _described(each.description, each.scopes)
+        resolver = resolvers.signed(resolvers.of_field(owner, each), self.output(each.annotation), arguments)
         return strawberry.field(
-            resolver=_resolver(resolve, annotation, arguments), description=description, directives=directives
+            resolver=resolver, description=_described(each.description, each.scopes), directives=directives
         )
 
     def _effect(self, each: Field) -> Any:
@@ -249,14 +223,10 @@ class _Builder:
         arguments = self._page_arguments("Effects", each, directives)
         annotation = typing.Optional[self.output(each.annotation)]  # noqa: UP045
         target = cast(View, views.view_of(each.annotation))
-
-        async def resolve(root: Payload, info: Any, **given: Any) -> Any:
-            if root.act is None:
-                return None
-            return await lists.list_of_parent(info.context.reading, target, each, root.act, given)
-
         return strawberry.field(
-            resolver=_resolver(resolve, annotation, arguments), description=each.description, directives=directives
+            resolver=resolvers.signed(resolvers.effect(target, each), annotation, arguments),
+            description=each.description,
+            directives=directives,
         )
 
     def _page_arguments(self, owner: str, each: Pages, directives: list[Any]) -> Mapping[str, Any]:
@@ -276,15 +246,23 @@ class _Builder:
             directives: list[Any] = []
             match each:
                 case Pages():
-                    resolve, arguments = _whole_list(target, each), self._page_arguments("Query", each, directives)
+                    resolve, arguments = (
+                        resolvers.whole_list(target, each),
+                        self._page_arguments("Query", each, directives),
+                    )
                 case Find():
-                    resolve, arguments = _find(target, each), {"by": (self._key_input(target, each), "Which one.")}
+                    resolve, arguments = (
+                        resolvers.find(target, each),
+                        {"by": (self._key_input(target, each), "Which one.")},
+                    )
                 case _:
                     raise TypeError(f"Query.{name} must be pages(...) or find(...)")
             annotation = self.output(each.annotation)
             description = _described(each.description, target.scopes)
             made = strawberry.field(
-                resolver=_resolver(resolve, annotation, arguments), description=description, directives=directives
+                resolver=resolvers.signed(resolve, annotation, arguments),
+                description=description,
+                directives=directives,
             )
             yield name, annotation, made
 
@@ -294,7 +272,9 @@ class _Builder:
         for key, kind in each.key_types.items():
             cls.__annotations__[key] = strawberry.Maybe[inputs.argument_type(kind)]
             setattr(cls, key, strawberry.field(default=None, description=f"By its {key}."))
-        return strawberry.input(cls, name=name, one_of=True, description=f"Names one {target.name}, by exactly one of these.")
+        return strawberry.input(
+            cls, name=name, one_of=True, description=f"Names one {target.name}, by exactly one of these."
+        )
 
     def _functions(self, declared: Iterable[Operation], *, stream: bool = False) -> Iterable[tuple[str, Any, Any]]:
         for operation in declared:
@@ -303,7 +283,7 @@ class _Builder:
             if stream:
                 returned = typing.get_args(returned)[0]
             annotation = self.output(returned)
-            arguments = _function_arguments(operation.function, skip=1)
+            arguments = resolvers.function_arguments(operation.function, skip=1)
             parent = "Subscription" if stream else "Query"
             self.access.fields[parent, to_camel_case(operation.name)] = operation.scopes
             directives: list[Any] = [directive(operation.scopes)] if stream else []
@@ -312,10 +292,10 @@ class _Builder:
                 directives.append(limits.ListSize(assumed_size=50, slicing_arguments=["first"]))
             description = _described(inspect.getdoc(operation.function), operation.scopes)
             if stream:
-                resolver = _stream_resolver(operation.function, annotation, arguments)
+                resolver = resolvers.signed_stream(operation.function, annotation, arguments)
                 made = strawberry.subscription(resolver=resolver, description=description, directives=directives)
             else:
-                resolver = _resolver(_function(operation), annotation, arguments)
+                resolver = resolvers.signed(resolvers.function(operation), annotation, arguments)
                 made = strawberry.field(resolver=resolver, description=description, directives=directives)
             yield operation.name, annotation, made
 
@@ -329,7 +309,9 @@ class _Builder:
         is_list = typing.get_origin(returned) is list
         noun = operation.noun or target.name[0].lower() + target.name[1:]
         payload = self._payload(operation, noun, target, effects, is_list=is_list)
-        arguments = _function_arguments(operation.function, skip=1, input_name=f"{_pascal(operation.name)}Input")
+        arguments = resolvers.function_arguments(
+            operation.function, skip=1, input_name=f"{_pascal(operation.name)}Input"
+        )
         arguments |= {
             "idempotency_key": (typing.Optional[str], KEY_DOC, strawberry.UNSET),  # noqa: UP045
             "dry_run": (bool, DRY_RUN_DOC, False),
@@ -358,7 +340,7 @@ class _Builder:
         self.costs.weights["Mutation", to_camel_case(operation.name)] = operation.cost
         description = _described(inspect.getdoc(operation.function), operation.scopes)
         made = strawberry.field(
-            resolver=_resolver(resolve, annotation, arguments),
+            resolver=resolvers.signed(resolve, annotation, arguments),
             description=description,
             directives=[directive(operation.scopes), limits.Cost(weight=str(operation.cost))],
         )
@@ -367,15 +349,20 @@ class _Builder:
     def _payload(self, operation: Operation, noun: str, target: View, effects: type, *, is_list: bool) -> Any:
         cls = type(f"{_pascal(operation.name)}Payload", (), {"__annotations__": {}})
         noun_type = list[target.cls] if is_list else target.cls
-        parts: list[tuple[str, Any, Resolve, str]] = [
-            ("noun", typing.Optional[noun_type], _nouns(noun, target), "As it is now; null when refused."),  # noqa: UP045
+        parts: list[tuple[str, Any, resolvers.Resolve, str]] = [
+            ("noun", typing.Optional[noun_type], resolvers.nouns(noun, target), "As it is now; null when refused."),  # noqa: UP045
             ("effects", typing.Optional[effects], lambda root, _info: root if root.act else None, "What the act did."),  # noqa: UP045
-            ("user_errors", list[errors.UserError], lambda root, _info: root.user_errors, "Why it was refused; else empty."),
+            (
+                "user_errors",
+                list[errors.UserError],
+                lambda root, _info: root.user_errors,
+                "Why it was refused; else empty.",
+            ),
         ]
         for part, annotation, resolve, description in parts:
             name = noun if part == "noun" else None
             cls.__annotations__[part] = annotation
-            made = strawberry.field(resolver=_resolver(resolve, annotation, {}), description=description, name=name)
+            made = strawberry.field(resolver=resolvers.signed(resolve, annotation), description=description, name=name)
             setattr(cls, part, made)
         name = f"{_pascal(operation.name)}Payload"
         self.access.types[name] = frozenset()
@@ -386,198 +373,6 @@ class _Builder:
         limits.check_sizes(schema, self.costs)
 
 
-# --- resolvers ------------------------------------------------------------------------------------------------------
-
-
-def _resolver(resolve: Resolve, returns: Any, arguments: Mapping[str, Any]) -> Resolve:
-    """A function with the signature that Strawberry reads, around one that takes keyword arguments."""
-    if inspect.iscoroutinefunction(resolve):
-
-        async def resolver(root: Any, info: strawberry.Info, **given: Any) -> Any:
-            return await resolve(root, info, **_given(given))
-
-    else:
-
-        def resolver(root: Any, info: strawberry.Info, **given: Any) -> Any:  # type: ignore[misc]
-            return resolve(root, info, **_given(given))
-
-    return _signed(resolver, returns, arguments)
-
-
-def _stream_resolver(function: Resolve, returns: Any, arguments: Mapping[str, Any]) -> Resolve:
-    async def resolver(root: Any, info: strawberry.Info, **given: Any) -> Any:
-        async for item in function(info.context, **_given(given)):
-            yield item
-
-    return _signed(resolver, typing.AsyncGenerator[returns, None], arguments)
-
-
-def _signed(resolver: Resolve, returns: Any, arguments: Mapping[str, Any]) -> Resolve:
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    parameters = [inspect.Parameter("root", kind), inspect.Parameter("info", kind, annotation=strawberry.Info)]
-    for name, (annotation, description, *default) in arguments.items():
-        optional = views.is_optional(annotation)
-        value = default[0] if default else (strawberry.UNSET if optional else inspect.Parameter.empty)
-        described = Annotated[annotation, strawberry.argument(description=description)]
-        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=described, default=value))
-    resolver.__signature__ = inspect.Signature(parameters, return_annotation=returns)  # type: ignore[attr-defined]
-    annotations = {each.name: each.annotation for each in parameters if each.name != "root"}
-    resolver.__annotations__ = {**annotations, "return": returns}
-    return resolver
-
-
-def _given(arguments: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in arguments.items() if value is not strawberry.UNSET}
-
-
-def _one(owner: View, each: One) -> Resolve:
-    name, target = views.reference(owner, each), cast(View, views.view_of(each.annotation))
-
-    async def resolve(root: Record, info: Any) -> Record | None:
-        key = getattr(root, name)
-        return None if key is None else await info.context.reading.by_id(target, key)
-
-    return resolve
-
-
-def _many(owner: View, each: Many) -> Resolve:
-    name, target = views.back_reference(owner, each), cast(View, views.view_of(each.annotation))
-    parent = target.row.__table__.c[name]
-
-    async def resolve(root: Record, info: Any) -> list[Record]:
-        reading = info.context.reading
-
-        async def load(ids: list[str]) -> list[list[Record]]:
-            order = [each.order_by] if each.order_by is not None else [target.row.__table__.c.id]
-            statement = select(*target.columns, parent.label("_parent"))
-            statement = statement.where(among(parent, ids), *target.visible(reading.actor)).order_by(*order)
-            groups: dict[str, list[Record]] = {row_id: [] for row_id in ids}
-            for row in await reading.execute(statement):
-                groups[row["_parent"]].append(Record(target, row))
-            return [groups[row_id] for row_id in ids]
-
-        return await reading.loader((owner.name, each.name), load).load(root.id)  # type: ignore[attr-defined]
-
-    return resolve
-
-
-def _sql(owner: View, each: Sql) -> Resolve:
-    async def resolve(root: Record, info: Any) -> Any:
-        reading = info.context.reading
-
-        async def load(ids: list[str]) -> list[Any]:
-            key = owner.row.__table__.c.id
-            rows = await reading.execute(select(key, each.expression.label("_value")).where(among(key, ids)))
-            values = {row["id"]: row["_value"] for row in rows}
-            return [values.get(row_id) for row_id in ids]
-
-        return await reading.loader((owner.name, each.name), load).load(root.id)  # type: ignore[attr-defined]
-
-    return resolve
-
-
-def _derived(each: Derived) -> Resolve:
-    def resolve(root: Record, _info: Any, **given: Any) -> Any:
-        values = (views.money_of(root, name) if name not in root.__dict__ else getattr(root, name) for name in each.needs)
-        result = each.function(*values, **given)
-        return MoneyType.of(result) if isinstance(result, Money) else result
-
-    return resolve
-
-
-def _batch(each: Batch) -> Resolve:
-    async def resolve(root: Record, info: Any, **given: Any) -> Any:
-        reading = info.context.reading
-
-        async def load(ids: list[str]) -> list[Any]:
-            values = await each.function(ids, reading, **given)
-            return [values.get(row_id) for row_id in ids] if isinstance(values, Mapping) else values
-
-        key = ("batch", each.function, repr(sorted(given.items())))
-        return await reading.loader(key, load).load(root.id)  # type: ignore[attr-defined]
-
-    return resolve
-
-
-def _pages_of_parent(each: Pages) -> Resolve:
-    target = cast(View, views.view_of(each.annotation))
-
-    async def resolve(root: Record, info: Any, **given: Any) -> lists.Page:
-        return await lists.list_of_parent(info.context.reading, target, each, root.id, given)  # type: ignore[attr-defined]
-
-    return resolve
-
-
-def _whole_list(target: View, each: Pages) -> Resolve:
-    async def resolve(_root: Any, info: Any, **given: Any) -> lists.Page:
-        return await lists.whole_list(info.context.reading, target, each.listing, given)
-
-    return resolve
-
-
-def _find(target: View, each: Find) -> Resolve:
-    async def resolve(_root: Any, info: Any, by: Any) -> Record | None:
-        for name, condition in each.keys.items():
-            given = getattr(by, name)
-            if given is not None:
-                value = inputs.to_domain(given.value)
-                if name == "id":
-                    return await info.context.reading.by_id(target, value)
-                return await info.context.reading.find(target, condition(value))
-        return None
-
-    return resolve
-
-
-def _nouns(noun: str, target: View) -> Resolve:
-    async def resolve(root: Payload, info: Any) -> Any:
-        ids = root.nouns.get(noun)
-        if isinstance(ids, list):
-            return [await info.context.reading.by_id(target, row_id) for row_id in ids]
-        return None if ids is None else await info.context.reading.by_id(target, ids)
-
-    return resolve
-
-
-def _function(operation: Operation) -> Resolve:
-    async def resolve(_root: Any, info: Any, **given: Any) -> Any:
-        return await operation.function(info.context, **given)
-
-    return resolve
-
-
-async def _total_count(root: lists.Page, _info: Any) -> int | None:
-    return await root.count()
-
-
-async def find_node(context: Context, node_id: str) -> Record | None:
-    """The row behind an id of any kind, with the scopes its type asks for; None when there is none in sight."""
-    parts = split_id(node_id)
-    for each in views.VIEWS.values() if parts else ():
-        if each.is_node and parts is not None and each.prefix == parts[0]:
-            context.require(each.scopes)
-            return await context.reading.by_id(each, node_id)
-    return None
-
-
-def _function_arguments(
-    function: Resolve, *, skip: int, input_name: str | None = None
-) -> dict[str, tuple[Any, str] | tuple[Any, str, Any]]:
-    """The GraphQL arguments of a declared function: `Annotated[type, "what it is"]`, inputs from dataclasses."""
-    arguments: dict[str, Any] = {}
-    for name, parameter in views.arguments_of(function, skip=skip).items():
-        annotation, description = parameter.annotation, ""
-        if typing.get_origin(annotation) is Annotated:
-            annotation, description = typing.get_args(annotation)[:2]
-        if inputs.is_input(annotation):
-            made = inputs.input_of(annotation, input_name)
-            arguments[name] = (made, description or first_paragraph(annotation.__doc__))
-        else:
-            default = () if parameter.default in (inspect.Parameter.empty, None) else (parameter.default,)
-            arguments[name] = (inputs.argument_type(annotation), description or "The one meant.", *default)
-    return arguments
-
-
 def _described(text: str | None, scopes: frozenset[str]) -> str:
     words = first_paragraph(text) or ""
     return f"{words} Needs `{'`, `'.join(sorted(scopes))}`." if scopes else words
@@ -585,6 +380,3 @@ def _described(text: str | None, scopes: frozenset[str]) -> str:
 
 def _pascal(name: str) -> str:
     return "".join(word.capitalize() for word in name.split("_"))
-
-
-_ = (types, Enum, JSON, access_of, Query)

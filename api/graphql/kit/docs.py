@@ -6,10 +6,11 @@ A class is described by its docstring; a field, an enum member or an input field
 import ast
 import inspect
 import textwrap
-from functools import lru_cache
+from functools import cache
+from itertools import pairwise
 
 
-@lru_cache(maxsize=None)
+@cache
 def attribute_docs(cls: type) -> dict[str, str]:
     """The docstrings behind the attributes of a class and its bases, by attribute name."""
     docs: dict[str, str] = {}
@@ -33,7 +34,7 @@ def _own_docs(cls: type) -> dict[str, str]:
         return {}
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
     docs: dict[str, str] = {}
-    for statement, following in zip(body, body[1:], strict=False):
+    for statement, following in pairwise(body):
         name = _assigned_name(statement)
         if name and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
             docs[name] = inspect.cleandoc(str(following.value.value))

@@ -104,7 +104,10 @@ def presentable(error: GraphQLError) -> dict[str, Any]:
     refusal = original if isinstance(original, Refusal) else refusal_of(original)
     if refusal is not None:
         argument = [str(part) for part in refusal.path]
-        return formatted | {"message": refusal.message, "extensions": {**extensions, "code": refusal.code, "argument": argument}}
+        return formatted | {
+            "message": refusal.message,
+            "extensions": {**extensions, "code": refusal.code, "argument": argument},
+        }
     correlation = secrets.token_hex(8)
     log.error("bug", correlation_id=correlation, path=formatted.get("path"), exc_info=original)
     extensions |= {"code": "INTERNAL", "correlationId": correlation}

@@ -44,7 +44,11 @@ def input_of(domain_class: type, name: str | None = None) -> type:
 
 def is_input(annotation: Any) -> bool:
     """Whether an annotation is a dataclass of the domain that inputs are made from."""
-    return isinstance(annotation, type) and dataclasses.is_dataclass(annotation) and not hasattr(annotation, "__strawberry_definition__")
+    return (
+        isinstance(annotation, type)
+        and dataclasses.is_dataclass(annotation)
+        and not hasattr(annotation, "__strawberry_definition__")
+    )
 
 
 def argument_type(annotation: Any) -> Any:
@@ -123,4 +127,3 @@ def _build(domain_class: type, name: str) -> type:
 
 def _has_default(each: "dataclasses.Field[Any]") -> bool:
     return each.default is not dataclasses.MISSING or each.default_factory is not dataclasses.MISSING
-

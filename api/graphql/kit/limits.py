@@ -59,8 +59,8 @@ class Cost:
     description="How many elements a list is taken to have.",
 )
 class ListSize:
-    assumed_size: int | None = strawberry.directive_field(name="assumedSize", default=None)
-    slicing_arguments: list[str] | None = strawberry.directive_field(name="slicingArguments", default=None)
+    assumed_size: int | None = strawberry.directive_field(name="assumedSize", default=strawberry.UNSET)
+    slicing_arguments: list[str] | None = strawberry.directive_field(name="slicingArguments", default=strawberry.UNSET)
 
 
 @dataclass
@@ -93,7 +93,9 @@ def check_document(document: DocumentNode, operation: OperationDefinitionNode) -
     ):
         if value > limit:
             counted = f"{value:,}" if value < 10**9 else "a great many"
-            raise request_error(f"This document is too large: {name} {counted}, at most {limit}.", "TOO_COSTLY", limit=limit)
+            raise request_error(
+                f"This document is too large: {name} {counted}, at most {limit}.", "TOO_COSTLY", limit=limit
+            )
 
 
 def check_variables(value: Any) -> None:
@@ -105,7 +107,9 @@ def check_variables(value: Any) -> None:
             waiting.extend(each.values())
         elif isinstance(each, list):
             if len(each) > INPUT_LIST:
-                raise request_error(f"A list has {len(each):,} elements, at most {INPUT_LIST:,}.", "TOO_COSTLY", limit=INPUT_LIST)
+                raise request_error(
+                    f"A list has {len(each):,} elements, at most {INPUT_LIST:,}.", "TOO_COSTLY", limit=INPUT_LIST
+                )
             waiting.extend(each)
         elif isinstance(each, str) and "\x00" in each:
             raise request_error("Text cannot contain the NUL character.", "BAD_REQUEST")
@@ -126,7 +130,9 @@ def cost_of(
         for definition in operation.variable_definitions or ()
         if isinstance(definition.default_value, IntValueNode)
     }
-    return _Pricer(schema, book, _fragments(document), {**defaults, **variables}).selections(operation.selection_set, root, 1)
+    return _Pricer(schema, book, _fragments(document), {**defaults, **variables}).selections(
+        operation.selection_set, root, 1
+    )
 
 
 def actual_cost(data: Any) -> int:
@@ -149,7 +155,11 @@ def check_sizes(schema: GraphQLSchema, book: CostBook) -> None:
             continue
         for name, each in kind.fields.items():
             inner = get_named_type(each.type)
-            if is_list_type(get_nullable_type(each.type)) and is_composite_type(inner) and not kind.name.endswith("Connection"):
+            if (
+                is_list_type(get_nullable_type(each.type))
+                and is_composite_type(inner)
+                and not kind.name.endswith("Connection")
+            ):
                 book.assumed.setdefault((kind.name, name), ASSUMED_SIZE)
 
 
@@ -190,7 +200,9 @@ class _Shape:
             self.measured[name] = None
             definition = self.fragments[name]
             inner = self.of(definition.selection_set)
-            self.measured[name] = _Measure(inner.depth, inner.aliases, inner.directives + len(definition.directives or ()))
+            self.measured[name] = _Measure(
+                inner.depth, inner.aliases, inner.directives + len(definition.directives or ())
+            )
         known = self.measured[name]
         if known is None:
             raise request_error(f'Cannot spread fragment "{name}" within itself.', "GRAPHQL_VALIDATION_FAILED")
@@ -243,7 +255,9 @@ class _Pricer:
         if parent.name.endswith("Connection") and name in ("edges", "nodes"):
             return own + slice_size * (1 + self.selections(node.selection_set, inner_type, 1))
         size = self.book.assumed.get(place, 1)
-        if place in self.book.assumed and any(each.name.value in ("first", "last", "ids") for each in node.arguments or ()):
+        if place in self.book.assumed and any(
+            each.name.value in ("first", "last", "ids") for each in node.arguments or ()
+        ):
             size = self._sliced(node, size)
         return own + size * (1 + self.selections(node.selection_set, inner_type, 1))
 

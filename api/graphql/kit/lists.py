@@ -96,7 +96,11 @@ async def list_of_parent(
 
 
 def _page(
-    view: View, rows: Sequence[dict[str, Any]], orders: Sequence[Order], part: Slice, count: Callable[[], Awaitable[int]]
+    view: View,
+    rows: Sequence[dict[str, Any]],
+    orders: Sequence[Order],
+    part: Slice,
+    count: Callable[[], Awaitable[int]],
 ) -> Page:
     more, shown = len(rows) > part.size, list(rows[: part.size])
     if part.backward:
@@ -219,10 +223,16 @@ def _filter_input(listing: Listing, name: str) -> Any:
         cls = type(type_name, (), {"__annotations__": {}})
         for field_name, each in listing.filters.items():
             cls.__annotations__[field_name] = typing.Optional[_operator_input(each)]  # noqa: UP045
-            setattr(cls, field_name, strawberry.field(default=strawberry.UNSET, description=f"By its {field_name.replace('_', ' ')}."))
+            setattr(
+                cls,
+                field_name,
+                strawberry.field(default=strawberry.UNSET, description=f"By its {field_name.replace('_', ' ')}."),
+            )
         cls.any = strawberry.field(default=strawberry.UNSET, description="At least one of these must be met.")  # type: ignore[attr-defined]
         cls.__annotations__["any"] = typing.Optional[list[cls]]  # noqa: UP045
-        made = strawberry.input(cls, name=type_name, description=f"Narrows a list: all fields given must hold ({name}).")
+        made = strawberry.input(
+            cls, name=type_name, description=f"Narrows a list: all fields given must hold ({name})."
+        )
         _filters[type_name] = made
     return _filters[type_name]
 
@@ -240,7 +250,9 @@ def _operator_input(each: keyset.Filter) -> Any:
             kind = list[operand] if python_name in _MANY else operand
             cls.__annotations__[python_name] = typing.Optional[kind]  # noqa: UP045
             described = strawberry.field(
-                name="in" if operator == "in" else None, default=strawberry.UNSET, description=_OPERATOR_DOCS[python_name]
+                name="in" if operator == "in" else None,
+                default=strawberry.UNSET,
+                description=_OPERATOR_DOCS[python_name],
             )
             setattr(cls, python_name, described)
         note = "Conditions on one value; all given must hold."
@@ -254,7 +266,9 @@ def _sort_enum(listing: Listing, name: str) -> Any:
         members = {}
         for sort in listing.sorts:
             words = sort.replace("_", " ").lower()
-            members[f"{sort}_ASC"] = strawberry.enum_value(Order(sort), description=f"By {words}, smallest or oldest first.")
+            members[f"{sort}_ASC"] = strawberry.enum_value(
+                Order(sort), description=f"By {words}, smallest or oldest first."
+            )
             members[f"{sort}_DESC"] = strawberry.enum_value(
                 Order(sort, descending=True), description=f"By {words}, largest or newest first."
             )

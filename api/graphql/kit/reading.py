@@ -37,7 +37,9 @@ class Reading:
     payload is read on the connection of its act: after commit in a snapshot of its own, in a dry run inside the act.
     """
 
-    def __init__(self, database: Database, actor: Actor, *, connection: AsyncConnection | None = None, inside: bool = False) -> None:
+    def __init__(
+        self, database: Database, actor: Actor, *, connection: AsyncConnection | None = None, inside: bool = False
+    ) -> None:
         self.actor = actor
         self.statements = 0
         self._database = database

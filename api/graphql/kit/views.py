@@ -206,12 +206,6 @@ EXTENSIONS: list[tuple[str, type]] = []
 """What higher rooms add: the name of a type, and the class that declares the fields."""
 
 
-class Query:
-    """What can be asked."""
-
-    __declared__: ClassVar[dict[str, Field]] = {}
-
-
 def view(
     row: type[Row], *, visible: Callable[[Actor], Sequence[ColumnElement[bool]]] = lambda _: ()
 ) -> Callable[[type[Viewed]], type[Viewed]]:
@@ -236,7 +230,7 @@ def extends(name: str) -> Callable[[type[Viewed]], type[Viewed]]:
 
 def collect(cls: type) -> dict[str, Field]:
     """The fields that a class declares, with their annotations resolved where they were written."""
-    hints = typing.get_type_hints(cls, localns=_namespace(cls), include_extras=True)
+    hints = typing.get_type_hints(cls, localns=_namespace(), include_extras=True)
     docs = attribute_docs(cls)
     fields: dict[str, Field] = {}
     for name, annotation in hints.items():
@@ -267,7 +261,9 @@ def view_of(annotation: Any) -> View | None:
 
 def is_optional(annotation: Any) -> bool:
     """Whether the annotation allows None."""
-    return typing.get_origin(annotation) in (typing.Union, types.UnionType) and types.NoneType in typing.get_args(annotation)
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType) and types.NoneType in typing.get_args(
+        annotation
+    )
 
 
 def without_none(annotation: Any) -> Any:
@@ -294,7 +290,9 @@ def columns_of(owner: View, each: Field) -> set[str]:
             names = set()
     missing = names - set(table.keys())
     if missing:
-        raise TypeError(f"{owner.name}.{each.name} has no counterpart: {owner.row.__tablename__} has no {', '.join(missing)}")
+        raise TypeError(
+            f"{owner.name}.{each.name} has no counterpart: {owner.row.__tablename__} has no {', '.join(missing)}"
+        )
     return names
 
 
@@ -348,6 +346,6 @@ def _only(names: Sequence[str], where: str) -> str:
     return names[0]
 
 
-def _namespace(cls: type) -> dict[str, Any]:
+def _namespace() -> dict[str, Any]:
     """Names of all views, so that rooms may refer to each other's types as text."""
     return {each.cls.__name__: each.cls for each in VIEWS.values()}

@@ -76,9 +76,7 @@ class Tail:
         self._told = True
         self._woken.set()
 
-    async def follow(
-        self, *, after: str | None = None, types: Sequence[str] | None = None
-    ) -> AsyncIterator[Announced]:
+    async def follow(self, *, after: str | None = None, types: Sequence[str] | None = None) -> AsyncIterator[Announced]:
         """Events as they are committed, behind `after` or from now on.
 
         Raises CursorInvalid when the log does not hold `after`, and GraphQLError SUBSCRIBER_TOO_SLOW, with
@@ -131,21 +129,26 @@ class Tail:
                 await self._listen_and_read()
             except asyncio.CancelledError:
                 raise
-            except Exception as error:  # noqa: BLE001  whatever it was, the tail must not die with it
+            except Exception as error:
                 log.warning("tail.interrupted", error=str(error) or type(error).__name__)
                 await asyncio.sleep(1)
 
     async def _listen_and_read(self) -> None:
         async with self._database.connection() as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
-            await driver.add_listener(CHANNEL, lambda _connection, sender, *_: self._heard(sender, driver.get_server_pid()))
+
+            def heard(_connection: object, sender: int, *_: object) -> None:
+                if sender != driver.get_server_pid():
+                    self._woken.set()
+
+            await driver.add_listener(CHANNEL, heard)
             try:
                 await self._check_cursor(connection)
                 while True:
                     await self._read_on(connection, driver)
             finally:
                 if not driver.is_closed():
-                    await driver.reset_listeners()
+                    await driver.remove_listener(CHANNEL, heard)
 
     async def _read_on(self, connection: AsyncConnection, driver: Any) -> None:
         """One look at the log; waits when there is nothing new."""
@@ -179,10 +182,6 @@ class Tail:
                 self._position = self._cursor = None
                 for follower in self._followers:
                     follower.queue.put_nowait(None)
-
-    def _heard(self, sender: int, own: int) -> None:
-        if sender != own:
-            self._woken.set()
 
     def _hand_out(self, event: Announced) -> None:
         for follower in self._followers:

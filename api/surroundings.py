@@ -1,0 +1,55 @@
+"""Where the database is: the embedded Postgres of a home, or the server that DATABASE_URL names."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from domain import business
+from domain.kernel import events
+from domain.kernel.database import Database, raw
+from domain.kernel.postgres import Cluster, running
+from domain.kernel.settings import Settings
+from domain.kernel.work import SYSTEM, begin
+from migrations.run import migrate
+
+
+@dataclass(frozen=True)
+class Place:
+    """The addresses of one database: for the application, and for the owner of the tables."""
+
+    app_url: str
+    admin_url: str
+    cluster: Cluster | None = None
+    """The embedded server, where it is that."""
+
+
+@contextmanager
+def place(settings: Settings) -> Iterator[Place]:
+    """The database of these settings, running. The embedded one is started, and stopped by its last user."""
+    with ExitStack() as stack:
+        if settings.database_url is None:
+            home = settings.waterline_home.expanduser().absolute()
+            cluster = stack.enter_context(running(home))
+            yield Place(cluster.url("app"), cluster.url("owner"), cluster)
+            return
+        if settings.database_admin_url is None:
+            sys.stderr.write(
+                "DATABASE_ADMIN_URL is not set: the application's own role owns the tables, so only triggers protect"
+                " the ledgers from it.\n"
+            )
+        yield Place(settings.database_url, settings.database_admin_url or settings.database_url)
+
+
+async def prepare(where: Place) -> None:
+    """Bring the database to the present shape and lay the foundation. Whatever is there already stays."""
+    await migrate(where.admin_url, where.app_url)
+    database = Database(where.app_url, pool=1)
+    try:
+        await database.check()
+        async with database.connection() as connection:
+            await events.raise_epoch(await raw(connection))
+            async with begin(connection, actor=SYSTEM) as work:
+                await business.found(work)
+    finally:
+        await database.close()
