@@ -34,7 +34,7 @@ from api.graphql.kit import limits
 from api.graphql.kit.access import AccessBook
 from api.graphql.kit.build import Built
 from api.graphql.kit.context import Context
-from api.graphql.kit.errors import presentable, request_error
+from api.graphql.kit.errors import outage, presentable, request_error
 from api.graphql.kit.operations import close_payload
 from api.graphql.kit.reading import Reading
 from api.graphql.throttle import Throttle
@@ -119,6 +119,11 @@ class _Serial(Executor):
             await close_payload(self.context_value)
 
 
+async def single(answer: Answer) -> AsyncIterator[Answer]:
+    """One answer where a stream of them is expected."""
+    yield answer
+
+
 async def run(services: Services, request: Request, caller: Caller, *, read_only: bool = False) -> Answer:
     """Run a query or a mutation. Never raises: whatever goes wrong is in the answer.
 
@@ -133,13 +138,12 @@ async def run(services: Services, request: Request, caller: Caller, *, read_only
         if read_only and kind is OperationType.MUTATION:
             raise request_error("Send mutations by POST.", "METHOD_NOT_ALLOWED")
         cost = await _admit(services, context, prepared, request)
-    except (GraphQLError, AccessDenied) as error:
+    except Exception as error:
         return refusal(error)
     try:
         result = await _execute(services, prepared, request, context)
     finally:
-        await close_payload(context)
-        await context.reading.close()
+        await _end(context)
     return _answer(result, context, request, cost)
 
 
@@ -149,7 +153,7 @@ async def stream(services: Services, request: Request, caller: Caller) -> "Answe
     try:
         prepared = _prepare(services, request, caller)
         await _admit(services, context, prepared, request)
-    except (GraphQLError, AccessDenied) as error:
+    except Exception as error:
         return refusal(error)
     started: Any = subscribe(
         services.built.core,
@@ -172,10 +176,12 @@ def is_subscription(services: Services, request: Request, caller: Caller) -> boo
         return False
 
 
-def refusal(error: GraphQLError | AccessDenied) -> Answer:
+def refusal(error: Exception) -> Answer:
     """The answer to a request that is not run at all."""
     if isinstance(error, AccessDenied):
         error = GraphQLError(error.message, extensions={"code": error.code})
+    elif not isinstance(error, GraphQLError):
+        error = GraphQLError(str(error), original_error=error)
     return Answer(None, [presentable(error)], {}, refused=True)
 
 
@@ -184,18 +190,30 @@ def _context(services: Services, caller: Caller) -> Context:
     return Context(services.database, caller, services.turns, reading, services=services)
 
 
+async def _end(context: Context) -> None:
+    """Give back what the operation holds open. A lost connection has given itself back."""
+    try:
+        await close_payload(context)
+        await context.reading.close()
+    except Exception as error:
+        if outage(error) is None:
+            raise
+
+
 async def _messages(
     source: AsyncIterator[ExecutionResult], context: Context, request: Request
 ) -> AsyncIterator[Answer]:
-    """Each message is read in a snapshot of its own."""
+    """Each message is read in a snapshot of its own. A subscription that fails ends with a refused answer."""
     try:
         async for result in source:
             answer = _answer(result, context, request, cost=None)
-            await context.reading.close()
+            await _end(context)
             context.reading = Reading(context.database, context.caller.actor)
             yield answer
+    except Exception as error:
+        yield refusal(error)
     finally:
-        await context.reading.close()
+        await _end(context)
         close = getattr(source, "aclose", None)
         if close is not None:
             await close()
@@ -312,7 +330,7 @@ class _ScopeFinder(Visitor):
         named = get_named_type(returned)
         needed = self.book.needed(parent.name, node.name.value, named.name)
         if needed is None and (is_composite_type(named) or parent.name.startswith("__")):
-            # `__type(name: …) { name }` tells nobody anything, and generic clients probe with it before they have a token.
+            # `__type(name: …) { name }` tells no more than whether a type exists: generic clients probe with it.
             probe = (parent.name, node.name.value) == ("__Type", "name") or node.name.value == "__type"
             needed = None if probe else frozenset()
         if needed is not None:

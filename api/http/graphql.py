@@ -5,27 +5,37 @@ clients, answers every well-formed request with 200.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qsl
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from api.graphql import execution
 from api.graphql.execution import Answer, Services
 from api.graphql.kit.errors import request_error
 from api.http.requests import BadRequest, bearer, caller_of, graphql_request, parse_json, read_body
-from domain.kernel.errors import AccessDenied
 
 MODERN = "application/graphql-response+json"
 PLAIN = "application/json"
 EVENTS = "text/event-stream"
 KEEP_ALIVE_SECONDS = 12
 
-_STATUS = {"UNAUTHENTICATED": 401, "THROTTLED": 429, "METHOD_NOT_ALLOWED": 405}
+_STATUS = {
+    "UNAUTHENTICATED": 401,
+    "METHOD_NOT_ALLOWED": 405,
+    "THROTTLED": 429,
+    "INTERNAL": 500,
+    "OVERLOADED": 503,
+    "UNAVAILABLE": 503,
+}
 """Statuses that are the same for all clients."""
 _MODERN_STATUS = {"FORBIDDEN": 403}
+_RETRY_AFTER = {"THROTTLED": 1, "OVERLOADED": 2, "UNAVAILABLE": 5}
+"""Seconds, unless the error knows better."""
+_QUALITY = re.compile(r"q=[01](\.[0-9]{0,3})?")
 
 
 async def graphql(request: Request) -> Response:
@@ -39,8 +49,10 @@ async def graphql(request: Request) -> Response:
         caller = await caller_of(services.database, bearer(request))
     except BadRequest as bad:
         return _bad(bad, media)
-    except AccessDenied as denied:
-        return _respond(execution.refusal(denied), media)
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody is there to read it
+    except Exception as error:  # a refused token, a busy database
+        return _respond(execution.refusal(error), media)
     if media == EVENTS:
         return await _event_stream(services, asked, caller, get=request.method == "GET")
     return _respond(await execution.run(services, asked, caller, read_only=request.method == "GET"), media)
@@ -75,9 +87,7 @@ def _negotiated(accept: str | None) -> str | None:
     offers = {MODERN: (MODERN,), PLAIN: (PLAIN,), EVENTS: (EVENTS,), "application/*": (PLAIN,), "*/*": (PLAIN,)}
     for place, each in enumerate(accept.lower().split(",")):
         media, *options = (part.strip() for part in each.split(";"))
-        quality = next(
-            (float(o[2:]) for o in options if o.startswith("q=") and o[2:].replace(".", "", 1).isdigit()), 1.0
-        )
+        quality = next((float(each[2:]) for each in options if _QUALITY.fullmatch(each)), 1.0)
         for offered in offers.get(media, ()):
             if quality > 0 and (best is None or (quality, -place) > best[:2]):
                 best = (quality, -place, offered)
@@ -85,16 +95,19 @@ def _negotiated(accept: str | None) -> str | None:
 
 
 def _respond(answer: Answer, media: str) -> Response:
-    code = answer.errors[0].get("extensions", {}).get("code") if answer.errors else None
+    first = answer.errors[0]["extensions"] if answer.errors else {}
+    code = str(first.get("code"))
     status, headers = 200, {}
     if answer.refused:
-        status = _STATUS.get(str(code)) or (_MODERN_STATUS.get(str(code), 400) if media == MODERN else 200)
-        if status == 401:
-            headers["www-authenticate"] = 'Bearer realm="waterline"'
-        if status == 405:
-            headers["allow"] = "POST"
-        if status == 429:
-            headers["retry-after"] = str(answer.errors[0]["extensions"].get("retryAfterSeconds", 1))
+        status = _STATUS.get(code) or (_MODERN_STATUS.get(code, 400) if media == MODERN else 200)
+    elif answer.data is None and _STATUS.get(code) == 503:
+        status = 503  # a query that lost its database on the way: no mutation gives null as a whole
+    if status == 401:
+        headers["www-authenticate"] = 'Bearer realm="waterline"'
+    if status == 405:
+        headers["allow"] = "POST"
+    if status in (429, 503):
+        headers["retry-after"] = str(first.get("retryAfterSeconds", _RETRY_AFTER[code]))
     media = PLAIN if media == EVENTS else media
     return Response(orjson.dumps(answer.as_dict()), status, headers, media_type=f"{media}; charset=utf-8")
 
@@ -115,14 +128,10 @@ async def _event_stream(
         started = await execution.run(services, asked, caller, read_only=get)
     if isinstance(started, Answer) and started.refused:
         return _respond(started, MODERN)
-    answers = _single(started) if isinstance(started, Answer) else started
+    answers = execution.single(started) if isinstance(started, Answer) else started
     return StreamingResponse(
         _events(answers), media_type=EVENTS, headers={"cache-control": "no-store", "x-accel-buffering": "no"}
     )
-
-
-async def _single(answer: Answer) -> AsyncIterator[Answer]:
-    yield answer
 
 
 async def _events(answers: AsyncIterator[Answer]) -> AsyncIterator[bytes]:
@@ -144,9 +153,14 @@ async def _events(answers: AsyncIterator[Answer]) -> AsyncIterator[bytes]:
             yield b"event: next\ndata: " + orjson.dumps(answer.as_dict()) + b"\n\n"
         yield b"event: complete\ndata:\n\n"
     finally:
-        if waiting is not None:
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
-        close = getattr(answers, "aclose", None)
-        if close is not None:
-            await close()
+        # Whoever cancels a response does so again at every await: the leave-taking needs a task of its own.
+        await asyncio.shield(asyncio.ensure_future(_leave(waiting, answers)))
+
+
+async def _leave(waiting: "asyncio.Task[Answer] | None", answers: AsyncIterator[Answer]) -> None:
+    if waiting is not None:
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    close = getattr(answers, "aclose", None)
+    if close is not None:
+        await close()

@@ -1,12 +1,17 @@
 """Is the process alive, is it ready, and what has it counted?"""
 
+import asyncio
+
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy.exc import DBAPIError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from api.graphql.kit.errors import outage
 from api.http import observe
+
+PATIENCE_SECONDS = 5
+"""How long the database may take to answer."""
 
 
 async def live(_: Request) -> Response:
@@ -18,9 +23,11 @@ async def ready(request: Request) -> Response:
     """The database answers, and the tail of the event log follows it."""
     services = request.app.state.services
     try:
-        async with services.database.connection() as connection:
+        async with asyncio.timeout(PATIENCE_SECONDS), services.database.connection() as connection:
             await connection.exec_driver_sql("SELECT 1")
-    except (OSError, DBAPIError, TimeoutError):
+    except Exception as error:
+        if outage(error) is None:
+            raise
         return JSONResponse({"status": "unavailable", "reason": "The database does not answer."}, 503)
     if not services.tail.following:
         return JSONResponse({"status": "unavailable", "reason": "The event log is not followed yet."}, 503)

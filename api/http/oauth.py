@@ -212,11 +212,9 @@ class _Server(AuthorizationServer):
             supported = ClientCredentialsGrant.GRANT_TYPE
             raise OAuth2Error(f"Supported is {supported}.", error="unsupported_grant_type") from None
 
-    def generate_token(
-        self, *_: object, client: ClientMixin, scope: str | None = None, **__: object
-    ) -> dict[str, str | int]:
-        """Scopes that were not named are all that the app has."""
-        app = _app(client)
+    def generate_token(self, *_: Any, **asked: Any) -> dict[str, str | int]:
+        """Make and save a token in one step. Without named scopes it carries all that the app has."""
+        app, scope = _app(asked["client"]), asked["scope"]
         scopes = set(app.scopes if scope is None else scope.split())
         issued, text = await_only(identity.issue_token(_work.get(), app, scopes=scopes, lifetime=TOKEN_LIFETIME))
         return {

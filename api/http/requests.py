@@ -30,7 +30,7 @@ class BadRequest(Exception):  # noqa: N818
 async def read_body(request: Request) -> bytes:
     """The body, refused with 413 as soon as it is larger than LARGEST_BODY."""
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > LARGEST_BODY:
+    if declared.isdecimal() and int(declared) > LARGEST_BODY:
         raise _too_large()
     chunks, size = [], 0
     async for chunk in request.stream():

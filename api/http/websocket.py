@@ -11,13 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api.graphql import execution
 from api.graphql.execution import Answer, Services
-from api.graphql.kit.errors import presentable
-from api.http.requests import BadRequest, caller_of, graphql_request, parse_json, token_in
+from api.http.requests import LARGEST_BODY, BadRequest, caller_of, graphql_request, parse_json, token_in
 from domain.identity import ANONYMOUS, Caller
 from domain.kernel.errors import AccessDenied
 
@@ -27,7 +25,8 @@ OPERATIONS = 200
 """Operations that one socket may have running."""
 
 BAD, UNAUTHORIZED, FORBIDDEN, INIT_TIMEOUT, DUPLICATE, TWICE = 4400, 4401, 4403, 4408, 4409, 4429
-UNACCEPTABLE = 4406
+UNACCEPTABLE, BUG = 4406, 4500
+TOO_BIG, TRY_LATER = 1009, 1013
 
 
 async def websocket(socket: WebSocket) -> None:
@@ -78,6 +77,10 @@ class _Connection:
             await self._close(closed.code, closed.reason)
         except WebSocketDisconnect:
             pass
+        except Exception as error:  # the outermost door: nobody may see a stack trace
+            told = execution.refusal(error).errors[0]
+            busy = told["extensions"]["code"] in ("OVERLOADED", "UNAVAILABLE")
+            await self._close(TRY_LATER if busy else BUG, told["message"][:120])
         finally:
             for task in self.running.values():
                 task.cancel()
@@ -96,6 +99,8 @@ class _Connection:
         text = event.get("text")
         if text is None:
             raise _Closed(BAD, "Messages are text")
+        if len(text) > LARGEST_BODY:
+            raise _Closed(TOO_BIG, f"At most {LARGEST_BODY // 1_000_000} MB")
         try:
             message = parse_json(text)
         except BadRequest as bad:
@@ -150,33 +155,26 @@ class _Connection:
         self.running[key] = asyncio.create_task(self._operate(key, request, self.caller))
 
     async def _operate(self, key: str, request: execution.Request, caller: Caller) -> None:
+        started: Answer | AsyncIterator[Answer] | None = None
         try:
             if execution.is_subscription(self.services, request, caller):
                 started = await execution.stream(self.services, request, caller)
             else:
                 started = await execution.run(self.services, request, caller)
-            if isinstance(started, Answer):
-                if started.refused:
-                    await self._send({"id": key, "type": "error", "payload": started.errors})
+            async for answer in execution.single(started) if isinstance(started, Answer) else started:
+                if answer.refused:
+                    await self._send({"id": key, "type": "error", "payload": answer.errors})
                     return
-                await self._send({"id": key, "type": "next", "payload": started.as_dict()})
-            else:
-                await self._forward(key, started)
+                await self._send({"id": key, "type": "next", "payload": answer.as_dict()})
             await self._send({"id": key, "type": "complete"})
-        except GraphQLError as error:
-            await self._send({"id": key, "type": "error", "payload": [presentable(error)]})
         except WebSocketDisconnect:
             pass
+        except Exception as error:  # the outermost door: nobody may see a stack trace
+            await self._send({"id": key, "type": "error", "payload": execution.refusal(error).errors})
         finally:
             if self.running.get(key) is asyncio.current_task():
                 del self.running[key]
-
-    async def _forward(self, key: str, answers: AsyncIterator[Answer]) -> None:
-        try:
-            async for answer in answers:
-                await self._send({"id": key, "type": "next", "payload": answer.as_dict()})
-        finally:
-            close = getattr(answers, "aclose", None)
+            close = getattr(started, "aclose", None)
             if close is not None:
                 await close()
 

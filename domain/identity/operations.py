@@ -142,7 +142,7 @@ FROM access_tokens AS token JOIN apps AS app ON app.id = token.app_id WHERE toke
 
 
 async def authenticate(connection: AsyncConnection, token_text: str) -> Caller:
-    """The caller behind a bearer token. Raises AccessDenied when it is unknown, expired, revoked or a disabled app's."""
+    """The caller behind a token. Raises AccessDenied when it is unknown, expired, revoked or a disabled app's."""
     record = await (await raw(connection)).fetchrow(_AUTHENTICATE, hash_of(token_text))
     if record is None or record["revoked_at"] is not None or record["disabled_at"] is not None:
         raise AccessDenied("UNAUTHENTICATED", "This access token is not valid. Ask for a new one at /oauth/token.")

@@ -16,7 +16,7 @@ from sqlalchemy.types import UserDefinedType
 ID = NewType("ID", str)
 """An id as the outside sees it: prefix, underscore, 32 hexadecimal digits."""
 
-_FORM = re.compile(r"^([a-z]{3})_([0-9a-f]{32})$")
+_FORM = re.compile(r"([a-z]{3})_([0-9a-f]{32})")
 _NANOSECONDS_PER_TICK = 244  # 10**6 ns in 2**12 ticks: the 12 bits of rand_a carry the fraction of the millisecond
 _lock = threading.Lock()
 _last_tick = 0
@@ -29,7 +29,7 @@ def new_id(prefix: str) -> ID:
 
 def split_id(value: str) -> tuple[str, str] | None:
     """Prefix and hexadecimal digits, or None when the string is no id at all."""
-    match = _FORM.match(value)
+    match = _FORM.fullmatch(value)
     return (match[1], match[2]) if match else None
 
 

@@ -53,8 +53,10 @@ def upgrade() -> None:
         sa.Column("cost_per_second", sa.Integer(), nullable=True),
         sa.Column("disabled_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
-        sa.CheckConstraint("name = btrim(name) AND char_length(name) BETWEEN 1 AND 255", name="ck_apps_name_filled"),
-        sa.PrimaryKeyConstraint("id", name="pk_apps"),
+        sa.CheckConstraint(
+            "name = btrim(name) AND char_length(name) BETWEEN 1 AND 255", name=op.f("ck_apps_name_filled")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_apps")),
     )
     op.create_index("uq_apps_name", "apps", [sa.literal_column("lower(name)")], unique=True)
     op.create_table(
@@ -64,22 +66,22 @@ def upgrade() -> None:
         sa.Column("base_currency", sa.Text(), nullable=False),
         sa.Column("time_zone", sa.Text(), nullable=False),
         sa.Column("fiscal_year_start", sa.Text(), nullable=False),
-        sa.CheckConstraint("base_currency ~ '^[A-Z]{3}$'", name="ck_business_base_currency_code"),
+        sa.CheckConstraint("base_currency ~ '^[A-Z]{3}$'", name=op.f("ck_business_base_currency_code")),
         sa.CheckConstraint(
-            "fiscal_year_start ~ '^(0[1-9]|1[0-2])-([0-2][0-9]|3[01])$'", name="ck_business_fiscal_year_start_day"
+            "fiscal_year_start ~ '^(0[1-9]|1[0-2])-([0-2][0-9]|3[01])$'", name=op.f("ck_business_fiscal_year_start_day")
         ),
         sa.CheckConstraint(
-            "name = btrim(name) AND char_length(name) BETWEEN 1 AND 255", name="ck_business_name_filled"
+            "name = btrim(name) AND char_length(name) BETWEEN 1 AND 255", name=op.f("ck_business_name_filled")
         ),
-        sa.CheckConstraint("one", name="ck_business_one_row"),
-        sa.PrimaryKeyConstraint("one", name="pk_business"),
+        sa.CheckConstraint("one", name=op.f("ck_business_one_row")),
+        sa.PrimaryKeyConstraint("one", name=op.f("pk_business")),
     )
     op.create_table(
         "event_epoch",
         sa.Column("one", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.CheckConstraint("one", name="ck_event_epoch_one_row"),
-        sa.PrimaryKeyConstraint("one", name="pk_event_epoch"),
+        sa.CheckConstraint("one", name=op.f("ck_event_epoch_one_row")),
+        sa.PrimaryKeyConstraint("one", name=op.f("pk_event_epoch")),
     )
     op.create_table(
         "event_heads",
@@ -87,7 +89,7 @@ def upgrade() -> None:
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("order_key", XID8(), nullable=False),
-        sa.PrimaryKeyConstraint("subject", name="pk_event_heads"),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_event_heads")),
         postgresql_with={"fillfactor": 50},
     )
     op.create_table(
@@ -105,8 +107,8 @@ def upgrade() -> None:
         sa.Column("act", sa.UUID(), nullable=False),
         sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("data", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_events"),
-        sa.UniqueConstraint("subject", "version", name="uq_events_subject_version"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+        sa.UniqueConstraint("subject", "version", name=op.f("uq_events_subject_version")),
     )
     op.create_index("ix_events_act", "events", ["act"], unique=False)
     op.create_index("ix_events_order", "events", ["epoch", "order_key", "seq"], unique=True)
@@ -118,10 +120,10 @@ def upgrade() -> None:
         sa.Column("external_id", sa.Text(collation="C"), nullable=False),
         sa.Column("row", sa.Text(collation="C"), nullable=False),
         sa.CheckConstraint(
-            "char_length(external_id) BETWEEN 1 AND 255", name="ck_external_references_external_id_filled"
+            "char_length(external_id) BETWEEN 1 AND 255", name=op.f("ck_external_references_external_id_filled")
         ),
-        sa.CheckConstraint("char_length(system) BETWEEN 1 AND 64", name="ck_external_references_system_filled"),
-        sa.PrimaryKeyConstraint("noun", "system", "external_id", name="pk_external_references"),
+        sa.CheckConstraint("char_length(system) BETWEEN 1 AND 64", name=op.f("ck_external_references_system_filled")),
+        sa.PrimaryKeyConstraint("noun", "system", "external_id", name=op.f("pk_external_references")),
     )
     op.create_index("ix_external_references_row_system", "external_references", ["row", "system"], unique=False)
     op.create_table(
@@ -132,8 +134,8 @@ def upgrade() -> None:
         sa.Column("input_hash", sa.LargeBinary(), nullable=False),
         sa.Column("outcome", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
-        sa.CheckConstraint("char_length(key) BETWEEN 1 AND 255", name="ck_idempotency_keys_key_filled"),
-        sa.PrimaryKeyConstraint("actor", "mutation", "key", name="pk_idempotency_keys"),
+        sa.CheckConstraint("char_length(key) BETWEEN 1 AND 255", name=op.f("ck_idempotency_keys_key_filled")),
+        sa.PrimaryKeyConstraint("actor", "mutation", "key", name=op.f("pk_idempotency_keys")),
     )
     op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False)
     op.create_table(
@@ -154,16 +156,16 @@ def upgrade() -> None:
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("updated_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' AND char_length(slug) <= 120", name="ck_products_slug_form"
+            "slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' AND char_length(slug) <= 120", name=op.f("ck_products_slug_form")
         ),
         sa.CheckConstraint(
-            "status IN ('DRAFT', 'ACTIVE', 'DISCONTINUED', 'ARCHIVED')", name="ck_products_status_known"
+            "status IN ('DRAFT', 'ACTIVE', 'DISCONTINUED', 'ARCHIVED')", name=op.f("ck_products_status_known")
         ),
-        sa.CheckConstraint("char_length(description) <= 50000", name="ck_products_description_length"),
+        sa.CheckConstraint("char_length(description) <= 50000", name=op.f("ck_products_description_length")),
         sa.CheckConstraint(
-            "name = btrim(name) AND char_length(name) BETWEEN 1 AND 255", name="ck_products_name_filled"
+            "name = btrim(name) AND char_length(name) BETWEEN 1 AND 255", name=op.f("ck_products_name_filled")
         ),
-        sa.PrimaryKeyConstraint("id", name="pk_products"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_products")),
     )
     op.create_index("ix_products_created_at_id", "products", ["created_at", "id"], unique=False)
     op.create_index("ix_products_name_folded_id", "products", ["name_folded", "id"], unique=False)
@@ -186,16 +188,16 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("updated_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
-        sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name="ck_sales_channels_currency_code"),
+        sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name=op.f("ck_sales_channels_currency_code")),
         sa.CheckConstraint(
             "kind IN ('ONLINE_STORE', 'MARKETPLACE', 'POINT_OF_SALE', 'WHOLESALE', 'PHONE')",
-            name="ck_sales_channels_kind_known",
+            name=op.f("ck_sales_channels_kind_known"),
         ),
-        sa.CheckConstraint("tax_mode IN ('INCLUSIVE', 'EXCLUSIVE')", name="ck_sales_channels_tax_mode_known"),
+        sa.CheckConstraint("tax_mode IN ('INCLUSIVE', 'EXCLUSIVE')", name=op.f("ck_sales_channels_tax_mode_known")),
         sa.CheckConstraint(
-            "name = btrim(name) AND char_length(name) BETWEEN 1 AND 255", name="ck_sales_channels_name_filled"
+            "name = btrim(name) AND char_length(name) BETWEEN 1 AND 255", name=op.f("ck_sales_channels_name_filled")
         ),
-        sa.PrimaryKeyConstraint("id", name="pk_sales_channels"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sales_channels")),
     )
     op.create_index("ix_sales_channels_created_at_id", "sales_channels", ["created_at", "id"], unique=False)
     op.create_index(
@@ -215,14 +217,16 @@ def upgrade() -> None:
         sa.Column("decimals", sa.Integer(), nullable=False),
         sa.Column("numerator", sa.Integer(), nullable=False),
         sa.Column("denominator", sa.Integer(), nullable=False),
-        sa.CheckConstraint("code ~ '^[A-Z0-9]{1,12}$'", name="ck_units_code_form"),
+        sa.CheckConstraint("code ~ '^[A-Z0-9]{1,12}$'", name=op.f("ck_units_code_form")),
         sa.CheckConstraint(
-            "dimension IN ('COUNT', 'MASS', 'LENGTH', 'AREA', 'VOLUME', 'TIME')", name="ck_units_dimension_known"
+            "dimension IN ('COUNT', 'MASS', 'LENGTH', 'AREA', 'VOLUME', 'TIME')", name=op.f("ck_units_dimension_known")
         ),
-        sa.CheckConstraint("decimals BETWEEN 0 AND 6", name="ck_units_decimals_range"),
-        sa.CheckConstraint("name = btrim(name) AND char_length(name) BETWEEN 1 AND 255", name="ck_units_name_filled"),
-        sa.CheckConstraint("numerator > 0 AND denominator > 0", name="ck_units_factor_positive"),
-        sa.PrimaryKeyConstraint("id", name="pk_units"),
+        sa.CheckConstraint("decimals BETWEEN 0 AND 6", name=op.f("ck_units_decimals_range")),
+        sa.CheckConstraint(
+            "name = btrim(name) AND char_length(name) BETWEEN 1 AND 255", name=op.f("ck_units_name_filled")
+        ),
+        sa.CheckConstraint("numerator > 0 AND denominator > 0", name=op.f("ck_units_factor_positive")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_units")),
     )
     op.create_index("uq_units_code", "units", ["code"], unique=True)
     op.create_table(
@@ -235,9 +239,9 @@ def upgrade() -> None:
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("expires_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("revoked_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
-        sa.CheckConstraint("expires_at > created_at", name="ck_access_tokens_expires_later"),
-        sa.ForeignKeyConstraint(["app_id"], ["apps.id"], name="fk_access_tokens_app_id", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("id", name="pk_access_tokens"),
+        sa.CheckConstraint("expires_at > created_at", name=op.f("ck_access_tokens_expires_later")),
+        sa.ForeignKeyConstraint(["app_id"], ["apps.id"], name=op.f("fk_access_tokens_app_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_access_tokens")),
     )
     op.create_index("ix_access_tokens_app_id", "access_tokens", ["app_id"], unique=False)
     op.create_index("ix_access_tokens_expires_at", "access_tokens", ["expires_at"], unique=False)
@@ -257,29 +261,31 @@ def upgrade() -> None:
         sa.Column("unit_id", sa.UUID(), nullable=False),
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("updated_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
-        sa.CheckConstraint("price_currency ~ '^[A-Z]{3}$'", name="ck_product_variants_price_currency_code"),
-        sa.CheckConstraint("(price_amount IS NULL) = (price_currency IS NULL)", name="ck_product_variants_price_whole"),
+        sa.CheckConstraint("price_currency ~ '^[A-Z]{3}$'", name=op.f("ck_product_variants_price_currency_code")),
+        sa.CheckConstraint(
+            "(price_amount IS NULL) = (price_currency IS NULL)", name=op.f("ck_product_variants_price_whole")
+        ),
         sa.CheckConstraint(
             "barcode = btrim(barcode) AND char_length(barcode) BETWEEN 1 AND 100",
-            name="ck_product_variants_barcode_filled",
+            name=op.f("ck_product_variants_barcode_filled"),
         ),
         sa.CheckConstraint(
-            "name = btrim(name) AND char_length(name) BETWEEN 1 AND 255", name="ck_product_variants_name_filled"
+            "name = btrim(name) AND char_length(name) BETWEEN 1 AND 255", name=op.f("ck_product_variants_name_filled")
         ),
-        sa.CheckConstraint("position BETWEEN 1 AND 250", name="ck_product_variants_position_range"),
-        sa.CheckConstraint("price_amount >= 0", name="ck_product_variants_price_not_negative"),
+        sa.CheckConstraint("position BETWEEN 1 AND 250", name=op.f("ck_product_variants_position_range")),
+        sa.CheckConstraint("price_amount >= 0", name=op.f("ck_product_variants_price_not_negative")),
         sa.CheckConstraint(
-            "sku = btrim(sku) AND char_length(sku) BETWEEN 1 AND 100", name="ck_product_variants_sku_filled"
+            "sku = btrim(sku) AND char_length(sku) BETWEEN 1 AND 100", name=op.f("ck_product_variants_sku_filled")
         ),
-        sa.ForeignKeyConstraint(["product_id"], ["products.id"], name="fk_product_variants_product_id"),
-        sa.ForeignKeyConstraint(["unit_id"], ["units.id"], name="fk_product_variants_unit_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_product_variants"),
+        sa.ForeignKeyConstraint(["product_id"], ["products.id"], name=op.f("fk_product_variants_product_id")),
+        sa.ForeignKeyConstraint(["unit_id"], ["units.id"], name=op.f("fk_product_variants_unit_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_product_variants")),
         sa.UniqueConstraint(
             "product_id",
             "position",
             deferrable=True,
             initially="DEFERRED",
-            name="uq_product_variants_product_id_position",
+            name=op.f("uq_product_variants_product_id_position"),
         ),
     )
     op.create_index("ix_product_variants_created_at_id", "product_variants", ["created_at", "id"], unique=False)
@@ -292,9 +298,9 @@ def upgrade() -> None:
         sa.Column("level", sa.Double(), nullable=False),
         sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["token_id"], ["access_tokens.id"], name="fk_cost_buckets_token_id", ondelete="CASCADE"
+            ["token_id"], ["access_tokens.id"], name=op.f("fk_cost_buckets_token_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("token_id", name="pk_cost_buckets"),
+        sa.PrimaryKeyConstraint("token_id", name=op.f("pk_cost_buckets")),
         prefixes=["UNLOGGED"],
     )
     op.execute(EVENTS_ARE_PERMANENT)

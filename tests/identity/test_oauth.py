@@ -44,7 +44,7 @@ async def client(database: Database) -> Client:
 
 
 async def granted(api: Api, client: Client, **form: str) -> dict[str, Any]:
-    answer = await api.client.post("/oauth/token", data=CREDENTIALS | form, auth=tuple(client))
+    answer = await api.client.post("/oauth/token", data=CREDENTIALS | form, auth=client)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -72,7 +72,7 @@ def assert_refused(answer: httpx.Response, error: str, status: int = 400) -> Non
 
 
 async def test_a_token_by_basic_authentication(api: Api, client: Client) -> None:
-    answer = await api.client.post("/oauth/token", data=CREDENTIALS, auth=tuple(client))
+    answer = await api.client.post("/oauth/token", data=CREDENTIALS, auth=client)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
@@ -102,7 +102,7 @@ async def test_a_parameter_without_value_counts_as_missing(api: Api, client: Cli
 
 async def test_works_behind_any_host_name_without_tls(api: Api, client: Client) -> None:
     headers = {"host": "waterline.example"}
-    answer = await api.client.post("/oauth/token", data=CREDENTIALS, auth=tuple(client), headers=headers)
+    answer = await api.client.post("/oauth/token", data=CREDENTIALS, auth=client, headers=headers)
     assert answer.status_code == 200
 
 
@@ -172,15 +172,15 @@ async def test_headers_that_are_no_credentials(api: Api, header: bytes) -> None:
 
 
 async def test_a_client_authenticates_once(api: Api, client: Client) -> None:
-    both = await api.client.post("/oauth/token", data=CREDENTIALS | client.form, auth=tuple(client))
+    both = await api.client.post("/oauth/token", data=CREDENTIALS | client.form, auth=client)
     assert_refused(both, "invalid_request")
     basic = "Basic " + base64.b64encode(":".join(client).encode()).decode()
     twice = [("authorization", basic), ("authorization", basic)]
     assert_refused(await api.client.post("/oauth/token", data=CREDENTIALS, headers=twice), "invalid_request")
     other = CREDENTIALS | {"client_id": new_id("app")}
-    assert_refused(await api.client.post("/oauth/token", data=other, auth=tuple(client)), "invalid_request")
+    assert_refused(await api.client.post("/oauth/token", data=other, auth=client), "invalid_request")
     same = CREDENTIALS | {"client_id": client.id}
-    assert (await api.client.post("/oauth/token", data=same, auth=tuple(client))).status_code == 200
+    assert (await api.client.post("/oauth/token", data=same, auth=client)).status_code == 200
 
 
 # What may not be asked
@@ -202,7 +202,7 @@ async def test_a_client_authenticates_once(api: Api, client: Client) -> None:
     ],
 )
 async def test_too_wide_a_scope(api: Api, database: Database, client: Client, scope: str) -> None:
-    answer = await api.client.post("/oauth/token", data=CREDENTIALS | {"scope": scope}, auth=tuple(client))
+    answer = await api.client.post("/oauth/token", data=CREDENTIALS | {"scope": scope}, auth=client)
     assert_refused(answer, "invalid_scope")
     async with database.snapshot() as connection:
         query = f"SELECT count(*) FROM access_tokens WHERE app_id = '{client.id[4:]}'"
@@ -211,7 +211,7 @@ async def test_too_wide_a_scope(api: Api, database: Database, client: Client, sc
 
 @pytest.mark.parametrize("grant", ["password", "authorization_code", "refresh_token", 'x"\\é', "y" * 9000])
 async def test_unknown_grants(api: Api, client: Client, grant: str) -> None:
-    answer = await api.client.post("/oauth/token", data={"grant_type": grant}, auth=tuple(client))
+    answer = await api.client.post("/oauth/token", data={"grant_type": grant}, auth=client)
     assert_refused(answer, "unsupported_grant_type")
 
 
@@ -233,7 +233,7 @@ async def test_unknown_grants(api: Api, client: Client, grant: str) -> None:
 )
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke", "/oauth/introspect"])
 async def test_forms_that_are_none(api: Api, client: Client, path: str, body: bytes) -> None:
-    answer = await api.client.post(path, content=body, headers=FORM, auth=tuple(client))
+    answer = await api.client.post(path, content=body, headers=FORM, auth=client)
     assert_refused(answer, "invalid_request")
 
 
@@ -242,14 +242,14 @@ async def test_forms_that_are_none(api: Api, client: Client, path: str, body: by
 )
 async def test_other_content_types(api: Api, client: Client, kind: str) -> None:
     body = b"grant_type=client_credentials"
-    answer = await api.client.post("/oauth/token", content=body, headers={"content-type": kind}, auth=tuple(client))
+    answer = await api.client.post("/oauth/token", content=body, headers={"content-type": kind}, auth=client)
     assert_refused(answer, "invalid_request")
 
 
 async def test_enormous_forms(api: Api, client: Client) -> None:
     for size in (20_000, 4_000_000, 6_000_000):
         form = CREDENTIALS | {"scope": "s" * size}
-        answer = await api.client.post("/oauth/token", data=form, auth=tuple(client))
+        answer = await api.client.post("/oauth/token", data=form, auth=client)
         assert_refused(answer, "invalid_request", 413)
 
 
@@ -277,7 +277,7 @@ async def test_an_expired_token(api: Api, database: Database, client: Client) ->
 async def test_a_revoked_token(api: Api, client: Client) -> None:
     token, other = [(await granted(api, client))["access_token"] for _ in range(2)]
     for hint in ({}, {"token_type_hint": "access_token"}, {"token_type_hint": "refresh_token"}):
-        answer = await api.client.post("/oauth/revoke", data={"token": token} | hint, auth=tuple(client))
+        answer = await api.client.post("/oauth/revoke", data={"token": token} | hint, auth=client)
         assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
         assert await worthless(api, token)
         assert not await active(api, client, token)
@@ -294,7 +294,7 @@ async def test_only_ones_own_tokens_can_be_revoked(api: Api, database: Database,
 
 
 async def active(api: Api, client: Client, token: str) -> bool:
-    answer = await api.client.post("/oauth/introspect", data={"token": token}, auth=tuple(client))
+    answer = await api.client.post("/oauth/introspect", data={"token": token}, auth=client)
     assert answer.status_code == 200
     if not answer.json()["active"]:
         assert answer.json() == {"active": False}
@@ -336,7 +336,7 @@ async def test_nothing_is_stored_or_logged_in_clear(
     with caplog.at_level(logging.DEBUG):
         token = (await granted(api, client))["access_token"]
         await active(api, client, token)
-        await api.client.post("/oauth/revoke", data={"token": token}, auth=tuple(client))
+        await api.client.post("/oauth/revoke", data={"token": token}, auth=client)
     # The test's own client logs nothing of bodies and headers.
     assert client.secret not in caplog.text
     assert token not in caplog.text

@@ -324,6 +324,36 @@ async def test_reading_can_be_narrowed_to_types_and_to_a_subject(log: Database) 
         assert await events.end(connection) == of_second[-1].position
 
 
+async def test_transaction_ids_are_compared_as_numbers_when_they_gain_a_digit(
+    log: Database, server: Server, fresh_name: str
+) -> None:
+    things = subjects(4)
+    owner = await owner_of(server, fresh_name)
+    for thing, key in zip(things, (100, 9, 10, 99), strict=True):
+        await owner.execute(WITH_KEY, thing, str(key))
+    await owner.close()
+    wanted = [things[1], things[2], things[3], things[0]]
+    async with log.snapshot() as connection:
+        pages = [page async for page in events.follow(connection, after=START, page=1)]
+        assert [event.subject for page in pages for event in page if event.type != FOUNDED] == wanted
+        last = await events.end(connection)
+        assert last == pages[-1][-1].position
+
+
+async def test_a_page_is_read_by_the_index_of_the_order_without_sorting(log: Database) -> None:
+    await announce(log, *(ThingMoved(thing) for thing in subjects(5_000)))
+    middle = (await everything(log))[2_500].position
+    async with log.connection() as connection, connection.begin():
+        await connection.exec_driver_sql("SELECT 1")
+        driver = await raw(connection)
+        explained = await driver.fetch(
+            "EXPLAIN " + events._READ, middle.epoch, str(middle.order_key), middle.seq, None, None, 100
+        )
+    plan = "\n".join(record[0] for record in explained)
+    assert "using ix_events_order" in plan
+    assert "Sort" not in plan
+
+
 # --- epochs and cursors ---------------------------------------------------------------------------------------------
 
 
@@ -341,6 +371,10 @@ async def owner_of(server: Server, name: str) -> "asyncpg.Connection[asyncpg.Rec
     return await asyncpg.connect(server.owner_url(name))
 
 
+WITH_KEY = """
+INSERT INTO events (id, epoch, order_key, type, subject, version, act, at, data)
+VALUES (gen_random_uuid(), 1, $2::text::xid8, 'thing.moved', $1, 1, gen_random_uuid(), now(), '{}')
+"""
 AHEAD = """
 INSERT INTO events (id, epoch, order_key, type, subject, version, act, at, data)
 VALUES (gen_random_uuid(), 1, (pg_current_xact_id()::text::bigint + 1000000)::text::xid8, 'thing.moved', $1, 2,

@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, TypeVar
 
+import asyncpg
 import strawberry
 import structlog
 from graphql import GraphQLError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from api.graphql.kit.docs import first_paragraph
 from domain.kernel.constraints import refusal_of
@@ -55,6 +58,9 @@ class InputError(UserError):
     pass
 
 
+_AWAY = ("57P01", "57P02", "57P03", "57P05", "3D000")
+"""Shutdown, crash, start-up, idle time-out, no such database."""
+
 _types: dict[type[Refusal], tuple[type[UserError], Callable[[Any], dict[str, Any]]]] = {}
 
 
@@ -89,6 +95,25 @@ def request_error(message: str, code: str, **extensions: Any) -> GraphQLError:
     return GraphQLError(message, extensions={"code": code, **extensions})
 
 
+def outage(error: BaseException) -> tuple[str, str] | None:
+    """Code and message when an exception means that the database is busy or away; None when it means anything else."""
+    seen: BaseException | None = error
+    while seen is not None:
+        state = str(getattr(seen, "sqlstate", None) or "")
+        if isinstance(seen, PoolTimeout) or state.startswith("53"):
+            return "OVERLOADED", "Too much is going on at the moment. Try again in a few seconds."
+        closed = isinstance(seen, asyncpg.InterfaceError) and "connection is closed" in str(seen)
+        lost = isinstance(seen, DBAPIError) and seen.connection_invalidated
+        away = isinstance(seen, (OSError, PendingRollbackError)) or state in _AWAY or state.startswith("08")
+        if closed or lost or away:
+            return (
+                "UNAVAILABLE",
+                "The database does not answer. Try again; a mutation with the same `idempotencyKey` has one effect.",
+            )
+        seen = seen.__cause__ or (seen.orig if isinstance(seen, DBAPIError) else None)
+    return None
+
+
 def presentable(error: GraphQLError) -> dict[str, Any]:
     """An error as the caller may see it. Bugs are masked; the correlation id finds them in the log."""
     original = error.original_error
@@ -108,6 +133,11 @@ def presentable(error: GraphQLError) -> dict[str, Any]:
             "message": refusal.message,
             "extensions": {**extensions, "code": refusal.code, "argument": argument},
         }
+    out = outage(original)
+    if out is not None:
+        code, message = out
+        log.warning("outage", code=code, path=formatted.get("path"), error=str(original) or type(original).__name__)
+        return formatted | {"message": message, "extensions": {**extensions, "code": code}}
     correlation = secrets.token_hex(8)
     log.error("bug", correlation_id=correlation, path=formatted.get("path"), exc_info=original)
     extensions |= {"code": "INTERNAL", "correlationId": correlation}
