@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from api import logs
 from domain import business
 from domain.kernel.database import Database
 from domain.kernel.postgres import running
@@ -21,6 +22,7 @@ from tests.support.api import Api, serving
 from tests.support.server import Server
 
 ROOT = Path(__file__).parent.parent
+logs.configure("error", "text")
 
 
 @pytest.fixture(scope="session")

@@ -106,8 +106,10 @@ class Services:
 class _Serial(Executor):
     """graphql-core's executor, which also ends each mutation field's act once its payload has been read."""
 
-    def execute_field(self, parent_type: Any, source: Any, field_details_list: Any, path: Any, *rest: Any) -> Any:
-        result = super().execute_field(parent_type, source, field_details_list, path, *rest)
+    def execute_field(
+        self, parent_type: Any, source: Any, field_details_list: Any, path: Any, position_context: Any = None
+    ) -> Any:
+        result = super().execute_field(parent_type, source, field_details_list, path, position_context)
         if path.prev is None and parent_type is self.schema.mutation_type and self.is_awaitable(result):
             return self._then_close(result)
         return result
@@ -161,6 +163,7 @@ async def stream(services: Services, request: Request, caller: Caller) -> "Answe
         context_value=context,
         variable_values=request.variables,
         operation_name=request.operation_name,
+        hide_suggestions="schema:read" not in caller.actor.scopes,
     )
     source = await started if hasattr(started, "__await__") else started
     if isinstance(source, ExecutionResult):
@@ -296,6 +299,7 @@ def _prepared(built: Built, request: Request, *, suggestions: bool) -> Prepared:
         wanted = f"named {request.operation_name!r}" if request.operation_name else "in it, or more than one: name it"
         raise request_error(f"The document has no operation {wanted}.", "BAD_REQUEST")
     limits.check_document(document, operation)
+    limits.check_literals(document)
     errors = validate(built.core, document, max_errors=5, hide_suggestions=not suggestions)
     if errors:
         raise _coded(errors[0], "GRAPHQL_VALIDATION_FAILED")

@@ -70,9 +70,9 @@ class VariantChanges:
     """The stock keeping unit."""
     name: str | Absent = ABSENT
     """What tells it from its sisters."""
-    barcode: str | None | Absent = ABSENT
+    barcode: str | Absent | None = ABSENT
     """The code that scanners read; null takes it away."""
-    price: Money | None | Absent = ABSENT
+    price: Money | Absent | None = ABSENT
     """What it costs unless a price list says otherwise; null takes it away."""
 
 
@@ -84,7 +84,7 @@ class ProductChanges:
     """What customers read first."""
     slug: str | Absent = ABSENT
     """Its part of a web address."""
-    description: str | None | Absent = ABSENT
+    description: str | Absent | None = ABSENT
     """Text for customers; null takes it away."""
     add_variants: list[NewVariant] = field(default_factory=list)
     """Variants to add behind the present ones."""
@@ -245,7 +245,7 @@ def _plan_product(
         }
     )
     ids = [
-        _plan_variant(work, plan, product_id, name, variant, units, position=n + 1, path=(*here, "variants", n))
+        _plan_variant(work, plan, product_id, name, variant, units=units, position=n + 1, path=(*here, "variants", n))
         for n, variant in enumerate(new.variants)
     ]
     plan.events.append(events.ProductCreated(product_id, variants=ids))
@@ -257,8 +257,8 @@ def _plan_variant(
     product_id: ID,
     product_name: str,
     new: NewVariant,
-    units: dict[str, ID],
     *,
+    units: dict[str, ID],
     position: int,
     path: tuple[str | int, ...],
 ) -> ID:
@@ -290,7 +290,7 @@ def _plan_variant(
 
 
 async def _refuse_taken(work: Work, plan: _Plan) -> None:
-    """Name every SKU, barcode, slug and external id that is taken, here or twice in the input, before anything is written.
+    """Name every SKU, barcode, slug and external id that is taken, here or twice in the input, before writing anything.
 
     The constraints would refuse too, but could name only the first, and not its place in the input.
     """
@@ -439,7 +439,7 @@ async def _add_variants(work: Work, product: Product, news: Sequence[NewVariant]
     plan, units = _Plan(), await _unit_ids(work)
     for n, new in enumerate(news):
         path = ("input", "addVariants", n)
-        _plan_variant(work, plan, product.id, product.name, new, units, position=start + n, path=path)
+        _plan_variant(work, plan, product.id, product.name, new, units=units, position=start + n, path=path)
     await work.session.flush()
     await _refuse_taken(work, plan)
     await _write(work, plan)
@@ -553,7 +553,7 @@ def _difference(mine: Sequence[Record], new: NewProduct, *, path: tuple[str | in
 
 async def _unit_ids(work: Work) -> dict[str, ID]:
     rows = await work.connection.execute(select(business.Unit.code, business.Unit.id))
-    return {code: unit_id for code, unit_id in rows}
+    return {row.code: row.id for row in rows}
 
 
 def _checked_slug(slug: str, *, path: tuple[str | int, ...]) -> str:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Column
+from sqlalchemy import ColumnElement
 from sqlalchemy.dialects.postgresql import JSONB, asyncpg
 
 from domain.kernel.rows import Row
@@ -56,7 +56,7 @@ def _arrays(row: type[Row], columns: tuple[str, ...], values: Sequence[Mapping[s
     return [[_bound(row.__table__.c[name], each[name]) for each in values] for name in columns]
 
 
-def _bound(column: "Column[Any]", value: Any) -> Any:
+def _bound(column: ColumnElement[Any], value: Any) -> Any:
     if value is None:
         return None
     if isinstance(column.type, JSONB):

@@ -3,7 +3,6 @@
 SQLAlchemy builds statements and keeps the pool; asyncpg runs them. The two share one connection and one transaction.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -58,7 +57,7 @@ class Database:
         try:
             async with self.connection() as connection:
                 version = (await connection.exec_driver_sql("SHOW server_version_num")).scalar_one()
-        except (OSError, DBAPIError, asyncpg.PostgresError, asyncio.TimeoutError) as error:
+        except (TimeoutError, OSError, DBAPIError, asyncpg.PostgresError) as error:
             cause = getattr(error, "orig", None) or error
             reason = str(cause).partition(": ")[2] if isinstance(error, DBAPIError) else str(cause)
             where = self.url.render_as_string(hide_password=True).replace("+asyncpg", "")

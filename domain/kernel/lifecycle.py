@@ -11,7 +11,6 @@ from typing import Generic, TypeVar
 
 from domain.kernel.errors import NotAllowedNow
 
-
 State = TypeVar("State", bound=StrEnum)
 Action = TypeVar("Action", bound=StrEnum)
 

@@ -242,7 +242,7 @@ def _typed(column: Any, value: Any) -> Any:
         return datetime.fromisoformat(value)
     if kind is Decimal:
         return Decimal(value)
-    if not isinstance(value, kind) or isinstance(value, str) and "\x00" in value:
+    if not isinstance(value, kind) or (isinstance(value, str) and "\x00" in value):
         raise ValueError(value)
     return value
 

@@ -6,7 +6,7 @@ EUR 2, JPY 0, KWD 3); unit costs may carry six. Quantities have at most 15 digit
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import NewType
 
@@ -26,6 +26,9 @@ AMOUNT_DIGITS = 18
 UNIT_COST_DECIMALS = 6
 QUANTITY_DIGITS = 15
 QUANTITY_DECIMALS = 6
+
+_EXACT = Context(prec=64, Emax=MAX_EMAX, Emin=MIN_EMIN)
+"""Holds whatever the longest text that is read can say, so that reading never rounds."""
 
 
 class CurrencyMismatch(Invalid):
@@ -112,7 +115,7 @@ def parse_decimal(value: object, *, digits: int, decimals: int) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise ValueError('Give a decimal as a string, such as "12.50".')
     text = str(value)
-    if len(text) > 64:  # noqa: SIM102  cheap guard before the parser sees a megabyte of digits
+    if len(text) > 64:
         raise ValueError(f"At most {digits} digits, {decimals} of them behind the point.")
     try:
         number = Decimal(text)
@@ -122,7 +125,7 @@ def parse_decimal(value: object, *, digits: int, decimals: int) -> Decimal:
         raise ValueError(f"{text[:40]!r} is no decimal number.")
     if number == 0:
         return Decimal(0)
-    number = number.normalize()
+    number = number.normalize(_EXACT)
     behind = max(0, -int(number.as_tuple().exponent))
     if behind > decimals or number.adjusted() + 1 > digits - decimals:
         raise ValueError(f"At most {digits} digits, {decimals} of them behind the point.")

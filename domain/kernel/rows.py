@@ -38,7 +38,6 @@ class Row(DeclarativeBase):
         datetime.datetime: TIMESTAMP(timezone=True),
         Decimal: Numeric(AMOUNT_DIGITS, UNIT_COST_DECIMALS),
     }
-    __mapper_args__: ClassVar[dict[str, Any]] = {"eager_defaults": False}
 
 
 def key(prefix: str) -> MappedColumn[ID]:

@@ -46,6 +46,24 @@ class Server:
             async with self.administrator() as admin:
                 await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    async def disconnect_app(self, name: str, *, before: str | None = None) -> None:
+        """Cut every connection of the application's role to a database, as a failing server would.
+
+        `before` is run by the administrator while the connections are still there.
+        """
+        connection = await asyncpg.connect(self.app_url(name))
+        try:
+            if before:
+                async with self.administrator() as admin:
+                    await admin.execute(before)
+            query = (
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = $1 AND usename = current_user AND pid <> pg_backend_pid()"
+            )
+            await connection.execute(query, name)
+        finally:
+            await connection.close()
+
     async def drop_leftovers(self, admin: "asyncpg.Connection[asyncpg.Record]") -> None:
         """Remove what earlier runs left behind when they were killed, and templates of other states."""
         query = "SELECT datname FROM pg_database WHERE datname LIKE 'waterline\\_t%' AND NOT datistemplate"

@@ -6,6 +6,7 @@ aliases and directives are counted with every fragment expanded, each fragment o
 are refused as fast as anything else.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,11 +24,14 @@ from graphql import (
     IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    StringValueNode,
     VariableNode,
+    Visitor,
     get_named_type,
     get_nullable_type,
     is_composite_type,
     is_list_type,
+    visit,
 )
 from strawberry.schema_directive import Location
 
@@ -40,6 +44,9 @@ DIRECTIVES = 50
 INPUT_LIST = 10_000
 COST = 100_000
 DEFAULT_SLICE = 50
+_NUL = "Text cannot contain the NUL character."
+_HIGHEST_COST = 2**53 - 1
+"""What is more is not told apart: larger numbers do not fit into the answer."""
 ASSUMED_SIZE = 10
 """Elements that a plain list is taken to have unless its declaration says otherwise."""
 
@@ -98,6 +105,20 @@ def check_document(document: DocumentNode, operation: OperationDefinitionNode) -
             )
 
 
+def check_literals(document: DocumentNode) -> None:
+    """Refuse strings in a document that no database can hold. Raises GraphQLError."""
+    source = document.loc.source.body if document.loc else ""
+    if not re.search(r"\\u(0000|\{0+\})", source):  # the only ways to write one
+        return
+
+    class Finder(Visitor):
+        def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
+            if "\x00" in node.value:
+                raise request_error(_NUL, "BAD_REQUEST")
+
+    visit(document, Finder())
+
+
 def check_variables(value: Any) -> None:
     """Refuse lists of more than INPUT_LIST elements and strings that no database can hold. Raises GraphQLError."""
     waiting = [value]
@@ -112,7 +133,7 @@ def check_variables(value: Any) -> None:
                 )
             waiting.extend(each)
         elif isinstance(each, str) and "\x00" in each:
-            raise request_error("Text cannot contain the NUL character.", "BAD_REQUEST")
+            raise request_error(_NUL, "BAD_REQUEST")
 
 
 def cost_of(
@@ -130,9 +151,10 @@ def cost_of(
         for definition in operation.variable_definitions or ()
         if isinstance(definition.default_value, IntValueNode)
     }
-    return _Pricer(schema, book, _fragments(document), {**defaults, **variables}).selections(
+    cost = _Pricer(schema, book, _fragments(document), {**defaults, **variables}).selections(
         operation.selection_set, root, 1
     )
+    return min(cost, _HIGHEST_COST)
 
 
 def actual_cost(data: Any) -> int:
@@ -291,6 +313,7 @@ __all__ = [
     "ListSize",
     "actual_cost",
     "check_document",
+    "check_literals",
     "check_sizes",
     "check_variables",
     "cost_of",

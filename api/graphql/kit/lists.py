@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 import strawberry
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func
 
-from api.graphql.kit.reading import Reading, Record, among, first_per_parent
+from api.graphql.kit.reading import Reading, Record, among, columns_of, first_per_parent
 from api.graphql.kit.views import Pages, View
 from domain.kernel import listing as keyset
 from domain.kernel.errors import Invalid
@@ -57,7 +57,7 @@ class Page:
 async def whole_list(reading: Reading, view: View, listing: Listing, arguments: Mapping[str, Any]) -> Page:
     """A page of a whole listing: one statement, and one more where the total is asked for."""
     part, orders = _slice(arguments), _orders(listing, arguments)
-    base = _narrowed(select(*view.columns).where(*view.visible(reading.actor)), listing, arguments)
+    base = _narrowed(columns_of(view).where(*view.visible(reading.actor)), listing, arguments)
 
     async def count() -> int:
         return (await reading.execute(keyset.total(listing, base)))[0]["count_1"]
@@ -75,7 +75,7 @@ async def list_of_parent(
     part, orders = _slice(arguments), _orders(pages.listing, arguments)
     assert pages.by is not None
     by = pages.by
-    base = _narrowed(select(*view.columns).where(*view.visible(reading.actor)), pages.listing, arguments)
+    base = _narrowed(columns_of(view).where(*view.visible(reading.actor)), pages.listing, arguments)
     key = (view.name, str(by), repr(sorted(arguments.items(), key=lambda item: item[0])))
 
     async def load(parents: list[str]) -> list[list[dict[str, Any]]]:
@@ -145,7 +145,7 @@ def _orders(listing: Listing, arguments: Mapping[str, Any]) -> list[Order]:
     return orders or [Order(listing.default_sort)]
 
 
-def _narrowed(base: "Select[Any]", listing: Listing, arguments: Mapping[str, Any]) -> "Select[Any]":
+def _narrowed(base: Select[Any], listing: Listing, arguments: Mapping[str, Any]) -> Select[Any]:
     if (given := arguments.get("filter")) is not None:
         condition = keyset.condition(listing, _plain(given))
         base = base if condition is None else base.where(condition)

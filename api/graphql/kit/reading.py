@@ -70,7 +70,7 @@ class Reading:
 
     async def find(self, view: "View", condition: ColumnElement[bool]) -> Record | None:
         """The one row that meets the condition, or None."""
-        rows = await self.execute(select(*view.columns).where(condition, *view.visible(self.actor)).limit(1))
+        rows = await self.execute(columns_of(view).where(condition, *view.visible(self.actor)).limit(1))
         return Record(view, rows[0]) if rows else None
 
     async def by_id(self, view: "View", row_id: str) -> Record | None:
@@ -80,7 +80,7 @@ class Reading:
 
         async def load(ids: list[str]) -> list[Record | None]:
             column = view.row.__table__.c.id
-            rows = await self.execute(select(*view.columns).where(among(column, ids), *view.visible(self.actor)))
+            rows = await self.execute(columns_of(view).where(among(column, ids), *view.visible(self.actor)))
             found = {row["id"]: Record(view, row) for row in rows}
             return [found.get(each) for each in ids]
 
@@ -103,6 +103,12 @@ class Reading:
         return self._connection
 
 
+def columns_of(view: "View") -> Select[Any]:
+    """The rows of a view, with the columns that its fields read."""
+    statement: Any = select(*view.columns)
+    return statement
+
+
 def among(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
     """`column = ANY(values)`: the same statement text for one value and for a thousand."""
     return column == any_(literal(list(values), ARRAY(column.type)))
@@ -114,4 +120,4 @@ def first_per_parent(
     """At most `size` rows for each parent, each parent's in order: a window over the whole level, in one statement."""
     place = func.row_number().over(partition_by=parent, order_by=list(ordering)).label("_place")
     numbered = statement.add_columns(parent.label("_parent"), place).subquery()
-    return select(numbered).where(numbered.c._place <= size).order_by(numbered.c._parent, numbered.c._place)
+    return select(numbered).where(numbered.c["_place"] <= size).order_by(numbered.c["_parent"], numbered.c["_place"])

@@ -16,7 +16,7 @@ from api.graphql.kit import inputs, lists, views
 from api.graphql.kit.context import Context
 from api.graphql.kit.docs import first_paragraph
 from api.graphql.kit.operations import Operation, Payload
-from api.graphql.kit.reading import Record, among
+from api.graphql.kit.reading import Record, among, columns_of
 from api.graphql.kit.scalars import MoneyType
 from api.graphql.kit.views import Batch, Column, Derived, Field, Find, Many, One, Pages, Sql, View
 from domain.kernel.ids import split_id
@@ -126,7 +126,7 @@ def _many(owner: View, each: Many) -> Resolve:
 
         async def load(ids: list[str]) -> list[list[Record]]:
             order = [each.order_by] if each.order_by is not None else [target.row.__table__.c.id]
-            statement = select(*target.columns, parent.label("_parent"))
+            statement = columns_of(target).add_columns(parent.label("_parent"))
             statement = statement.where(among(parent, ids), *target.visible(reading.actor)).order_by(*order)
             groups: dict[str, list[Record]] = {row_id: [] for row_id in ids}
             for row in await reading.execute(statement):

@@ -63,10 +63,10 @@ def _instant(value: Any) -> datetime:
     if isinstance(value, str):
         try:
             instant = datetime.fromisoformat(value)
-        except ValueError:
-            instant = None
-        if instant is not None and instant.tzinfo is not None and "T" in value.upper():
-            return instant.astimezone(UTC)
+            if instant.tzinfo is not None and "T" in value.upper():
+                return instant.astimezone(UTC)
+        except (ValueError, OverflowError):  # the first and last days of the calendar have no UTC
+            pass
     raise GraphQLError("Give an instant with its offset, such as 2026-11-22T09:30:00Z (RFC 3339).")
 
 

@@ -1,0 +1,113 @@
+"""kill -9 in the middle of a thousand acts: every acknowledged act is there, none is half there."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.process import Running, free_port, up, waterline
+
+CREATE = """mutation ($sku: String!) {
+  productCreate(input: {name: "Crash", variants: [{sku: $sku}, {sku: $other}]}) { product { id } userErrors { message } }
+}""".replace("($sku: String!)", "($sku: String!, $other: String!)")
+
+ACTS, WRITERS = 1_000, 8
+
+
+async def _write(running: Running, acknowledged: dict[str, str], disturb: Callable[[], Awaitable[None]]) -> int:
+    """Create products from WRITERS clients until ACTS are tried; returns how many were not acknowledged."""
+    failed = 0
+    waiting = iter(range(ACTS))
+
+    async def writer(client: httpx.AsyncClient) -> None:
+        nonlocal failed
+        for number in waiting:
+            if number == ACTS // 2:
+                await disturb()
+            variables = {"sku": f"CRASH-{number}-A", "other": f"CRASH-{number}-B"}
+            try:
+                answer = await client.post("/graphql", json={"query": CREATE, "variables": variables})
+                payload = (answer.json().get("data") or {}).get("productCreate")
+            except (httpx.HTTPError, ValueError):
+                payload = None
+            if payload and payload["product"]:
+                acknowledged[variables["sku"]] = payload["product"]["id"]
+            else:
+                failed += 1
+
+    headers = {"authorization": f"Bearer {running.token}"}
+    async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=20) as client:
+        await asyncio.gather(*(writer(client) for _ in range(WRITERS)))
+    return failed
+
+
+async def _check(running: Running, acknowledged: dict[str, str]) -> None:
+    """What was acknowledged is there, whole; what was not is there whole or not at all."""
+    query = """query ($after: String) { variants(first: 250, after: $after, filter: {sku: {startsWith: "CRASH-"}}) {
+      nodes { sku product { id variants { sku } } } pageInfo { hasNextPage endCursor } } }"""
+    found: dict[str, str] = {}
+    headers, after = {"authorization": f"Bearer {running.token}"}, None
+    async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=30) as client:
+        while True:
+            answer = await client.post("/graphql", json={"query": query, "variables": {"after": after}})
+            page = answer.json()["data"]["variants"]
+            for variant in page["nodes"]:
+                found[variant["sku"]] = variant["product"]["id"]
+                assert len(variant["product"]["variants"]) == 2, "half a product"
+            if not page["pageInfo"]["hasNextPage"]:
+                break
+            after = page["pageInfo"]["endCursor"]
+    for sku, product in acknowledged.items():
+        assert found.get(sku) == product, f"{sku} was acknowledged and is not there"
+
+
+@pytest.mark.parametrize("victim", ["app", "postgres"])
+async def test_kill_in_the_middle_of_a_thousand_acts(tmp_path: Path, victim: str) -> None:
+    home, port = tmp_path / "home", free_port()
+    running = up(home, port)
+    acknowledged: dict[str, str] = {}
+
+    async def disturb() -> None:
+        if victim == "app":
+            running.kill()
+        else:
+            os.kill(_postmaster(home), signal.SIGKILL)
+
+    failed = await _write(running, acknowledged, disturb)
+    assert failed > 0, "the kill came too late to matter"
+    assert len(acknowledged) >= ACTS // 2 - WRITERS
+    if victim == "app":
+        running = up(home, port)
+    else:
+        await _wait_until_ready(running)
+        assert len(acknowledged) > ACTS // 2, "Postgres did not come back by itself while acts went on"
+    try:
+        await _check(running, acknowledged)
+    finally:
+        running.stop()
+    checked = waterline(home, "verify")
+    assert checked.returncode == 0, checked.stdout
+
+
+def _postmaster(home: Path) -> int:
+    """The process id of the home's Postgres, wherever its data are."""
+    from domain.kernel.postgres import running  # noqa: PLC0415  the client attaches just to look
+
+    with running(home, say=lambda _: None) as cluster:
+        return int((cluster.data / "postmaster.pid").read_text().splitlines()[0])
+
+
+async def _wait_until_ready(running: Running) -> None:
+    async with httpx.AsyncClient(base_url=running.url, timeout=5) as client:
+        for _ in range(200):
+            try:
+                if (await client.get("/health/ready")).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            await asyncio.sleep(0.1)
+    raise AssertionError("the API did not become ready again")

@@ -1,0 +1,57 @@
+"""The demo shop is the same every time, and leaves alone what somebody has edited."""
+
+from sqlalchemy import select
+
+from api import demo
+from domain import business, catalog
+from domain.catalog import ProductStatus
+from domain.kernel import events, external
+from domain.kernel.database import Database
+from domain.kernel.work import SYSTEM, begin
+
+
+async def _contents(database: Database) -> list[tuple[object, ...]]:
+    """All that anybody can see of the shop, ids and times included."""
+    async with database.snapshot() as connection:
+        tables = (business.SalesChannel, catalog.Product, catalog.ProductVariant, external.ExternalReference)
+        rows = [(await connection.execute(select(table.__table__))).all() for table in tables]
+        told = await events.count(connection)
+    return [*sorted((tuple(row) for table in rows for row in table), key=repr), (told,)]
+
+
+async def test_seeded_twice_it_is_the_same(fresh_database: Database):
+    first = await demo.seed(fresh_database)
+    assert first == demo.Seeded(channels_opened=3, products_created=24, products_present=0, variants_created=58)
+    before = await _contents(fresh_database)
+    second = await demo.seed(fresh_database)
+    assert second == demo.Seeded(channels_opened=0, products_created=0, products_present=24, variants_created=0)
+    assert await _contents(fresh_database) == before
+
+
+async def test_what_somebody_edited_stays(fresh_database: Database):
+    await demo.seed(fresh_database)
+    async with fresh_database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        tent = (await external.find(connection, "prd", demo.SYSTEM_NAME, ["TENT"]))["TENT"]
+        await catalog.update(work, tent, catalog.ProductChanges(name="Our tent"))
+    before = await _contents(fresh_database)
+    await demo.seed(fresh_database)
+    assert await _contents(fresh_database) == before
+
+
+async def test_every_kind_of_channel_and_status_is_shown(fresh_database: Database):
+    await demo.seed(fresh_database)
+    async with fresh_database.snapshot() as connection:
+        kinds = set((await connection.execute(select(business.SalesChannel.kind))).scalars())
+        statuses = set((await connection.execute(select(catalog.Product.status))).scalars())
+    assert kinds == {"ONLINE_STORE", "MARKETPLACE", "POINT_OF_SALE", "WHOLESALE"}
+    assert statuses == {ProductStatus.ACTIVE, ProductStatus.DRAFT, ProductStatus.DISCONTINUED}
+
+
+def test_barcodes_have_their_check_digit_and_the_dice_fall_alike():
+    assert demo.barcode("400638133393") == "4006381333931"
+    assert demo.products() == demo.products()
+    for product in demo.products():
+        assert 1 <= len(product.variants) <= 6
+        for variant in product.variants:
+            assert variant.price is not None
+            assert variant.barcode == demo.barcode((variant.barcode or "")[:12])

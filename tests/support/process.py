@@ -1,0 +1,77 @@
+"""Waterline as people run it: the command line in a process of its own."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+COMMAND = [sys.executable, "-c", "from api.cli import main; main()"]
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """The surroundings of a command: its own home, and no server but the embedded one."""
+    inherited = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "DATABASE_ADMIN_URL")}
+    return inherited | {"WATERLINE_HOME": str(home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200"} | settings
+
+
+def waterline(home: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments], env=environment(home, **settings), cwd=ROOT, capture_output=True, text=True, timeout=90
+    )
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Running:
+    """`waterline up`, ready for requests."""
+
+    process: "subprocess.Popen[str]"
+    url: str
+    token: str
+    seconds: float
+
+    def kill(self) -> None:
+        """kill -9: no goodbye of any kind."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """As Ctrl-C does."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(timeout=30)
+
+
+def up(home: Path, port: int, **settings: str) -> Running:
+    """Start `waterline up` and wait until it says that it is ready."""
+    started = time.monotonic()
+    process = subprocess.Popen(
+        [*COMMAND, "up"],
+        env=environment(home, PORT=str(port), **settings),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said, token = "", ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        said += line
+        if match := re.search(r"(wl_token_\S+)", line):
+            token = token or match[1]
+        if "Stop it with" in line:
+            return Running(process, f"http://127.0.0.1:{port}", token, time.monotonic() - started)
+    raise AssertionError(f"waterline up ended: {said}")
