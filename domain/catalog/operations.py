@@ -537,7 +537,7 @@ def _difference(mine: Sequence[Record], new: NewProduct, *, path: tuple[str | in
         there = (*path, "variants", n)
         record = by_sku.get(variant.sku.strip().lower())
         if record is None:
-            raise Invalid(f"This product has no variant {variant.sku} here.", path=(*there, "sku"))
+            raise Invalid(f"This product has no such variant here: {variant.sku}.", path=(*there, "sku"))
         values = {
             "name": words.line(variant.name or product["name"], path=(*there, "name")),
             "barcode": _checked_barcode(variant.barcode, path=(*there, "barcode")),

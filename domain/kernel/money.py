@@ -27,6 +27,10 @@ UNIT_COST_DECIMALS = 6
 QUANTITY_DIGITS = 15
 QUANTITY_DECIMALS = 6
 
+_LONGEST = 64
+_EXACT = Context(prec=_LONGEST, Emax=MAX_EMAX, Emin=MIN_EMIN)
+"""Holds any number of _LONGEST characters: the ordinary context would round it to 28 digits, or overflow."""
+
 _EXACT = Context(prec=64, Emax=MAX_EMAX, Emin=MIN_EMIN)
 """Holds whatever the longest text that is read can say, so that reading never rounds."""
 
@@ -81,21 +85,24 @@ class Money:
         """Split into parts by weight so that the parts sum to the whole to the last cent.
 
         Each part is rounded towards minus infinity, and the cents left over go to the parts with the largest
-        remainder, first come first (the largest-remainder method). All weights 0 count as all equal.
+        remainder, first come first (the largest-remainder method). All weights 0 count as all equal. Only whole cents
+        can be split.
         """
         if not weights or any(weight < 0 for weight in weights):
             raise ValueError("weights must be given and not negative")
-        total = sum(weights, Decimal(0))
-        shares = [Decimal(weight) for weight in weights] if total else [Decimal(1)] * len(weights)
-        total = total or Decimal(len(weights))
         smallest = _smallest(self.currency)
-        exact = [self.amount * share / total for share in shares]
-        parts = [value.quantize(smallest, ROUND_FLOOR) for value in exact]
-        left = int((self.amount - sum(parts)) / smallest)
+        whole = Fraction(self.amount) / Fraction(smallest)
+        if whole.denominator != 1:
+            raise ValueError(f"{self.amount} {self.currency} is no whole number of {smallest}: round it first")
+        shares = [Fraction(weight) for weight in weights] if any(weights) else [Fraction(1)] * len(weights)
+        total = sum(shares)
+        exact = [whole * share / total for share in shares]
+        parts = [floor(value) for value in exact]
+        left = int(whole) - sum(parts)
         by_remainder = sorted(range(len(parts)), key=lambda index: parts[index] - exact[index])
         for index in by_remainder[:left]:
-            parts[index] += smallest
-        return [Money(part, self.currency) for part in parts]
+            parts[index] += 1
+        return [Money(part * smallest, self.currency) for part in parts]
 
     def _same(self, other: "Money") -> "Money":
         if other.currency != self.currency:

@@ -38,6 +38,7 @@ async def _write(running: Running, acknowledged: dict[str, str], disturb: Callab
                 acknowledged[variables["sku"]] = payload["product"]["id"]
             else:
                 failed += 1
+                await asyncio.sleep(0.05)  # as clients do, they take a breath before they go on
 
     headers = {"authorization": f"Bearer {running.token}"}
     async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=20) as client:
@@ -79,7 +80,7 @@ async def test_kill_in_the_middle_of_a_thousand_acts(tmp_path: Path, victim: str
 
     failed = await _write(running, acknowledged, disturb)
     assert failed > 0, "the kill came too late to matter"
-    assert len(acknowledged) >= ACTS // 2 - WRITERS
+    assert len(acknowledged) >= ACTS // 2 - 4 * WRITERS
     if victim == "app":
         running = up(home, port)
     else:

