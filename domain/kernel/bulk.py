@@ -53,13 +53,12 @@ def _unnest(row: type[Row], columns: tuple[str, ...]) -> str:
 
 
 def _arrays(row: type[Row], columns: tuple[str, ...], values: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-    return [[_bound(row.__table__.c[name], each[name]) for each in values] for name in columns]
+    return [_bound(row.__table__.c[name], [each[name] for each in values]) for name in columns]
 
 
-def _bound(column: ColumnElement[Any], value: Any) -> Any:
-    if value is None:
-        return None
+def _bound(column: ColumnElement[Any], values: list[Any]) -> list[Any]:
+    """A column's values as the driver wants them."""
     if isinstance(column.type, JSONB):
-        return orjson.dumps(value).decode()
+        return [None if value is None else orjson.dumps(value).decode() for value in values]
     processor = column.type.bind_processor(_dialect)
-    return processor(value) if processor else value
+    return [None if value is None else processor(value) for value in values] if processor else values

@@ -69,7 +69,7 @@ class Refusals(Exception):  # noqa: N818  a bundle of refusals
 
 
 class AccessDenied(Exception):  # noqa: N818  an answer about the caller
-    """The caller may not do this at all. `code` is UNAUTHENTICATED (who are you?) or FORBIDDEN (not with this token)."""
+    """The caller may not do this at all: `code` is UNAUTHENTICATED (who are you?) or FORBIDDEN (not with this one)."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -238,7 +238,7 @@ async def read(
     types: Sequence[str] | None = None,
     subject: str | None = None,
 ) -> list[Announced]:
-    """The next events in the log's order, oldest first, at most `limit`. Never an event that others may still precede."""
+    """The next events in the log's order, oldest first, at most `limit`; never one that others may still precede."""
     driver = await _begun(connection)
     parameters = (after.epoch, str(after.order_key), after.seq, list(types) if types else None, subject, limit)
     return [_announced(record) for record in await driver.fetch(_READ, *parameters)]

@@ -1,12 +1,12 @@
-"""What other systems call our rows: one table of (noun, system, id), unique per system, for every noun that others know."""
+"""What other systems call our rows: one table for every noun, unique per noun and system."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint, Text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
+from domain.kernel import bulk
 from domain.kernel.constraints import explain
 from domain.kernel.database import raw
 from domain.kernel.errors import Invalid
@@ -62,8 +62,7 @@ async def link(work: Work, references: Iterable[tuple[ID, ExternalId]]) -> None:
     for row, external in references:
         check(external)
         rows.append({"noun": row.partition("_")[0], "system": external.system, "external_id": external.id, "row": row})
-    if rows:
-        await work.connection.execute(insert(ExternalReference), rows)
+    await bulk.insert(work, ExternalReference, rows)
 
 
 def check(external: ExternalId, path: Sequence[str | int] = ("externalId",)) -> ExternalId:

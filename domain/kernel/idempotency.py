@@ -80,7 +80,8 @@ def hash_of(coerced_input: Any) -> bytes:
 _CLAIM = """
 INSERT INTO idempotency_keys AS kept (actor, mutation, key, input_hash, outcome, created_at)
 VALUES ($1, $2, $3, $4, NULL, $5)
-ON CONFLICT (actor, mutation, key) DO UPDATE SET input_hash = excluded.input_hash, outcome = NULL, created_at = excluded.created_at
+ON CONFLICT (actor, mutation, key) DO UPDATE
+SET input_hash = excluded.input_hash, outcome = NULL, created_at = excluded.created_at
 WHERE kept.created_at < $6
 RETURNING true
 """
@@ -132,7 +133,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, claim: Claim) -> AsyncIterator[None]:
-        """Wait for the requests with the same key that came before. Refuses with IdempotencyInProgress after a while."""
+        """Wait for the requests with the same key that came before. IdempotencyInProgress after a while."""
         identity = (claim.actor, claim.mutation, claim.key)
         lock, waiting = self._locks.setdefault(identity, (asyncio.Lock(), []))
         waiting.append(None)

@@ -6,8 +6,10 @@ EUR 2, JPY 0, KWD 3); unit costs may carry six. Quantities have at most 15 digit
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import MAX_EMAX, MIN_EMIN, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from fractions import Fraction
 from functools import lru_cache
+from math import floor
 from typing import NewType
 
 from babel.core import get_global
@@ -26,10 +28,6 @@ AMOUNT_DIGITS = 18
 UNIT_COST_DECIMALS = 6
 QUANTITY_DIGITS = 15
 QUANTITY_DECIMALS = 6
-
-_LONGEST = 64
-_EXACT = Context(prec=_LONGEST, Emax=MAX_EMAX, Emin=MIN_EMIN)
-"""Holds any number of _LONGEST characters: the ordinary context would round it to 28 digits, or overflow."""
 
 _EXACT = Context(prec=64, Emax=MAX_EMAX, Emin=MIN_EMIN)
 """Holds whatever the longest text that is read can say, so that reading never rounds."""

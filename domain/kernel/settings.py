@@ -53,7 +53,8 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
 
     Raises Trouble that names the variable when a value cannot be used.
     """
-    given = {name: value for name, value in (environment or os.environ).items() if value.strip()}
+    surroundings = os.environ if environment is None else environment
+    given = {name: value for name, value in surroundings.items() if value.strip()}
     known = {
         field.encode_name: given[field.encode_name]
         for field in msgspec.structs.fields(Settings)

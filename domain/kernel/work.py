@@ -117,7 +117,7 @@ async def begin(
 
 
 async def _introduced(connection: AsyncConnection, actor: Actor, cause: ID | None, now: datetime | None) -> Work:
-    """The first statement tells the database who acts. It goes through SQLAlchemy, whose adapter sends BEGIN with it."""
+    """The first statement tells the database who acts. It goes through SQLAlchemy, whose adapter sends BEGIN then."""
     act = new_id("act")
     await connection.execute(_INTRODUCE, {"actor": actor.id or "", "app": actor.app or "", "act": act})
     session = AsyncSession(bind=connection, expire_on_commit=False, autoflush=False)

@@ -9,7 +9,11 @@ ROOT = Path(__file__).parent.parent.parent
 
 def tracked(*endings: str) -> list[Path]:
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if listed.returncode != 0:  # an unpacked archive has no git
         files = [path for path in ROOT.rglob("*") if ".venv" not in path.parts and ".waterline" not in path.parts]

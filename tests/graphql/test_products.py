@@ -9,7 +9,10 @@ from tests.support.api import Api
 CREATE = """
 mutation Create($input: ProductCreateInput!, $key: String, $dryRun: Boolean! = false) {
   productCreate(input: $input, idempotencyKey: $key, dryRun: $dryRun) {
-    product { id name slug description status version variants { id sku name barcode price { amount currency } unit { code } } }
+    product {
+      id name slug description status version
+      variants { id sku name barcode price { amount currency } unit { code } }
+    }
     effects { events { nodes { type subject version } } }
     userErrors { __typename code message path }
   }
@@ -37,11 +40,14 @@ async def test_create_and_read_back(api: Api) -> None:
     small, medium = product["variants"]
     assert small["price"] == {"amount": "19.90", "currency": "EUR"}
     assert (medium["price"], medium["barcode"], medium["unit"]) == (None, "4006381333931", {"code": "EA"})
-    assert payload["effects"]["events"]["nodes"] == [{"type": "product.created", "subject": product["id"], "version": 1}]
+    assert payload["effects"]["events"]["nodes"] == [
+        {"type": "product.created", "subject": product["id"], "version": 1}
+    ]
 
     query = """query Find($id: ID!) {
       byId: product(by: {id: $id}) { id } bySlug: product(by: {slug: "tee"}) { id }
-      bySku: variant(by: {sku: "tee-s"}) { id product { id } } byBarcode: variant(by: {barcode: "4006381333931"}) { sku }
+      bySku: variant(by: {sku: "tee-s"}) { id product { id } }
+      byBarcode: variant(by: {barcode: "4006381333931"}) { sku }
       node(id: $id) { __typename id ... on Product { name } }
     }"""
     found = await api.data(query, {"id": product["id"]})
@@ -55,7 +61,9 @@ async def test_create_and_read_back(api: Api) -> None:
 async def test_an_unknown_id_is_null_in_a_query_and_not_found_in_a_mutation(api: Api, wrong: str) -> None:
     query = "query Q($id: ID!) { node(id: $id) { id } nodes(ids: [$id]) { id } product(by: {id: $id}) { id } }"
     assert await api.data(query, {"id": wrong}) == {"node": None, "nodes": [None], "product": None}
-    update = "mutation M($id: ID!) { productUpdate(id: $id, input: {name: \"x\"}) { product { id } userErrors { code path } } }"
+    update = """mutation M($id: ID!) {
+      productUpdate(id: $id, input: {name: "x"}) { product { id } userErrors { code path } }
+    }"""
     payload = (await api.data(update, {"id": wrong}))["productUpdate"]
     assert payload == {"product": None, "userErrors": [{"code": "NOT_FOUND", "path": ["id"]}]}
 
@@ -70,8 +78,9 @@ mutation Update($id: ID!, $input: ProductUpdateInput!) {
 }
 """
 
-STATE = """{ products(first: 250, sort: [CREATED_AT_ASC]) { totalCount nodes { id name slug description status version updatedAt
-  variants { id sku name barcode price { amount currency } } externalIds { system id } } } }"""
+STATE = """{ products(first: 250, sort: [CREATED_AT_ASC]) { totalCount nodes {
+  id name slug description status version updatedAt externalIds { system id }
+  variants { id sku name barcode price { amount currency } } } } }"""
 
 
 async def state(api: Api) -> tuple[dict[str, Any], int]:
@@ -109,7 +118,10 @@ async def update(api: Api, product_id: str, **changes: Any) -> dict[str, Any]:
             {"name": "R", "variants": [{"sku": "R-1"}], "externalId": {"system": "shop", "id": "taken"}},
             ["input", "externalId"],
         ),
-        ({"name": "R", "variants": [{"sku": "R-1"}], "externalId": {"system": "", "id": "1"}}, ["input", "externalId", "system"]),
+        (
+            {"name": "R", "variants": [{"sku": "R-1"}], "externalId": {"system": "", "id": "1"}},
+            ["input", "externalId", "system"],
+        ),
     ],
 )
 async def test_a_refused_product_leaves_nothing(api: Api, product: dict[str, Any], path: list[str]) -> None:
@@ -129,7 +141,11 @@ async def test_a_refused_product_leaves_nothing(api: Api, product: dict[str, Any
 
 
 async def test_all_offences_are_named_at_once(api: Api) -> None:
-    variants = [{"sku": "ALL-1", "unit": "MOON"}, {"sku": ""}, {"sku": "ALL-3", "price": {"amount": "1.5", "currency": "JPY"}}]
+    variants = [
+        {"sku": "ALL-1", "unit": "MOON"},
+        {"sku": ""},
+        {"sku": "ALL-3", "price": {"amount": "1.5", "currency": "JPY"}},
+    ]
     payload = (await api.data(CREATE, {"input": {"name": "All", "variants": variants}}))["productCreate"]
     paths = [error["path"][2:] for error in payload["userErrors"]]
     assert paths == [["0", "unit"], ["1", "sku"], ["2", "price", "amount"]]
@@ -164,7 +180,9 @@ async def test_update_tells_absent_from_null(api: Api) -> None:
 async def test_an_update_that_changes_nothing_changes_nothing(api: Api) -> None:
     product = await created(api, name="Same", variants=[{"sku": "SAME-1", "name": "One"}])
     before = await state(api)
-    again = await update(api, product["id"], name="Same", updateVariants=[{"id": product["variants"][0]["id"], "name": "One"}])
+    again = await update(
+        api, product["id"], name="Same", updateVariants=[{"id": product["variants"][0]["id"], "name": "One"}]
+    )
     assert (again["product"]["version"], again["effects"]["events"]["nodes"]) == (1, [])
     assert await state(api) == before
 
@@ -174,7 +192,9 @@ async def test_a_stale_version_is_refused(api: Api) -> None:
     assert (await update(api, product["id"], name="Newer", expectedVersion=1))["userErrors"] == []
     before = await state(api)
     refused = await update(api, product["id"], name="Older", expectedVersion=1)
-    assert [(each["code"], each["path"]) for each in refused["userErrors"]] == [("STALE_VERSION", ["input", "expectedVersion"])]
+    assert [(each["code"], each["path"]) for each in refused["userErrors"]] == [
+        ("STALE_VERSION", ["input", "expectedVersion"])
+    ]
     assert await state(api) == before
 
 
@@ -189,12 +209,16 @@ async def test_variants_are_added_changed_and_refused(api: Api) -> None:
     assert [each["sku"] for each in grown["product"]["variants"]] == ["GROW-0", "GROW-2", "GROW-3"]
     before = await state(api)
     taken = await update(api, product["id"], addVariants=[{"sku": "grow-2"}])
-    assert [(each["code"], each["path"]) for each in taken["userErrors"]] == [("INVALID", ["input", "addVariants", "0", "sku"])]
+    assert [(each["code"], each["path"]) for each in taken["userErrors"]] == [
+        ("INVALID", ["input", "addVariants", "0", "sku"])
+    ]
     foreign = await update(api, product["id"], updateVariants=[{"id": "var_" + "0" * 32, "name": "x"}])
     assert [(each["code"], each["path"]) for each in foreign["userErrors"]] == [
         ("NOT_FOUND", ["input", "updateVariants", "0", "id"])
     ]
-    renamed = await update(api, product["id"], updateVariants=[{"id": grown["product"]["variants"][1]["id"], "sku": "Grow-3"}])
+    renamed = await update(
+        api, product["id"], updateVariants=[{"id": grown["product"]["variants"][1]["id"], "sku": "Grow-3"}]
+    )
     assert [each["code"] for each in renamed["userErrors"]] == ["INVALID"]
     assert await state(api) == before
 
@@ -218,7 +242,9 @@ async def test_each_mutation_field_is_its_own_act(api: Api) -> None:
     document = """mutation {
       one: productCreate(input: {name: "One", variants: [{sku: "EACH-1"}]}) { product { name } userErrors { code } }
       two: productCreate(input: {name: "Two", variants: [{sku: "EACH-1"}]}) { product { name } userErrors { code } }
-      dry: productCreate(dryRun: true, input: {name: "Dry", variants: [{sku: "EACH-2"}]}) { product { name } userErrors { code } }
+      dry: productCreate(dryRun: true, input: {name: "Dry", variants: [{sku: "EACH-2"}]}) {
+        product { name } userErrors { code }
+      }
       three: productCreate(input: {name: "Three", variants: [{sku: "EACH-2"}]}) { product { name } userErrors { code } }
     }"""
     answer = await api.data(document)
@@ -264,7 +290,8 @@ async def test_the_life_of_a_product(api: Api, start: str, action: str) -> None:
     product = await created(api, name="Life", status=start, variants=[{"sku": f"LIFE-{start}-{action}"}])
     before = await state(api)
     move = f"""mutation M($id: ID!) {{ moved: {MOVES[action]}(id: $id) {{
-      product {{ status version availableActions }} userErrors {{ code path }} effects {{ events {{ nodes {{ type }} }} }} }} }}"""
+      product {{ status version availableActions }} userErrors {{ code path }}
+      effects {{ events {{ nodes {{ type }} }} }} }} }}"""
     moved = (await api.data(move, {"id": product["id"]}))["moved"]
     target = ALLOWED.get((start, action))
     if target is None:
@@ -273,8 +300,12 @@ async def test_the_life_of_a_product(api: Api, start: str, action: str) -> None:
     else:
         assert moved["product"]["status"] == target
         assert moved["product"]["version"] == 2
-        assert [action for (state_, action), _ in ALLOWED.items() if state_ == target] == moved["product"]["availableActions"]
-        assert [each["type"] for each in moved["effects"]["events"]["nodes"]] == [f"product.{target.lower()}".replace("active", "activated")]
+        assert [action for (state_, action), _ in ALLOWED.items() if state_ == target] == moved["product"][
+            "availableActions"
+        ]
+        assert [each["type"] for each in moved["effects"]["events"]["nodes"]] == [
+            f"product.{target.lower()}".replace("active", "activated")
+        ]
 
 
 async def test_100_parallel_updates_with_one_expected_version_let_one_through(api: Api) -> None:

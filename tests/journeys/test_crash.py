@@ -11,9 +11,11 @@ import pytest
 
 from tests.support.process import Running, free_port, up, waterline
 
-CREATE = """mutation ($sku: String!) {
-  productCreate(input: {name: "Crash", variants: [{sku: $sku}, {sku: $other}]}) { product { id } userErrors { message } }
-}""".replace("($sku: String!)", "($sku: String!, $other: String!)")
+CREATE = """mutation ($sku: String!, $other: String!) {
+  productCreate(input: {name: "Crash", variants: [{sku: $sku}, {sku: $other}]}) {
+    product { id } userErrors { message }
+  }
+}"""
 
 ACTS, WRITERS = 1_000, 8
 

@@ -17,7 +17,6 @@ from domain.kernel.ids import ID, new_id
 from domain.kernel.work import SYSTEM, Work, begin
 from tests.support.server import Server
 
-
 FOUNDED = "sales_channel.created"
 """The type of the one event that every database starts with."""
 
@@ -29,7 +28,7 @@ class ThingMoved(Event):
     mark: str = ""
 
 
-class Rolled(Exception):
+class Rolled(Exception):  # noqa: N818  an order, not an error
     """Thrown to roll a work back."""
 
 
@@ -301,7 +300,11 @@ async def test_several_events_of_one_act_keep_the_order_in_which_they_were_annou
     first, second = subjects(2)
     await announce(log, *(ThingMoved(thing, mark=mark) for thing, mark in [(second, "a"), (first, "b"), (second, "c")]))
     found = await everything(log)
-    assert [(e.subject, e.version, e.data["mark"]) for e in found] == [(second, 1, "a"), (first, 1, "b"), (second, 2, "c")]
+    assert [(e.subject, e.version, e.data["mark"]) for e in found] == [
+        (second, 1, "a"),
+        (first, 1, "b"),
+        (second, 2, "c"),
+    ]
     assert {event.type for event in found} == {"thing.moved"}
     assert len({event.act for event in found}) == 1
 
@@ -491,7 +494,7 @@ async def test_a_dry_run_and_a_failed_act_leave_no_event_and_no_head(log: Databa
     thing = subjects(1)[0]
     async with log.connection() as connection, begin(connection, actor=SYSTEM, commit=False) as work:
         work.announce(ThingMoved(thing))
-    with pytest.raises(Rolled):
+    with pytest.raises(Rolled):  # noqa: PT012
         async with log.connection() as connection, begin(connection, actor=SYSTEM) as work:
             work.announce(ThingMoved(thing))
             await work.finish()

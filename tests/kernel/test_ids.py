@@ -68,8 +68,22 @@ def test_an_id_is_taken_apart_into_prefix_and_digits() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["", "prd", "prd_", DIGITS, f"prd_{DIGITS[1:]}", f"prd_{DIGITS}0", f"PRD_{DIGITS}", f"prd_{DIGITS.upper()}"]
-    + [f"prd-{DIGITS}", f" prd_{DIGITS}", f"prd_{DIGITS}\n", f"prd_{uuid.UUID(DIGITS)}", f"p\u0072d_{'٣' * 32}", "🦆"],
+    [
+        "",
+        "prd",
+        "prd_",
+        DIGITS,
+        f"prd_{DIGITS[1:]}",
+        f"prd_{DIGITS}0",
+        f"PRD_{DIGITS}",
+        f"prd_{DIGITS.upper()}",
+        f"prd-{DIGITS}",
+        f" prd_{DIGITS}",
+        f"prd_{DIGITS}\n",
+        f"prd_{uuid.UUID(DIGITS)}",
+        f"prd_{'٣' * 32}",
+        "🦆",
+    ],
 )
 def test_what_is_no_id_is_no_id(wrong: str) -> None:
     assert split_id(wrong) is None

@@ -17,15 +17,16 @@ COMMAND = [sys.executable, "-c", "from api.cli import main; main()"]
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
     """The surroundings of a command: its own home, and no server but the embedded one."""
-    inherited = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "DATABASE_ADMIN_URL")}
-    return inherited | {"WATERLINE_HOME": str(home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200"} | settings
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DATABASE_")}
+    ours = {"WATERLINE_HOME": str(home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200"}
+    return inherited | ours | settings
 
 
 def waterline(home: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments], env=environment(home, **settings), cwd=ROOT, capture_output=True, text=True, timeout=90
-    )
+    surroundings = environment(home, **settings)
+    command = [*COMMAND, *arguments]
+    return subprocess.run(command, env=surroundings, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
 
 
 def free_port() -> int:

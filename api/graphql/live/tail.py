@@ -27,7 +27,7 @@ WAITING = 10_000
 
 
 class _Follower:
-    """One subscription's queue. `cursor` is the last event it was handed."""
+    """One subscription's queue. When it has overrun, what waits is still delivered, and then the subscription ends."""
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[Announced | None] = asyncio.Queue()
@@ -91,38 +91,43 @@ class Tail:
         joined = self._position
         assert joined is not None
         try:
+            begin: Position | None = None
             if after is not None:
-                async for event in self._past(after, joined):
+                begin = await self._place_of(after)
+                async for event in self._past(begin, joined):
                     last = event.cursor
                     if wanted is None or event.type in wanted:
                         yield event
             while True:
-                if follower.overrun:
+                if follower.overrun and follower.queue.empty():
                     raise _too_slow(last)
                 event = await follower.queue.get()
                 if event is None:
                     return
+                if begin is not None and not begin < event.position:
+                    continue  # whoever resumes may know events that the tail has yet to read
                 last = event.cursor
                 if wanted is None or event.type in wanted:
                     yield event
         finally:
             self._followers.discard(follower)
 
-    async def _past(self, after: str, until: Position) -> AsyncIterator[Announced]:
-        """The log behind a cursor, up to and including a position. A page per connection: followers hold none."""
-        position: Position | None = None
-        while True:
+    async def _place_of(self, cursor: str) -> Position:
+        async with self._database.snapshot() as connection:
+            return await events.position_of(connection, cursor)
+
+    async def _past(self, after: Position, until: Position) -> AsyncIterator[Announced]:
+        """The log behind a place, up to and including another. A page per connection: followers hold none."""
+        while after < until:
             async with self._database.snapshot() as connection:
-                if position is None:
-                    position = await events.position_of(connection, after)
-                page = await events.read(connection, after=position)
+                page = await events.read(connection, after=after)
             for event in page:
                 if until < event.position:
                     return
                 yield event
             if not page:
                 return
-            position = page[-1].position
+            after = page[-1].position
 
     async def _run(self) -> None:
         """Read and hand out for ever; a lost database is waited for, and the log read on where it was left."""

@@ -1,0 +1,255 @@
+"""One act, one transaction: through both drivers, with deferred rules, in earnest and in a dry run."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain import catalog
+from domain.catalog import Product, ProductVariant
+from domain.kernel import bulk, constraints
+from domain.kernel.database import Database, snapshot
+from domain.kernel.errors import Invalid
+from domain.kernel.events import Event
+from domain.kernel.external import ExternalReference
+from domain.kernel.ids import ID, new_id
+from domain.kernel.work import SYSTEM, Actor, Work, begin
+
+
+@dataclass(frozen=True)
+class ThingSeen(Event):
+    """A thing of these tests was seen."""
+
+
+class Rolled(Exception):  # noqa: N818  an order, not an error
+    """Thrown to roll a work back."""
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[AsyncConnection]:
+    async with database.connection() as opened:
+        yield opened
+
+
+def reference(mark: str) -> dict[str, Any]:
+    return {"noun": "tst", "system": "test", "external_id": mark, "row": new_id("tst")}
+
+
+async def kept(database: Database, mark: str) -> int:
+    """How many rows with that mark another connection sees."""
+    async with database.snapshot() as other:
+        rows = await other.execute(select(ExternalReference).where(ExternalReference.external_id == mark))
+        return len(rows.all())
+
+
+async def product_with_two_variants(database: Database) -> tuple[ID, list[ID]]:
+    mark = new_id("sku")
+    async with database.connection() as opened, begin(opened, actor=SYSTEM) as work:
+        variants = [catalog.NewVariant(sku=f"{mark}-{n}") for n in (1, 2)]
+        product = await catalog.create(work, catalog.NewProduct(name="Tee", variants=variants))
+    async with database.snapshot() as opened:
+        column = ProductVariant.__table__.c
+        found = await opened.execute(select(column.id).where(column.product_id == product).order_by(column.position))
+        return product, list(found.scalars())
+
+
+async def by_raw(work: Work, mark: str) -> None:
+    await work.raw.execute("INSERT INTO external_references VALUES ('tst', 'test', $1, 'x')", mark)
+
+
+async def by_core(work: Work, mark: str) -> None:
+    await work.connection.execute(ExternalReference.__table__.insert(), [reference(mark)])
+
+
+async def by_session(work: Work, mark: str) -> None:
+    work.session.add(ExternalReference(**reference(mark)))
+
+
+async def by_bulk(work: Work, mark: str) -> None:
+    await bulk.insert(work, ExternalReference, [reference(mark)])
+
+
+Write = Callable[[Work, str], Awaitable[None]]
+every_way_of_writing = pytest.mark.parametrize("write", [by_raw, by_core, by_session, by_bulk])
+
+
+@every_way_of_writing
+async def test_the_first_write_is_part_of_the_act_whichever_way_it_goes(
+    database: Database, connection: AsyncConnection, write: Write
+) -> None:
+    mark = f"rolled back {write.__name__}"
+    with pytest.raises(Rolled):  # noqa: PT012
+        async with begin(connection, actor=SYSTEM) as work:
+            await write(work, mark)
+            raise Rolled
+    assert await kept(database, mark) == 0
+    async with begin(connection, actor=SYSTEM) as work:
+        await write(work, mark)
+        assert await kept(database, mark) == 0
+    assert await kept(database, mark) == 1
+
+
+@every_way_of_writing
+async def test_a_dry_run_is_seen_inside_and_leaves_nothing(
+    database: Database, connection: AsyncConnection, write: Write
+) -> None:
+    mark = f"dry {write.__name__}"
+    async with begin(connection, actor=SYSTEM, commit=False) as work:
+        await write(work, mark)
+        work.announce(ThingSeen(new_id("tst")))
+        await work.finish()
+        count = "SELECT count(*) FROM external_references WHERE external_id = $1"
+        assert await work.raw.fetchval(count, mark) == 1
+        seen = await work.raw.fetchval(
+            "SELECT count(*) FROM events WHERE type = 'thing.seen' AND act = $1", work.act[4:]
+        )
+        assert seen == 1
+    assert await kept(database, mark) == 0
+    async with database.snapshot() as other:
+        seen = await other.execute(text("SELECT count(*) FROM events WHERE type = 'thing.seen'"))
+        assert seen.scalar_one() == 0
+    assert not connection.in_transaction()
+
+
+@pytest.mark.parametrize("commit", [True, False], ids=["in earnest", "dry run"])
+async def test_a_deferred_rule_is_refused_inside_the_act(
+    database: Database, connection: AsyncConnection, commit: bool
+) -> None:
+    _, variants = await product_with_two_variants(database)
+    with pytest.raises(Invalid) as refused:
+        async with begin(connection, actor=SYSTEM, commit=commit) as work:
+            column = ProductVariant.__table__.c
+            await work.connection.execute(update(ProductVariant).where(column.id == variants[1]).values(position=1))
+    assert refused.value.message == "Two variants cannot have the same place in one product."
+    assert refused.value.path == ("input", "variants")
+    assert not connection.in_transaction()
+
+
+async def test_a_deferred_rule_may_be_broken_on_the_way(database: Database, connection: AsyncConnection) -> None:
+    product, variants = await product_with_two_variants(database)
+    column = ProductVariant.__table__.c
+    async with begin(connection, actor=SYSTEM) as work:
+        for variant, position in zip(variants, (2, 1), strict=True):
+            changed = update(ProductVariant).where(column.id == variant).values(position=position)
+            await work.connection.execute(changed)
+    async with database.snapshot() as other:
+        found = await other.execute(select(column.id).where(column.product_id == product).order_by(column.position))
+        assert list(found.scalars()) == variants[::-1]
+
+
+@every_way_of_writing
+async def test_a_broken_constraint_is_the_refusal_that_explains_it(
+    database: Database, connection: AsyncConnection, write: Write
+) -> None:
+    mark = f"taken by {write.__name__}"
+    async with begin(connection, actor=SYSTEM) as work:
+        await write(work, mark)
+    with pytest.raises(Invalid) as refused:
+        async with begin(connection, actor=SYSTEM) as work:
+            await write(work, mark)
+    assert refused.value.message == f"This external id is taken: tst, test, {mark}."
+    assert refused.value.path == ("input", "externalId")
+    assert refused.value.code == "INVALID"
+    assert await kept(database, mark) == 1
+
+
+async def test_a_broken_constraint_that_nobody_explained_stays_a_loud_error(connection: AsyncConnection) -> None:
+    with pytest.raises(Exception, match="ck_product_variants_price_not_negative|fk_product_variants_product_id"):
+        async with begin(connection, actor=SYSTEM) as work:
+            await work.raw.execute(
+                "INSERT INTO product_variants (id, product_id, position, sku, name, unit_id, created_at, updated_at)"
+                " SELECT uuid7(), uuid7(), 1, 'orphan', 'x', id, now(), now() FROM units LIMIT 1"
+            )
+    assert not connection.in_transaction()
+
+
+def test_a_constraint_is_explained_once() -> None:
+    with pytest.raises(ValueError, match="uq_products_slug is explained twice"):
+        constraints.explain("uq_products_slug", "Again.")
+
+
+async def test_every_explained_constraint_exists(connection: AsyncConnection) -> None:
+    found = await connection.execute(
+        text("SELECT conname FROM pg_constraint UNION SELECT relname FROM pg_class WHERE relkind = 'i'")
+    )
+    assert constraints.explained() - set(found.scalars()) == set()
+
+
+async def test_the_database_knows_who_acts_during_the_act_and_only_then(connection: AsyncConnection) -> None:
+    actor = Actor(id=new_id("usr"), app=new_id("app"))
+    shown = "SELECT current_setting('waterline.actor', true) || ' ' || current_setting('waterline.app', true)"
+    shown += " || ' ' || current_setting('waterline.act', true)"
+    async with begin(connection, actor=actor) as work:
+        assert await work.raw.fetchval(shown) == f"{actor.id} {actor.app} {work.act}"
+        assert (await work.connection.execute(text(shown))).scalar_one() == f"{actor.id} {actor.app} {work.act}"
+        first = work.act
+    async with begin(connection, actor=SYSTEM) as work:
+        assert await work.raw.fetchval(shown) == f"  {work.act}"
+        assert work.act != first
+    async with connection.begin():
+        assert (await connection.execute(text(shown))).scalar_one().strip() == ""
+
+
+async def test_an_act_reads_committed_state_on_a_connection_that_was_a_snapshot_before(
+    database: Database, connection: AsyncConnection
+) -> None:
+    async with snapshot(connection):
+        shown = await connection.execute(text("SHOW transaction_isolation"))
+        assert shown.scalar_one() == "repeatable read"
+        assert (await connection.execute(text("SHOW transaction_read_only"))).scalar_one() == "on"
+    async with begin(connection, actor=SYSTEM) as work:
+        assert await work.raw.fetchval("SHOW transaction_isolation") == "read committed"
+        assert await work.raw.fetchval("SHOW transaction_read_only") == "off"
+        assert await kept(database, "seen meanwhile") == 0
+        async with database.connection() as other, begin(other, actor=SYSTEM) as second:
+            await by_raw(second, "seen meanwhile")
+        count = "SELECT count(*) FROM external_references WHERE external_id = 'seen meanwhile'"
+        assert await work.raw.fetchval(count) == 1
+    async with snapshot(connection):
+        assert (await connection.execute(text("SHOW transaction_isolation"))).scalar_one() == "repeatable read"
+
+
+async def test_a_snapshot_sees_one_state_and_cannot_write(database: Database) -> None:
+    count = text("SELECT count(*) FROM external_references WHERE external_id = 'after the snapshot'")
+    async with database.snapshot() as reading:
+        assert (await reading.execute(count)).scalar_one() == 0
+        async with database.connection() as other, begin(other, actor=SYSTEM) as work:
+            await by_raw(work, "after the snapshot")
+        assert (await reading.execute(count)).scalar_one() == 0
+        with pytest.raises(Exception, match="read-only transaction"):
+            await reading.execute(ExternalReference.__table__.insert(), [reference("never")])
+
+
+async def test_an_act_has_one_clock_reading_and_its_events_bear_it(
+    database: Database, connection: AsyncConnection
+) -> None:
+    now, actor, cause = datetime(2024, 2, 29, 12, tzinfo=UTC), Actor(new_id("usr"), new_id("app")), new_id("evt")
+    thing = new_id("tst")
+    async with begin(connection, actor=actor, cause=cause, now=now) as work:
+        assert work.now == now
+        work.announce(ThingSeen(thing))
+    async with database.snapshot() as other:
+        statement = (
+            "SELECT at, actor, app, cause, 'act_' || replace(act::text, '-', ''), data FROM events WHERE subject = "
+        )
+        row = (await other.execute(text(statement + f"'{thing}'"))).one()
+    assert tuple(row) == (now, actor.id, actor.app, cause, work.act, {})
+
+
+async def test_rows_read_by_the_session_carry_their_typed_values(
+    database: Database, connection: AsyncConnection
+) -> None:
+    product, _ = await product_with_two_variants(database)
+    async with begin(connection, actor=SYSTEM) as work:
+        row = await work.session.get_one(Product, product)
+        assert (row.id, row.status, row.version) == (product, catalog.ProductStatus.ACTIVE, 1)
+        row.description = "Changed"
+    async with begin(connection, actor=SYSTEM) as work:
+        row = await work.session.get_one(Product, product)
+        assert row.description == "Changed"
+        assert Decimal(row.version) == 1
