@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from domain import business
+from domain import business, ledger
 from domain.kernel import events
 from domain.kernel.database import Database, raw
 from domain.kernel.postgres import Cluster, running
@@ -51,5 +51,6 @@ async def prepare(where: Place) -> None:
             await events.raise_epoch(await raw(connection))
             async with begin(connection, actor=SYSTEM) as work:
                 await business.found(work)
+                await ledger.found(work)
     finally:
         await database.close()

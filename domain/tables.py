@@ -1,5 +1,13 @@
 """Every table of the house in one import: for migrations, grants and whoever needs the whole metadata."""
 
+import domain.business
+import domain.catalog
+import domain.customers
+import domain.identity
+import domain.kernel.events
+import domain.kernel.external
+import domain.kernel.idempotency
+import domain.ledger
 from domain.kernel.rows import Row
 
 metadata = Row.metadata

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from api import logs
-from domain import business
+from domain import business, ledger
 from domain.kernel.database import Database
 from domain.kernel.postgres import running
 from domain.kernel.work import SYSTEM, begin
@@ -58,6 +58,7 @@ async def _prepare(server: Server, name: str) -> None:
     database = Database(server.app_url(name), pool=1)
     async with database.connection() as connection, begin(connection, actor=SYSTEM) as work:
         await business.found(work)
+        await ledger.found(work)
     await database.close()
 
 

@@ -298,7 +298,7 @@ def _prepared(built: Built, request: Request, *, suggestions: bool) -> Prepared:
     if operation is None:
         wanted = f"named {request.operation_name!r}" if request.operation_name else "in it, or more than one: name it"
         raise request_error(f"The document has no operation {wanted}.", "BAD_REQUEST")
-    limits.check_document(document, operation)
+    limits.check_document(document)
     limits.check_literals(document)
     errors = validate(built.core, document, max_errors=5, hide_suggestions=not suggestions)
     if errors:

@@ -4,7 +4,9 @@ from functools import lru_cache
 
 import api.graphql.business
 import api.graphql.catalog
-import api.graphql.events  # noqa: F401  imported for their declarations
+import api.graphql.customers
+import api.graphql.events
+import api.graphql.ledger
 from api.graphql.kit.build import Built, build
 
 

@@ -60,5 +60,6 @@ def _bound(column: ColumnElement[Any], values: list[Any]) -> list[Any]:
     """A column's values as the driver wants them."""
     if isinstance(column.type, JSONB):
         return [None if value is None else orjson.dumps(value).decode() for value in values]
-    processor = column.type.bind_processor(_dialect)
+    # The type as asyncpg's dialect knows it: the plain Numeric would send decimals by way of floats.
+    processor = column.type.dialect_impl(_dialect).bind_processor(_dialect)
     return [None if value is None else processor(value) for value in values] if processor else values

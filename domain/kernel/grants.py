@@ -23,6 +23,7 @@ async def give(connection: AsyncConnection, role: str | None) -> None:
         f"GRANT USAGE ON SCHEMA public TO {quoted}",
         f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {quoted}",
         f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {quoted}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {quoted}",
         f"GRANT EXECUTE ON FUNCTION uuid7() TO {quoted}",
     ]
     for table in Row.metadata.sorted_tables:

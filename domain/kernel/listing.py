@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import Column as SchemaColumn
+from sqlalchemy import ColumnElement, Select, Text, and_, func, literal, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute
 
 from domain.kernel.errors import Invalid
@@ -80,8 +83,8 @@ def decimal(column: Column) -> Filter:
 class Listing:
     """What may be asked of the list of one noun.
 
-    `sorts` maps a name to the columns it sorts by, each NOT NULL and indexed together with the id that breaks ties;
-    the first is the default. `search` turns the caller's words into a condition.
+    `sorts` maps a name to the column it sorts by, NOT NULL and either unique or indexed together with the id that
+    breaks ties; the first is the default. `search` turns the caller's words into a condition.
     """
 
     row: type[Row]
@@ -206,10 +209,24 @@ def read_cursor(listing: Listing, orders: Sequence[Order], part: Slice) -> list[
 
 
 def _sort_columns(listing: Listing, orders: Sequence[Order]) -> list[tuple[ColumnElement[Any], bool]]:
-    """The columns to sort by and whether each is descending; ties are broken by id, the way of the last sort."""
+    """The columns to sort by and whether each is descending.
+
+    Ties are broken by id, the way of the last sort; a unique column has none, and its index has no id in it.
+    """
     chosen = list(orders) or [Order(listing.default_sort)]
     keys: list[tuple[Any, bool]] = [(listing.sorts[order.name], order.descending) for order in chosen]
+    if any(_is_unique(column) for column, _ in keys):
+        return keys
     return [*keys, (listing.row.__table__.c.id, keys[-1][1])]
+
+
+@lru_cache(maxsize=256)
+def _is_unique(column: "SchemaColumn[Any]") -> bool:
+    """Whether an index makes sure that no two rows have the same value."""
+    return any(
+        index.unique and set(index.columns) == {column} and index.dialect_options["postgresql"]["where"] is None
+        for index in column.table.indexes
+    )
 
 
 def _beyond(keys: Sequence[tuple[Any, bool]], values: Sequence[Any], *, backward: bool) -> ColumnElement[bool]:
@@ -250,17 +267,11 @@ def _typed(column: Any, value: Any) -> Any:
 def _in_ids(column: Any, values: Sequence[str]) -> ColumnElement[bool]:
     """Foreign and malformed ids name nothing, so they are left out."""
     prefix = column.type.prefix
-    return column == func.any(literal([value for value in values if is_id(value, prefix)], _array_of(column.type)))
-
-
-def _array_of(kind: Any) -> Any:
-    from sqlalchemy.dialects.postgresql import ARRAY  # noqa: PLC0415  one use
-
-    return ARRAY(kind)
+    return column == func.any(literal([value for value in values if is_id(value, prefix)], ARRAY(column.type)))
 
 
 def _any(column: Any, values: Sequence[Any]) -> ColumnElement[bool]:
-    return column == func.any(literal(list(values), _array_of(column.type)))
+    return column == func.any(literal(list(values), ARRAY(column.type)))
 
 
 def _prefix(column: Any, start: Any) -> ColumnElement[bool]:
@@ -276,12 +287,12 @@ _OPERATORS: Mapping[str, _Operators] = {
         "in": _any,
         "starts_with": lambda column, value: _prefix(column, literal(value, column.type)),
     },
+    # The database folds the case of what is asked as it folded the column: in its own locale, so the value must not
+    # take on the column's "C" collation, which knows ASCII only.
     "FOLDED": {
         "eq": lambda column, value: column == func.lower(value),
-        "in": lambda column, values: (
-            column == func.any(literal([value.lower() for value in values], _array_of(column.type)))
-        ),
-        "starts_with": lambda column, value: _prefix(column, func.lower(literal(value, column.type))),
+        "in": lambda column, values: column.in_(select(func.lower(func.unnest(literal(list(values), ARRAY(Text)))))),
+        "starts_with": lambda column, value: _prefix(column, func.lower(value)),
     },
     "CHOICE": {"in": _any, "not_in": lambda column, values: ~_any(column, values)},
     "INSTANT": {

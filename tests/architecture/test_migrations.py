@@ -1,5 +1,6 @@
 """The migrated database is what the tables say, and what the tables say is guarded."""
 
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -9,6 +10,8 @@ from domain.kernel.database import Database
 from domain.tables import metadata
 from migrations.run import migrate, newest
 from tests.support.server import Server
+
+ROOT = Path(__file__).parent.parent.parent
 
 _COLUMNS = """
 SELECT c.relname AS table, a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS required,
@@ -89,4 +92,5 @@ def test_every_explanation_names_a_real_constraint() -> None:
         for table in metadata.sorted_tables
         for constraint in table.constraints
     }
-    assert constraints.explained() <= names
+    raised = " ".join(path.read_text() for path in (ROOT / "migrations" / "versions").glob("*.py"))
+    assert {name for name in constraints.explained() - names if f"'{name}'" not in raised} == set()

@@ -352,7 +352,7 @@ async def test_a_pool_exhausted_on_the_way_is_overload_too(api: Api, monkeypatch
     stack = AsyncExitStack()
 
     async def hold_all_then_admit(*_: Any) -> None:
-        for _ in range(pool.size() - pool.checkedout()):
+        for _number in range(pool.size() - pool.checkedout()):
             await stack.enter_async_context(api.services.database.connection())
 
     monkeypatch.setattr(api.services.throttle, "take", hold_all_then_admit)

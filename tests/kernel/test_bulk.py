@@ -1,5 +1,6 @@
 """Set-based writes: one statement, however many rows."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -40,13 +41,16 @@ async def stored(work: Work, mark: str) -> list[dict[str, Any]]:
 
 
 async def counted(work: Work, write: Any) -> list[str]:
+    """The statements that a write runs, beside what the driver asks once about types it has not met before."""
     statements: list[str] = []
 
     def note(record: Any) -> None:
-        statements.append(record.query)
+        if record.query.startswith(("INSERT", "UPDATE")):
+            statements.append(record.query)
 
     work.raw.add_query_logger(note)
     await write
+    await asyncio.sleep(0)  # the driver tells its loggers in the next turn of the loop
     work.raw.remove_query_logger(note)
     return statements
 

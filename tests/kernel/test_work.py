@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import catalog
@@ -63,7 +63,7 @@ async def by_raw(work: Work, mark: str) -> None:
 
 
 async def by_core(work: Work, mark: str) -> None:
-    await work.connection.execute(ExternalReference.__table__.insert(), [reference(mark)])
+    await work.connection.execute(insert(ExternalReference), [reference(mark)])
 
 
 async def by_session(work: Work, mark: str) -> None:
@@ -121,10 +121,10 @@ async def test_a_deferred_rule_is_refused_inside_the_act(
     database: Database, connection: AsyncConnection, commit: bool
 ) -> None:
     _, variants = await product_with_two_variants(database)
+    same_place = update(ProductVariant).where(ProductVariant.__table__.c.id == variants[1]).values(position=1)
     with pytest.raises(Invalid) as refused:
         async with begin(connection, actor=SYSTEM, commit=commit) as work:
-            column = ProductVariant.__table__.c
-            await work.connection.execute(update(ProductVariant).where(column.id == variants[1]).values(position=1))
+            await work.connection.execute(same_place)
     assert refused.value.message == "Two variants cannot have the same place in one product."
     assert refused.value.path == ("input", "variants")
     assert not connection.in_transaction()
@@ -159,7 +159,7 @@ async def test_a_broken_constraint_is_the_refusal_that_explains_it(
 
 
 async def test_a_broken_constraint_that_nobody_explained_stays_a_loud_error(connection: AsyncConnection) -> None:
-    with pytest.raises(Exception, match="ck_product_variants_price_not_negative|fk_product_variants_product_id"):
+    with pytest.raises(Exception, match="fk_product_variants_product_id"):
         async with begin(connection, actor=SYSTEM) as work:
             await work.raw.execute(
                 "INSERT INTO product_variants (id, product_id, position, sku, name, unit_id, created_at, updated_at)"
@@ -222,7 +222,7 @@ async def test_a_snapshot_sees_one_state_and_cannot_write(database: Database) ->
             await by_raw(work, "after the snapshot")
         assert (await reading.execute(count)).scalar_one() == 0
         with pytest.raises(Exception, match="read-only transaction"):
-            await reading.execute(ExternalReference.__table__.insert(), [reference("never")])
+            await reading.execute(insert(ExternalReference), [reference("never")])
 
 
 async def test_an_act_has_one_clock_reading_and_its_events_bear_it(

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import uvicorn
 from httpx_ws import AsyncWebSocketSession, aconnect_ws
+from sqlalchemy import event
 
 from api.app import application
 from api.graphql.execution import Services
@@ -83,13 +84,19 @@ class Api:
         def note(record: Any) -> None:
             statements.append(record.query)
 
+        def note_prepared(_: Any, __: Any, statement: str, *___: Any) -> None:
+            statements.append(statement)
+
+        # The driver's logger hears what is run on it directly; SQLAlchemy prepares its statements, which it does not.
         pool = self.services.database.engine
         connections = await _all_connections(pool)
         for connection in connections:
             connection.add_query_logger(note)
+        event.listen(pool.sync_engine, "before_cursor_execute", note_prepared)
         try:
             yield statements
         finally:
+            event.remove(pool.sync_engine, "before_cursor_execute", note_prepared)
             for connection in connections:
                 connection.remove_query_logger(note)
 

@@ -51,6 +51,22 @@ def access(*scopes: Scope) -> Callable[[Declared], Declared]:
     return declare
 
 
+PLAIN_TYPES: dict[str, frozenset[str]] = {}
+"""The scopes of types that are no views: reports and other results of queries."""
+
+
+def restrict(*scopes: Scope) -> Callable[[Declared], Declared]:
+    """Declare the scopes of a plain Strawberry type."""
+
+    def declare(declared: Declared) -> Declared:
+        definition = declared.__strawberry_definition__  # type: ignore[attr-defined]
+        PLAIN_TYPES[definition.name] = frozenset(scopes)
+        definition.directives = [*(definition.directives or ()), directive(frozenset(scopes))]
+        return declared
+
+    return declare
+
+
 def access_of(declared: object) -> frozenset[str]:
     """The declared scopes. A forgotten declaration stops the import."""
     scopes = vars(declared).get("__access__")

@@ -12,7 +12,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.utils.str_converters import to_camel_case
 
 from api.graphql.kit import errors, inputs, limits, lists, operations, resolvers, views
-from api.graphql.kit.access import AccessBook, directive
+from api.graphql.kit.access import PLAIN_TYPES, AccessBook, directive
 from api.graphql.kit.docs import attribute_docs, first_paragraph
 from api.graphql.kit.operations import Operation, Payload
 from api.graphql.kit.reading import Record
@@ -46,7 +46,7 @@ class _Builder:
     """Carries what is made on the way; used once."""
 
     def __init__(self) -> None:
-        self.access = AccessBook()
+        self.access = AccessBook(types=dict(PLAIN_TYPES))
         self.costs = limits.CostBook()
         self.connections: dict[str, Any] = {}
         self.unions: dict[str, Any] = {}

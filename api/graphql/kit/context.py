@@ -1,6 +1,7 @@
 """What an operation carries along: who asks, what it reads, what it says beside the data."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from api.graphql.kit.reading import Reading
@@ -24,6 +25,8 @@ class Context:
     """What the answer says beside `data` and `errors`."""
     committed: set[str] = field(default_factory=set)
     """The response keys of mutations whose act is committed, whatever becomes of reading their payload."""
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """The one clock reading of this operation."""
     closing: list[Any] = field(default_factory=list)
     """What the present mutation field holds open until its payload has been read."""
 

@@ -41,6 +41,10 @@ DEPTH = 15
 ALIASES = 100
 TOKENS = 5_000
 DIRECTIVES = 50
+FIELDS = 20_000
+"""Fields of a document with all its fragments spread out."""
+REPEATED_PAIRS = 10_000
+"""Pairs of fields, or of fragments, in the same place: either may be there a hundred times, but not a thousand."""
 INPUT_LIST = 10_000
 COST = 100_000
 DEFAULT_SLICE = 50
@@ -89,10 +93,21 @@ class _Measure:
     cost: int = 0
 
 
-def check_document(document: DocumentNode, operation: OperationDefinitionNode) -> None:
+def check_document(document: DocumentNode) -> None:
     """Refuse what is too deep or says too much, whatever its types. Raises GraphQLError; runs before validation."""
-    measured = _Shape(_fragments(document)).of(operation.selection_set)
-    directives = measured.directives + len(operation.directives or ())
+    shape = _Shape(_fragments(document))
+    for each in document.definitions:
+        if isinstance(each, OperationDefinitionNode):
+            measured = shape.of(each.selection_set)
+            own = len(each.directives or ()) + sum(len(it.directives or ()) for it in each.variable_definitions or ())
+            _check_measure(measured, measured.directives + own)
+        elif isinstance(each, FragmentDefinitionNode):
+            measured = shape.fragment(each.name.value)
+            _check_measure(measured, measured.directives)
+    _Repetition(document).check()
+
+
+def _check_measure(measured: "_Measure", directives: int) -> None:
     for name, value, limit in (
         ("depth", measured.depth, DEPTH),
         ("aliases", measured.aliases, ALIASES),
@@ -209,13 +224,13 @@ class _Shape:
                 depth = max(depth, inner.depth)
             else:
                 assert isinstance(each, FragmentSpreadNode)
-                inner = self._fragment(each.name.value)
+                inner = self.fragment(each.name.value)
                 depth = max(depth, inner.depth)
             aliases += inner.aliases
             directives += inner.directives
         return _Measure(depth, aliases, directives)
 
-    def _fragment(self, name: str) -> _Measure:
+    def fragment(self, name: str) -> _Measure:
         if name not in self.fragments:
             return _Measure()  # validation says it better
         if name not in self.measured:
@@ -229,6 +244,59 @@ class _Shape:
         if known is None:
             raise request_error(f'Cannot spread fragment "{name}" within itself.', "GRAPHQL_VALIDATION_FAILED")
         return known
+
+
+class _Repetition:
+    """How often a document says the same thing in the same place.
+
+    Validation compares all fields of one response name with each other, and all fragments, so its time grows with the
+    square of their number. Here they are only counted, fields of one place and name together with all they select.
+    """
+
+    def __init__(self, document: DocumentNode) -> None:
+        self.document = document
+        self.fragments = _fragments(document)
+        self.reached: set[str] = set()
+        self.fields = self.pairs = 0
+
+    def check(self) -> None:
+        for each in self.document.definitions:
+            if isinstance(each, OperationDefinitionNode):
+                self._merged([each.selection_set])
+        for name, fragment in self.fragments.items():
+            if name not in self.reached:
+                self._merged([fragment.selection_set])
+
+    def _merged(self, sets: list[SelectionSetNode]) -> None:
+        by_name: dict[str, list[FieldNode]] = {}
+        spread: set[str] = set()
+        waiting = list(sets)
+        while waiting:
+            for each in waiting.pop().selections:
+                self.fields += 1
+                if isinstance(each, FieldNode):
+                    by_name.setdefault((each.alias or each.name).value, []).append(each)
+                elif isinstance(each, InlineFragmentNode):
+                    waiting.append(each.selection_set)
+                elif isinstance(each, FragmentSpreadNode) and each.name.value not in spread:
+                    spread.add(each.name.value)
+                    if each.name.value in self.fragments:
+                        waiting.append(self.fragments[each.name.value].selection_set)
+            self._stop_if_too_much()
+        self.reached |= spread
+        for count in (len(spread), *map(len, by_name.values())):
+            self.pairs += count * (count - 1) // 2
+        self._stop_if_too_much()
+        for each in by_name.values():
+            inner = [field.selection_set for field in each if field.selection_set]
+            if inner:
+                self._merged(inner)
+
+    def _stop_if_too_much(self) -> None:
+        if self.fields > FIELDS or self.pairs > REPEATED_PAIRS:
+            raise request_error(
+                "This document is too large: it says the same too often, or too much through fragments.", "TOO_COSTLY"
+            )
 
 
 class _Pricer:

@@ -86,6 +86,11 @@ class Reading:
 
         return await self.loader(("id", view.name), load).load(row_id)
 
+    async def several(self, view: "View", ids: Sequence[str]) -> dict[str, Record]:
+        """The rows with these ids, by id; those not in sight are left out."""
+        found = await asyncio.gather(*(self.by_id(view, each) for each in ids))
+        return {row_id: record for row_id, record in zip(ids, found, strict=True) if record is not None}
+
     def loader(self, key: Hashable, load: Callable[[list[Any]], Awaitable[Sequence[Any]]]) -> DataLoader[Any, Any]:
         """The loader of that key, made on first use. It lives as long as the snapshot does."""
         if key not in self._loaders:

@@ -165,6 +165,8 @@ def _derived(_owner: View, each: Derived) -> Resolve:
 
 
 def _batch(_owner: View, each: Batch) -> Resolve:
+    target = views.view_of(each.annotation)
+
     async def resolve(root: Record, info: Any, **given: Any) -> Any:
         reading = info.context.reading
 
@@ -173,7 +175,12 @@ def _batch(_owner: View, each: Batch) -> Resolve:
             return [values.get(row_id) for row_id in ids] if isinstance(values, Mapping) else values
 
         key = ("batch", each.function, repr(sorted(given.items())))
-        return await reading.loader(key, load).load(root.id)  # type: ignore[attr-defined]
+        value = await reading.loader(key, load).load(root.id)  # type: ignore[attr-defined]
+        if target is None or value is None:
+            return value
+        if isinstance(value, list):
+            return list((await reading.several(target, value)).values())
+        return await reading.by_id(target, value)
 
     return resolve
 

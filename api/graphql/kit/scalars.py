@@ -7,6 +7,7 @@ from typing import Any, NewType
 import strawberry
 from graphql import FloatValueNode, GraphQLError, IntValueNode, StringValueNode, ValueNode
 
+from domain.kernel.countries import CountryCode, country_codes
 from domain.kernel.ids import ID
 from domain.kernel.money import (
     AMOUNT_DIGITS,
@@ -85,6 +86,12 @@ def _currency(value: Any) -> str:
     raise GraphQLError("Give a currency code of ISO 4217 in capitals, such as EUR.")
 
 
+def _country(value: Any) -> str:
+    if isinstance(value, str) and value in country_codes():
+        return value
+    raise GraphQLError("Give a country code of ISO 3166 in two capitals, such as DE.")
+
+
 def print_instant(value: datetime) -> str:
     """RFC 3339 in UTC, with microseconds where there are any."""
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -128,6 +135,12 @@ SCALARS: dict[Any, Any] = {
         description="A currency code of ISO 4217 in capitals, such as EUR.",
         serialize=str,
         parse_value=_currency,
+    ),
+    CountryCode: strawberry.scalar(
+        name="CountryCode",
+        description="A country code of ISO 3166-1 in two capitals, such as DE.",
+        serialize=str,
+        parse_value=_country,
     ),
     JSON: strawberry.scalar(
         name="JSON",

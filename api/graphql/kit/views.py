@@ -107,7 +107,10 @@ class Derived(Field):
 
 @dataclass(kw_only=True)
 class Batch(Field):
-    """A function from all the ids of a level to their values, called once per level: `(ids, reading, **arguments)`."""
+    """A function from all the ids of a level to their values, called once per level: `(ids, reading, **arguments)`.
+
+    Where the field returns a view, the values are ids of it.
+    """
 
     function: Callable[..., Any]
 

@@ -1,0 +1,179 @@
+"""The books: accounts, journal entries, the trial balance."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import strawberry
+from sqlalchemy import select
+
+from api.graphql.kit.access import access, restrict
+from api.graphql.kit.context import Context
+from api.graphql.kit.inputs import input_name
+from api.graphql.kit.operations import mutation, query
+from api.graphql.kit.reading import Reading, among
+from api.graphql.kit.scalars import MoneyType
+from api.graphql.kit.views import VIEWS, Connection, Node, batch, derived, extends, find, many, one, pages, view
+from domain import business, ledger
+from domain.kernel.ids import ID
+from domain.kernel.money import CurrencyCode, Money
+from domain.kernel.scopes import Scope
+from domain.kernel.work import Work
+
+input_name(ledger.NewLine, "JournalLineInput")
+
+_account, _entry, _line = (row.__table__.c for row in (ledger.Account, ledger.JournalEntry, ledger.JournalLine))
+
+
+@view(ledger.Account)
+@access(Scope.LEDGER_READ)
+class Account(Node):
+    """A place in the chart of accounts. Only accounts without sub-accounts are posted to."""
+
+    code: str
+    """Its code on statements; unique."""
+    name: str
+    """Its name."""
+    type: ledger.AccountType
+    """Where it stands in the statements."""
+    parent: "Account | None" = one()
+    """The account it is part of."""
+    is_control: bool
+    """Whether another capability owns its balance, so that no entry by hand may touch it."""
+
+
+def _money(amount: Decimal, currency: CurrencyCode) -> Money:
+    return Money(amount, currency)
+
+
+@view(ledger.JournalLine)
+@access(Scope.LEDGER_READ)
+class JournalLine:
+    """One side of an entry: a debit or a credit."""
+
+    account: Account = one()
+    """Where it is posted."""
+    debit: Money = derived(_money, needs=["debit", "currency"])
+    """The debit, in the currency of the document."""
+    credit: Money = derived(_money, needs=["credit", "currency"])
+    """The credit, in the currency of the document."""
+    debit_base: Money = derived(_money, needs=["debit_base", "base_currency"])
+    """The debit, in the currency of the books."""
+    credit_base: Money = derived(_money, needs=["credit_base", "base_currency"])
+    """The credit, in the currency of the books."""
+
+
+async def _reversals(ids: list[ID], reading: Reading) -> dict[ID, ID]:
+    """The entries that took these back, by the entry taken back."""
+    rows = await reading.execute(select(_entry.reversal_of_id, _entry.id).where(among(_entry.reversal_of_id, ids)))
+    return {row["reversal_of_id"]: row["id"] for row in rows}
+
+
+def _same(value: date) -> date:
+    return value
+
+
+@view(ledger.JournalEntry)
+@access(Scope.LEDGER_READ)
+class JournalEntry(Node):
+    """One posting: lines that balance. Permanent; a correction is a reversal that names it."""
+
+    number: str = derived(ledger.entry_number, needs=["number"])
+    """Its number, for people."""
+    on: date = derived(_same, needs=["posted_on"])
+    """The day it counts for in the books."""
+    description: str
+    """What it is for."""
+    source: ID | None
+    """What it is the posting of; null for an entry by hand."""
+    effective_at: datetime
+    """When what it records really happened."""
+    recorded_at: datetime
+    """When it was written."""
+    lines: list[JournalLine] = many(order_by=_line.n)
+    """Its lines: debits equal credits."""
+    reversal_of: "JournalEntry | None" = one(by="reversal_of_id")
+    """The entry that it takes back."""
+    reversed_by: "JournalEntry | None" = batch(_reversals)
+    """The entry that took it back."""
+
+
+@extends("Query")
+class LedgerQueries:
+    account: Account | None = find(
+        id=(ID, lambda value: _account.id == value),
+        code=(str, lambda value: _account.code == value),
+    )
+    """One account, by its id or code."""
+    accounts: Connection[Account] = pages(ledger.accounts)
+    """The chart of accounts, by code."""
+    journal_entries: Connection[JournalEntry] = pages(ledger.entries)
+    """The journal: by default the oldest entry first."""
+
+
+@extends("Effects")
+class LedgerEffects:
+    journal_entries: Connection[JournalEntry] = pages(ledger.entries, by=_entry.act)
+    """What the act posted."""
+
+
+@restrict(Scope.LEDGER_READ)
+@strawberry.type(name="TrialBalanceRow", description="The balance of one account.")
+class TrialBalanceRow:
+    account: Account = strawberry.field(description="The account.")
+    debit: MoneyType = strawberry.field(description="Its balance, where that is a debit; else zero.")
+    credit: MoneyType = strawberry.field(description="Its balance, where that is a credit; else zero.")
+
+
+@restrict(Scope.LEDGER_READ)
+@strawberry.type(name="TrialBalance", description="The balance of every account: debits equal credits.")
+class TrialBalance:
+    as_of: date = strawberry.field(description="Up to and including this day.")
+    rows: list[TrialBalanceRow] = strawberry.field(description="By account, in the order of their codes.")
+    debit: MoneyType = strawberry.field(description="The sum of the debits, in base currency.")
+    credit: MoneyType = strawberry.field(description="The sum of the credits, in base currency.")
+
+
+@query
+@access(Scope.LEDGER_READ)
+async def trial_balance(
+    context: Context, as_of: Annotated[date | None, "Up to and including this day; today, when left out."] = None
+) -> TrialBalance | None:
+    """The balance of every account that has lines, in base currency."""
+    reading = context.reading
+    settings = (await reading.execute(select(business.Business.base_currency, business.Business.time_zone)))[0]
+    currency, day = settings["base_currency"], as_of or context.now.astimezone(ZoneInfo(settings["time_zone"])).date()
+    balances = await reading.run(lambda connection: ledger.trial_balance(connection, day))
+    accounts = await reading.several(VIEWS[Account], [each.account for each in balances])
+
+    def money(amount: Decimal) -> MoneyType:
+        return MoneyType.of(Money(amount, currency))  # type: ignore[return-value]
+
+    return TrialBalance(
+        as_of=day,
+        rows=[
+            TrialBalanceRow(account=accounts[each.account], debit=money(each.debit), credit=money(each.credit))
+            for each in balances
+        ],
+        debit=money(sum((each.debit for each in balances), Decimal(0))),
+        credit=money(sum((each.credit for each in balances), Decimal(0))),
+    )
+
+
+@mutation
+@access(Scope.LEDGER_WRITE)
+async def journal_entry_post(work: Work, input: ledger.NewJournalEntry) -> JournalEntry:  # noqa: A002
+    """Posts an entry by hand. Control accounts are closed to it."""
+    return await ledger.post_by_hand(work, input)  # type: ignore[return-value]
+
+
+@mutation
+@access(Scope.LEDGER_WRITE)
+async def journal_entry_reverse(
+    work: Work,
+    id: Annotated[ID, "The entry to take back."],  # noqa: A002
+    on: Annotated[date | None, "The day the reversal counts for; today, when left out."] = None,
+) -> JournalEntry:
+    """Takes an entry by hand back: another one with the sides changed stands beside it. Answers with the reversal."""
+    return await ledger.reverse(work, id, on)  # type: ignore[return-value]

@@ -1,0 +1,232 @@
+"""Accounts, periods, journal entries and their lines. Entries and lines are permanent: corrections are reversals."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, Sequence, Text, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.kernel.constraints import explain
+from domain.kernel.errors import Invalid
+from domain.kernel.events import Xid8
+from domain.kernel.grants import APPEND_ONLY
+from domain.kernel.ids import ID, Id
+from domain.kernel.invariants import invariant
+from domain.kernel.rows import Choice, Row, filled, key, one_of
+
+
+class AccountType(StrEnum):
+    """Where an account stands in the statements."""
+
+    ASSET = "ASSET"
+    """What the business owns or is owed. A debit raises it."""
+    LIABILITY = "LIABILITY"
+    """What the business owes. A credit raises it."""
+    EQUITY = "EQUITY"
+    """What belongs to the owners. A credit raises it."""
+    INCOME = "INCOME"
+    """What the business earned. A credit raises it."""
+    EXPENSE = "EXPENSE"
+    """What earning it cost. A debit raises it."""
+
+
+class Role(StrEnum):
+    """What an account is for. Capabilities post to roles, so that a business may number its accounts as it likes."""
+
+    INVENTORY = "INVENTORY"
+    RECEIVABLE = "RECEIVABLE"
+    UNBILLED = "UNBILLED"
+    CLEARING = "CLEARING"
+    RECEIVED_NOT_BILLED = "RECEIVED_NOT_BILLED"
+    CUSTOMER_DEPOSITS = "CUSTOMER_DEPOSITS"
+    TAX_PAYABLE = "TAX_PAYABLE"
+    RETAINED_EARNINGS = "RETAINED_EARNINGS"
+    REVENUE = "REVENUE"
+    COGS = "COGS"
+    SHRINKAGE = "SHRINKAGE"
+    DAMAGE = "DAMAGE"
+    SAMPLES = "SAMPLES"
+    STOCK_CORRECTION = "STOCK_CORRECTION"
+
+
+class PeriodState(StrEnum):
+    """Whether entries may be posted into a period."""
+
+    OPEN = "OPEN"
+    SOFT_CLOSED = "SOFT_CLOSED"
+    LOCKED = "LOCKED"
+
+
+class Account(Row):
+    """A place in the chart of accounts. Only leaves are posted to."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        *filled("name"),
+        CheckConstraint("code ~ '^[0-9A-Z][0-9A-Z.-]{0,19}$'", name="code_form"),
+        one_of("type", AccountType),
+        one_of("role", Role),
+        Index("uq_accounts_code", "code", unique=True),
+        Index("uq_accounts_role", "role", unique=True),
+        Index(None, "parent_id"),
+    )
+
+    id: Mapped[ID] = key("acc")
+    code: Mapped[str] = mapped_column(Text(collation="C"))
+    name: Mapped[str]
+    type: Mapped[AccountType] = mapped_column(Choice(AccountType))
+    parent_id: Mapped[ID | None] = mapped_column(Id("acc"), ForeignKey("accounts.id"))
+    role: Mapped[Role | None] = mapped_column(Choice(Role))
+    is_control: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether another capability owns its balance, so that no entry by hand may touch it."""
+    created_at: Mapped[datetime]
+
+
+class Period(Row):
+    """A month of the books."""
+
+    __tablename__ = "accounting_periods"
+    __table_args__ = (
+        one_of("state", PeriodState),
+        CheckConstraint("starts_on <= ends_on", name="in_order"),
+        ExcludeConstraint((text("daterange(starts_on, ends_on, '[]')"), "&&"), name="ex_accounting_periods_overlap"),
+        Index("uq_accounting_periods_starts_on", "starts_on", unique=True),
+    )
+
+    id: Mapped[ID] = key("per")
+    starts_on: Mapped[date]
+    ends_on: Mapped[date]
+    state: Mapped[PeriodState] = mapped_column(Choice(PeriodState), server_default=text("'OPEN'"))
+
+
+entry_numbers = Sequence("journal_entry_numbers", metadata=Row.metadata, start=1)
+
+
+class JournalEntry(Row):
+    """One posting: at least two lines that balance. Permanent."""
+
+    __tablename__ = "journal_entries"
+    __table_args__ = (
+        CheckConstraint("char_length(description) BETWEEN 1 AND 500", name="description_filled"),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
+        Index("uq_journal_entries_number", "number", unique=True),
+        Index("uq_journal_entries_reversal_of_id", "reversal_of_id", unique=True),
+        Index(None, "posted_on", "id"),
+        Index(None, "recorded_at", "id"),
+        Index(None, "source"),
+        Index(None, "act"),
+        {"info": APPEND_ONLY},
+    )
+
+    id: Mapped[ID] = key("jen")
+    number: Mapped[int] = mapped_column(BigInteger, server_default=text("nextval('journal_entry_numbers'::regclass)"))
+    posted_on: Mapped[date]
+    """The day it counts for in the books: it lies in an open period."""
+    effective_at: Mapped[datetime]
+    """When what it records really happened, however late it was told."""
+    recorded_at: Mapped[datetime]
+    description: Mapped[str]
+    currency: Mapped[str]
+    """The currency of the document amounts."""
+    source: Mapped[str | None] = mapped_column(Text(collation="C"))
+    """What it is the posting of, such as an order; None for an entry by hand."""
+    manual: Mapped[bool]
+    """Whether a person posted it by hand: control accounts are closed to it."""
+    period_id: Mapped[ID] = mapped_column(Id("per"), ForeignKey("accounting_periods.id"))
+    reversal_of_id: Mapped[ID | None] = mapped_column(Id("jen"), ForeignKey("journal_entries.id"))
+    act: Mapped[ID] = mapped_column(Id("act"))
+    xid: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
+    """The transaction that wrote it: nobody adds to an entry of an older one."""
+
+
+class JournalLine(Row):
+    """One side of an entry. Exactly one of debit and credit is not zero."""
+
+    __tablename__ = "journal_lines"
+    __table_args__ = (
+        PrimaryKeyConstraint("entry_id", "n"),
+        CheckConstraint("debit >= 0 AND credit >= 0 AND (debit = 0) <> (credit = 0)", name="one_side"),
+        CheckConstraint(
+            "debit_base >= 0 AND credit_base >= 0 AND (debit_base = 0 OR credit_base = 0)"
+            " AND (debit > 0 OR debit_base = 0) AND (credit > 0 OR credit_base = 0)",
+            name="base_on_the_same_side",
+        ),
+        Index(None, "account_id", "posted_on"),
+        {"info": APPEND_ONLY},
+    )
+
+    entry_id: Mapped[ID] = mapped_column(Id("jen"), ForeignKey("journal_entries.id"))
+    n: Mapped[int]
+    """Its place in the entry, from 1."""
+    account_id: Mapped[ID] = mapped_column(Id("acc"), ForeignKey("accounts.id"))
+    posted_on: Mapped[date]
+    """The entry's day, kept here so that balances need the lines alone."""
+    currency: Mapped[str]
+    debit: Mapped[Decimal]
+    credit: Mapped[Decimal]
+    base_currency: Mapped[str]
+    debit_base: Mapped[Decimal]
+    credit_base: Mapped[Decimal]
+
+
+class Unbalanced(Invalid):
+    """Debits and credits of an entry are not equal, or it has fewer than two lines."""
+
+
+class ControlAccount(Invalid):
+    """A control account is closed to entries by hand: post the document it belongs to instead."""
+
+
+class PeriodLocked(Invalid):
+    """The period is locked, or there is no period for this day."""
+
+
+explain("uq_accounts_code", "There is an account with this code already: {value}.", path=("input", "code"))
+explain("uq_accounts_role", "There is an account with this role already: {value}.", path=("input", "role"))
+explain("uq_journal_entries_reversal_of_id", "This entry has been reversed already.", path=("id",))
+explain("uq_accounting_periods_starts_on", "There is a period that starts on this day already.")
+explain("uq_journal_entries_number", "Another entry took this number at the same moment. Try again.")
+explain("journal_entry_balanced", "Debits and credits must be equal.", refusal=Unbalanced, path=("input", "lines"))
+explain("journal_entry_two_lines", "An entry has at least two lines.", refusal=Unbalanced, path=("input", "lines"))
+explain("journal_line_leaf", "Post to an account without sub-accounts.", path=("input", "lines"))
+explain("journal_entry_own_transaction", "Lines belong to an entry of the same act.", path=("input", "lines"))
+explain(
+    "journal_line_control",
+    "A control account is closed to entries by hand: post the document it belongs to instead.",
+    refusal=ControlAccount,
+    path=("input", "lines"),
+)
+explain(
+    "journal_entry_period_locked",
+    "The period of this day is locked, or there is none. Choose a day in an open period.",
+    refusal=PeriodLocked,
+    path=("input", "on"),
+)
+
+invariant(
+    "entries balance",
+    "Every entry has at least two lines, and its debits equal its credits in document and base currency.",
+    """
+    SELECT entry.id, count(line.n) AS lines,
+      sum(debit) - sum(credit) AS document, sum(debit_base) - sum(credit_base) AS base
+    FROM journal_entries AS entry LEFT JOIN journal_lines AS line ON line.entry_id = entry.id GROUP BY entry.id
+    HAVING count(line.n) < 2 OR sum(debit) <> sum(credit) OR sum(debit_base) <> sum(credit_base)
+    """,
+)
+invariant(
+    "lines on leaves",
+    "No line stands on an account that has sub-accounts.",
+    "SELECT entry_id, n FROM journal_lines WHERE account_id IN (SELECT parent_id FROM accounts)",
+)
+invariant(
+    "days in their period",
+    "Every entry lies in its period, and its lines carry its day.",
+    """
+    SELECT entry.id, entry.posted_on FROM journal_entries AS entry
+    JOIN accounting_periods AS period ON period.id = period_id
+    WHERE entry.posted_on NOT BETWEEN starts_on AND ends_on
+      OR EXISTS (SELECT FROM journal_lines AS line WHERE line.entry_id = entry.id AND line.posted_on <> entry.posted_on)
+    """,
+)
