@@ -292,11 +292,11 @@ async def test_lists_page_filter_sort_and_search(fresh_api: Api) -> None:
     assert await names(api) == people
     by_name = ["adam Birch", "Adam Dogwood", "Eve Cedar", "O'Neill \\ Elm", "Zoë Ash"]
     assert await names(api, sort=["NAME_ASC"]) == by_name
-    walked, after = [], None
+    walked, page = [], {"pageInfo": {"endCursor": None}}
     for _ in range(3):
+        after = page["pageInfo"]["endCursor"]
         page = (await api.data(LIST, {"first": 2, "after": after, "sort": ["NAME_DESC"]}))["customers"]
         walked += [node["name"] for node in page["nodes"]]
-        after = page["pageInfo"]["endCursor"]
         assert page["totalCount"] == 5
     assert walked == by_name[::-1]
     assert page["pageInfo"]["hasNextPage"] is False

@@ -332,7 +332,7 @@ class _Builder:
                 noun,
                 prepared,
                 response_key=str(info.path.key),
-                idempotency_key=key or None,
+                idempotency_key=key,
                 dry_run=dry_run,
             )
 
