@@ -153,7 +153,7 @@ async def trial_balance(
     return TrialBalance(
         as_of=day,
         rows=[
-            TrialBalanceRow(account=accounts[each.account], debit=money(each.debit), credit=money(each.credit))
+            TrialBalanceRow(account=accounts[each.account], debit=money(each.debit), credit=money(each.credit))  # type: ignore[arg-type]
             for each in balances
         ],
         debit=money(sum((each.debit for each in balances), Decimal(0))),
