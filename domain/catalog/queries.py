@@ -1,38 +1,33 @@
 """What can be asked of the catalog."""
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, or_, select
 
 from domain.catalog.tables import Product, ProductStatus, ProductVariant
 from domain.kernel import listing
-from domain.kernel.listing import HIGHEST
 
 _product = Product.__table__.c
 _variant = ProductVariant.__table__.c
 
 
-def _words(search: str) -> ColumnElement[bool]:
-    """Products whose name has all the words, each perhaps cut short."""
-    terms = ["'" + word.replace("\\", "\\\\").replace("'", "''") + "':*" for word in search.split()]
-    return _product.search.op("@@")(func.to_tsquery("simple", " & ".join(terms)))
-
-
 def _codes(search: str) -> ColumnElement[bool]:
     """Variants whose SKU starts with the words, or whose barcode they are."""
-    start = func.lower(search.strip())
-    sku = _variant.sku_folded
-    return or_(sku.between(start, start.op("||")(HIGHEST)), _variant.barcode == search.strip())
+    return or_(listing.starts_folded(_variant.sku_folded, search), _variant.barcode == search.strip())
 
 
 def search_products(search: str) -> ColumnElement[bool]:
     """Products found by words of their name, or by SKU or barcode of a variant. Each half has its own index."""
-    by_name = select(_product.id).where(_words(search))
+    by_name = select(_product.id).where(listing.has_words(_product.search, search))
     by_code = select(_variant.product_id).where(_codes(search))
     return _product.id.in_(by_name.union(by_code))
 
 
 def search_variants(search: str) -> ColumnElement[bool]:
     """Variants found by SKU or barcode, or by words of their product's name."""
-    by_name = select(_variant.id).join(Product, _product.id == _variant.product_id).where(_words(search))
+    by_name = (
+        select(_variant.id)
+        .join(Product, _product.id == _variant.product_id)
+        .where(listing.has_words(_product.search, search))
+    )
     by_code = select(_variant.id).where(_codes(search))
     return _variant.id.in_(by_name.union(by_code))
 

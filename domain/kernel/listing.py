@@ -278,6 +278,17 @@ def _prefix(column: Any, start: Any) -> ColumnElement[bool]:
     return and_(column >= start, column < start.op("||")(HIGHEST))
 
 
+def has_words(column: Any, search: str) -> ColumnElement[bool]:
+    """A text search vector has all the words, each perhaps cut short."""
+    terms = ["'" + word.replace("\\", "\\\\").replace("'", "''") + "':*" for word in search.split()]
+    return column.op("@@")(func.to_tsquery("simple", " & ".join(terms)))
+
+
+def starts_folded(column: Any, search: str) -> ColumnElement[bool]:
+    """A column of lower-case text starts with what is searched for, without regard to case."""
+    return _prefix(column, func.lower(search.strip()))
+
+
 _Operators = Mapping[str, Callable[[Any, Any], ColumnElement[bool]]]
 
 _OPERATORS: Mapping[str, _Operators] = {

@@ -22,8 +22,8 @@ log = structlog.get_logger("waterline.tail")
 
 POLL_SECONDS = 0.25
 """How often the log is looked at without a wake-up: notifications are a courtesy, the log is the truth."""
-WAITING = 10_000
-"""Events that may wait for one follower. A slower one is ended with the cursor to resume at."""
+WAITING = 100_000
+"""Events that may wait for one follower; they are shared, not copied. A slower one is told where to resume."""
 
 
 class _Follower:
