@@ -37,9 +37,8 @@ class Api:
         if wanted not in self.tokens or lifetime != timedelta(hours=1):
             async with self.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
                 app, _ = await identity.register_app(work, name=f"Test {new_id('app')}", scopes=wanted)
-                _, self.tokens[wanted] = await identity.issue_token(
-                    work, app, scopes=wanted, lifetime=lifetime, limited=False
-                )
+                _, token = await identity.issue_token(work, app, scopes=wanted, lifetime=lifetime, limited=False)
+            self.tokens[wanted] = token  # only now: before its commit it is worth nothing
         return self.tokens[wanted]
 
     async def post(
