@@ -15,13 +15,14 @@ import typer
 import uvicorn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from starlette.applications import Starlette
 
 from api import credentials, logs
 from api.app import application
 from api.demo import seed as seed_demo
 from api.graphql.schema import print_schema
 from api.imports.completejourney import import_products
-from api.surroundings import Place, place, prepare
+from api.surroundings import Place, demand_migrated, place, prepare
 from domain.identity import COMMAND_LINE_LIFETIME
 from domain.kernel import events, invariants, scopes, settings
 from domain.kernel import postgres as embedded
@@ -45,6 +46,9 @@ cli.add_typer(imports, name="import")
 cli.add_typer(schema, name="schema")
 
 console = Console(stderr=True)
+
+GRACE_SECONDS = 5
+"""How long requests may run on once the process was told to stop."""
 
 
 def main() -> None:
@@ -203,14 +207,13 @@ def _serve(*, demo: bool) -> None:
         where = stack.enter_context(place(chosen))
         if where.cluster is not None:
             stack.enter_context(embedded.keep_alive(where.cluster))
-        if demo:
+        if not demo:
+            _with_database(where, demand_migrated)
+        else:
             asyncio.run(prepare(where))
             shown = _with_database(where, lambda database: _demo(database, chosen))
             _announce(chosen, shown)
-        config = uvicorn.Config(
-            application(chosen, where.app_url), log_config=None, access_log=False, ws="websockets-sansio", lifespan="on"
-        )
-        uvicorn.Server(config).run(sockets=[listening])
+        _Server(application(chosen, where.app_url)).run(sockets=[listening])
 
 
 async def _demo(database: Database, chosen: Settings) -> credentials.Credentials:
@@ -300,6 +303,31 @@ def _scopes(words: str) -> frozenset[str]:
         return scopes.parse(words)
     except ValueError as error:
         raise Trouble(f"There is an {error}.", 'Name scopes as in --scope "products:read stock:write".') from None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which ends the subscriptions first when it is told to stop: it would wait for them for ever."""
+
+    def __init__(self, app: Starlette) -> None:
+        # What still runs after the seconds of grace is cancelled: acts roll back, and answers were not sent.
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                ws="websockets-sansio",
+                lifespan="on",
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what would never end by itself, then stop as uvicorn does."""
+        services = getattr(self._app.state, "services", None)
+        if services is not None:
+            await services.tail.stop()
+        await super().shutdown(sockets)
 
 
 class _Bar:

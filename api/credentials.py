@@ -9,7 +9,7 @@ from pathlib import Path
 from domain import identity
 from domain.kernel.database import Database
 from domain.kernel.errors import AccessDenied, Trouble
-from domain.kernel.scopes import Scope
+from domain.kernel.scopes import Scope, implied
 from domain.kernel.work import SYSTEM, begin
 
 COMMAND_LINE = "Command line"
@@ -30,6 +30,13 @@ async def print_token(database: Database, *, app_name: str, scopes: Collection[s
         app = await identity.app_by_name(work, app_name)
         if app is None:
             app, _ = await identity.register_app(work, name=app_name, scopes=list(Scope), limited=False)
+        beyond = sorted(set(scopes) - implied(app.scopes))
+        if beyond:
+            raise Trouble(
+                f"The app {app.name!r} may not have {' '.join(beyond)}.", "Ask for less, or name another app."
+            )
+        if app.disabled_at is not None:
+            raise Trouble(f"The app {app.name!r} is disabled.", "Name another app.")
         _, token = await identity.issue_token(work, app, scopes=scopes, lifetime=lifetime, limited=False)
     return token
 

@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from sqlalchemy import text
+
 from domain import business, ledger
 from domain.kernel import events
 from domain.kernel.database import Database, raw
+from domain.kernel.errors import Trouble
 from domain.kernel.postgres import Cluster, running
 from domain.kernel.settings import Settings
 from domain.kernel.work import SYSTEM, begin
-from migrations.run import migrate
+from migrations.run import migrate, newest
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,19 @@ def place(settings: Settings) -> Iterator[Place]:
                 " the ledgers from it.\n"
             )
         yield Place(settings.database_url, settings.database_admin_url or settings.database_url)
+
+
+async def demand_migrated(database: Database) -> None:
+    """Make sure that the database has the shape this code wants; Trouble otherwise."""
+    async with database.connection() as connection:
+        known = (
+            await connection.execute(text("SELECT to_regclass('public.alembic_version') IS NOT NULL"))
+        ).scalar_one()
+        revision = (
+            (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar() if known else None
+        )
+    if revision != newest():
+        raise Trouble("The database does not have the shape this Waterline wants.", "Run `waterline migrate` first.")
 
 
 async def prepare(where: Place) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import true
 from api.graphql.kit.access import access
 from api.graphql.kit.context import Context
 from api.graphql.kit.operations import query
-from api.graphql.kit.resolvers import find_node
+from api.graphql.kit.resolvers import find_node, find_nodes
 from api.graphql.kit.views import VIEWS, Connection, Node, extends, pages, view
 from domain import business
 from domain.kernel.ids import ID
@@ -134,4 +134,4 @@ async def node(
 @access()
 async def nodes(context: Context, ids: Annotated[list[ID], "The ids, of any kinds."]) -> list[Node | None]:
     """Several things by their ids, in the same order; null for each that is not in sight."""
-    return [await found for found in [find_node(context, each) for each in ids]]  # type: ignore[return-value]
+    return await find_nodes(context, ids)  # type: ignore[return-value]

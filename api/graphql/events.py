@@ -84,7 +84,7 @@ async def events_(
     size = slice_of(first=first).size
 
     async def read(connection: Any) -> list[Announced]:
-        position = await events.position_of(connection, after) if after else events.START
+        position = await events.position_of(connection, after) if after is not None else events.START
         return await events.read(connection, after=position, limit=size + 1, types=types, subject=subject)
 
     async def count() -> int:
@@ -92,7 +92,7 @@ async def events_(
 
     found = await context.reading.run(read)
     edges = [Edge(as_record(event), event.cursor) for event in found[:size]]
-    return Page(edges, has_next_page=len(found) > size, has_previous_page=bool(after), count=count)  # type: ignore[return-value]
+    return Page(edges, has_next_page=len(found) > size, has_previous_page=after is not None, count=count)  # type: ignore[return-value]
 
 
 events_.__name__ = "events"

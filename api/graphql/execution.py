@@ -24,6 +24,7 @@ from graphql import (
     get_operation_ast,
     is_composite_type,
     parse,
+    separate_operations,
     subscribe,
     validate,
     visit,
@@ -303,12 +304,17 @@ def _prepared(built: Built, request: Request, *, suggestions: bool) -> Prepared:
     errors = validate(built.core, document, max_errors=5, hide_suggestions=not suggestions)
     if errors:
         raise _coded(errors[0], "GRAPHQL_VALIDATION_FAILED")
-    return Prepared(document, operation, scopes_of(built.core, built.access, document))
+    return Prepared(document, operation, scopes_of(built.core, built.access, _only(document, operation)))
 
 
 def _coded(error: GraphQLError, code: str) -> GraphQLError:
     error.extensions = {**(error.extensions or {}), "code": code}
     return error
+
+
+def _only(document: DocumentNode, operation: OperationDefinitionNode) -> DocumentNode:
+    """The operation that is run, with the fragments it uses: what others ask for does not count."""
+    return separate_operations(document)[operation.name.value if operation.name else ""]
 
 
 def scopes_of(schema: GraphQLSchema, book: AccessBook, document: DocumentNode) -> frozenset[str] | None:

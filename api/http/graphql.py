@@ -7,6 +7,7 @@ clients, answers every well-formed request with 200.
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 import orjson
@@ -17,6 +18,7 @@ from api.graphql import execution
 from api.graphql.execution import Answer, Services
 from api.graphql.kit.errors import request_error
 from api.http.requests import BadRequest, bearer, caller_of, graphql_request, parse_json, read_body
+from domain.kernel.errors import AccessDenied
 
 MODERN = "application/graphql-response+json"
 PLAIN = "application/json"
@@ -54,12 +56,12 @@ async def graphql(request: Request) -> Response:
     except Exception as error:  # a refused token, a busy database
         return _respond(execution.refusal(error), media)
     if media == EVENTS:
-        return await _event_stream(services, asked, caller, get=request.method == "GET")
-    return _respond(await execution.run(services, asked, caller, read_only=request.method == "GET"), media)
+        return await _event_stream(services, asked, caller, get=request.method != "POST")
+    return _respond(await execution.run(services, asked, caller, read_only=request.method != "POST"), media)
 
 
 async def _parameters(request: Request) -> object:
-    if request.method == "GET":
+    if request.method != "POST":
         parameters: dict[str, object] = dict(parse_qsl(request.url.query, keep_blank_values=True))
         for name in ("variables", "extensions"):
             if parameters.get(name):
@@ -130,18 +132,30 @@ async def _event_stream(
         return _respond(started, MODERN)
     answers = execution.single(started) if isinstance(started, Answer) else started
     return StreamingResponse(
-        _events(answers), media_type=EVENTS, headers={"cache-control": "no-store", "x-accel-buffering": "no"}
+        _events(answers, caller.expires_at),
+        media_type=EVENTS,
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
 
-async def _events(answers: AsyncIterator[Answer]) -> AsyncIterator[bytes]:
-    """Messages as they come, and a comment now and then so that nobody between takes the connection for dead."""
+async def _events(answers: AsyncIterator[Answer], expires_at: datetime | None) -> AsyncIterator[bytes]:
+    """Messages as they come, and a comment now and then so that nobody between takes the connection for dead.
+
+    A stream lives no longer than its token: it ends with a message that says so.
+    """
     yield b":\n\n"
     waiting: asyncio.Task[Answer] | None = None
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(anext(answers))  # type: ignore[arg-type]
-            done, _ = await asyncio.wait({waiting}, timeout=KEEP_ALIVE_SECONDS)
+            left = (expires_at - datetime.now(UTC)).total_seconds() if expires_at else KEEP_ALIVE_SECONDS
+            if left <= 0:
+                expired = AccessDenied(
+                    "UNAUTHENTICATED", "This access token has expired. Subscribe again with a new one."
+                )
+                yield _message(execution.refusal(expired))
+                break
+            done, _ = await asyncio.wait({waiting}, timeout=min(left, KEEP_ALIVE_SECONDS))
             if not done:
                 yield b":\n\n"
                 continue
@@ -150,11 +164,15 @@ async def _events(answers: AsyncIterator[Answer]) -> AsyncIterator[bytes]:
             except StopAsyncIteration:
                 break
             waiting = None
-            yield b"event: next\ndata: " + orjson.dumps(answer.as_dict()) + b"\n\n"
+            yield _message(answer)
         yield b"event: complete\ndata:\n\n"
     finally:
         # Whoever cancels a response does so again at every await: the leave-taking needs a task of its own.
         await asyncio.shield(asyncio.ensure_future(_leave(waiting, answers)))
+
+
+def _message(answer: Answer) -> bytes:
+    return b"event: next\ndata: " + orjson.dumps(answer.as_dict()) + b"\n\n"
 
 
 async def _leave(waiting: "asyncio.Task[Answer] | None", answers: AsyncIterator[Answer]) -> None:

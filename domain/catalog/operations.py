@@ -90,7 +90,7 @@ class ProductChanges:
     """Variants to add behind the present ones."""
     update_variants: list[VariantChanges] = field(default_factory=list)
     """Variants of this product to change."""
-    expected_version: int | Absent = ABSENT
+    expected_version: int | Absent | None = ABSENT
     """The version the caller has seen: refused with STALE_VERSION when somebody has changed the product since."""
 
 
@@ -131,7 +131,7 @@ async def update(work: Work, product_id: str, changes: ProductChanges) -> ID:
     one, Invalid when a value cannot be or is taken.
     """
     product = await _locked(work, product_id)
-    if changes.expected_version is not ABSENT and changes.expected_version != product.version:
+    if isinstance(changes.expected_version, int) and changes.expected_version != product.version:
         raise StaleVersion(
             f"The product is at version {product.version} by now, not {changes.expected_version}. Read it again.",
             path=("input", "expectedVersion"),
@@ -320,8 +320,18 @@ async def _refuse_taken(work: Work, plan: _Plan) -> None:
     Refusals.raise_if_any(refusals)
 
 
+_TAKE_TURNS = """
+SELECT pg_advisory_xact_lock(turn) FROM (
+  SELECT DISTINCT hashtextextended(word, 0) AS turn FROM unnest($1::text[]) AS word ORDER BY 1 OFFSET 0
+) AS turns
+"""
+
+
 async def _settle_slugs(work: Work, plan: _Plan) -> None:
     """Refuse slugs that were asked for and are taken; give the made ones an ending that nobody else has."""
+    # Two acts that would make the same slug take turns, so that the second one sees the first.
+    made = [product["slug"] for product in plan.products if product["id"] not in plan.wanted_slugs]
+    await work.raw.execute(_TAKE_TURNS, [f"slug {slug}" for slug in made])
     slugs = [product["slug"] for product in plan.products]
     taken = {record["slug"] for record in await work.raw.fetch("SELECT slug FROM products WHERE slug = ANY($1)", slugs)}
     taken_now = set(plan.wanted_slugs.values())
@@ -350,8 +360,9 @@ async def _refuse_taken_references(work: Work, plan: _Plan) -> None:
 
 
 async def _write(work: Work, plan: _Plan) -> None:
-    await bulk.insert(work, Product, plan.products)
-    await bulk.insert(work, ProductVariant, plan.variants)
+    # In the order of their unique keys, so that two acts which want the same ones meet at the first.
+    await bulk.insert(work, Product, sorted(plan.products, key=lambda row: row["slug"]))
+    await bulk.insert(work, ProductVariant, sorted(plan.variants, key=lambda row: row["sku"].lower()))
     await external.link(work, plan.references)
     work.announce(*plan.events)
 

@@ -69,7 +69,7 @@ class CustomerChanges:
     """The phone number; null takes it away."""
     addresses: list[Address] | Absent = ABSENT
     """All addresses in their order: they replace the present ones, and an empty list takes them away."""
-    expected_version: int | Absent = ABSENT
+    expected_version: int | Absent | None = ABSENT
     """The version the caller has seen: refused with STALE_VERSION when somebody has changed the customer since."""
 
 
@@ -113,7 +113,7 @@ async def update(work: Work, customer_id: str, changes: CustomerChanges) -> ID:
     if not found:
         raise NotFound("There is no such customer.", path=("id",))
     customer = found[ID(customer_id)]
-    if changes.expected_version is not ABSENT and changes.expected_version != customer.version:
+    if isinstance(changes.expected_version, int) and changes.expected_version != customer.version:
         raise StaleVersion(
             f"The customer is at version {customer.version} by now, not {changes.expected_version}. Read it again.",
             path=("input", "expectedVersion"),

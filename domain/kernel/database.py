@@ -28,6 +28,7 @@ class Database:
             self.url,
             pool_size=pool,
             max_overflow=0,
+            hide_parameters=True,  # what people searched for is nobody's business in a log
             pool_timeout=10,
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
@@ -87,6 +88,16 @@ async def raw(connection: AsyncConnection) -> "asyncpg.Connection[asyncpg.Record
     """
     driver: Any = (await connection.get_raw_connection()).driver_connection
     return driver
+
+
+def collided(error: BaseException) -> bool:
+    """Whether the database ended a transaction because it and another one waited for each other."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if getattr(cause, "sqlstate", None) in ("40P01", "40001"):
+            return True
+        cause = getattr(cause, "orig", None) or cause.__cause__
+    return False
 
 
 def async_url(url: str) -> URL:

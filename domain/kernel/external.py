@@ -62,6 +62,7 @@ async def link(work: Work, references: Iterable[tuple[ID, ExternalId]]) -> None:
     for row, external in references:
         check(external)
         rows.append({"noun": row.partition("_")[0], "system": external.system, "external_id": external.id, "row": row})
+    rows.sort(key=lambda row: (row["noun"], row["system"], row["external_id"]))  # two acts meet at the first they share
     await bulk.insert(work, ExternalReference, rows)
 
 

@@ -1,7 +1,8 @@
 """What the application's role may do: no more than it needs, said once per table in the table's own declaration.
 
 The role owns nothing. Tables with `info={"append_only": True}` give it SELECT and INSERT; triggers keep everyone else,
-their owner included, from changing such rows by ordinary statements.
+their owner included, from changing such rows by ordinary statements. `info={"update": ("state",)}` lets the role insert
+rows and change just these columns.
 """
 
 from sqlalchemy import text
@@ -28,6 +29,8 @@ async def give(connection: AsyncConnection, role: str | None) -> None:
     ]
     for table in Row.metadata.sorted_tables:
         rights = "INSERT" if table.info.get("append_only") else "INSERT, UPDATE, DELETE"
+        if "update" in table.info:
+            rights = f"INSERT, UPDATE ({', '.join(table.info['update'])})"
         statements.append(f"GRANT {rights} ON {table.name} TO {quoted}")
     for statement in statements:
         await connection.execute(text(statement))

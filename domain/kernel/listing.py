@@ -9,7 +9,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
@@ -27,6 +27,10 @@ from domain.kernel.rows import Row
 
 PAGE = 50
 LARGEST_PAGE = 250
+MOST_CONDITIONS = 100
+"""Conditions that one filter has at most; a list of values is one condition."""
+LONGEST_SEARCH, MOST_WORDS = 255, 16
+"""Characters and words that one search has at most."""
 HIGHEST = "\U0010ffff"
 """The last code point: every string with a prefix sorts below prefix + HIGHEST in the C collation."""
 
@@ -134,7 +138,12 @@ def slice_of(
 
 
 def condition(listing: Listing, given: Mapping[str, Any]) -> ColumnElement[bool] | None:
-    """The condition of a filter input: all its fields hold, and at least one of `any`, where that is given."""
+    """The condition of a filter input: all its fields hold, and at least one of `any`, where that is given.
+
+    Refuses with Invalid when there are more than MOST_CONDITIONS in it.
+    """
+    if _size(given) > MOST_CONDITIONS:
+        raise Invalid(f"A filter has at most {MOST_CONDITIONS} conditions.", path=("filter",))
     terms: list[ColumnElement[bool]] = []
     for name, operators in given.items():
         if operators is None:
@@ -154,6 +163,15 @@ def condition(listing: Listing, given: Mapping[str, Any]) -> ColumnElement[bool]
             test = and_(*tests)
             terms.append(chosen.within(test) if chosen.within else test)
     return and_(*terms) if terms else None
+
+
+def _size(given: Mapping[str, Any]) -> int:
+    """How many conditions a filter has, those of its alternatives included."""
+    return sum(
+        sum(map(_size, operators)) if name == "any" else len(operators)
+        for name, operators in given.items()
+        if operators is not None
+    )
 
 
 def keyset(listing: Listing, orders: Sequence[Order], part: Slice, *, base: Select[Any]) -> Select[Any]:
@@ -257,6 +275,8 @@ def _typed(column: Any, value: Any) -> Any:
     kind = column.type.python_type
     if kind is datetime:
         return datetime.fromisoformat(value)
+    if kind is date:
+        return date.fromisoformat(value)
     if kind is Decimal:
         return Decimal(value)
     if not isinstance(value, kind) or (isinstance(value, str) and "\x00" in value):

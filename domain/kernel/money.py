@@ -4,6 +4,7 @@ Money is an amount in one currency. Amounts of documents have the digits of thei
 EUR 2, JPY 0, KWD 3); unit costs may carry six. Quantities have at most 15 digits, 6 of them behind the point.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
@@ -41,8 +42,9 @@ class CurrencyMismatch(Invalid):
 
 @lru_cache(maxsize=1)
 def currency_codes() -> frozenset[str]:
-    """The currency codes that CLDR knows."""
-    return frozenset(get_global("all_currencies"))
+    """The currencies that are legal tender somewhere today, by CLDR: no metals, no funds, none of the past."""
+    territories = get_global("territory_currencies").values()
+    return frozenset(code for held in territories for code, _, until, tender in held if tender and until is None)
 
 
 @lru_cache(maxsize=512)
@@ -112,6 +114,10 @@ def _smallest(currency: str) -> Decimal:
     return Decimal(1).scaleb(-currency_digits(currency))
 
 
+_PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+"""Decimals as people and programs write them: no exponents, blanks, signs in front or digits of other scripts."""
+
+
 def parse_decimal(value: object, *, digits: int, decimals: int) -> Decimal:
     """Read a decimal from a string or a whole number, refusing what does not fit; never by way of a float.
 
@@ -126,7 +132,7 @@ def parse_decimal(value: object, *, digits: int, decimals: int) -> Decimal:
         number = Decimal(text)
     except InvalidOperation:
         raise ValueError(f"{text[:40]!r} is no decimal number.") from None
-    if not number.is_finite() or "_" in text:
+    if not number.is_finite() or (isinstance(value, str) and not _PLAIN.fullmatch(text)):
         raise ValueError(f"{text[:40]!r} is no decimal number.")
     if number == 0:
         return Decimal(0)

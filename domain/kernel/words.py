@@ -6,13 +6,18 @@ from collections.abc import Sequence
 
 from domain.kernel.errors import Invalid
 
+_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
 
 def line(value: str, *, path: Sequence[str | int], longest: int = 255) -> str:
     """One line of text: trimmed, 1 to `longest` characters. Refuses with Invalid otherwise."""
     value = value.strip()
     if not value:
         raise Invalid("This cannot be empty.", path=path)
-    return body(value, path=path, longest=longest)
+    body(value, path=path, longest=longest)
+    if _INVISIBLE.search(value):
+        raise Invalid("Use one line of visible characters: no breaks, tabs or marks that turn text round.", path=path)
+    return value
 
 
 def body(value: str, *, path: Sequence[str | int], longest: int = 50_000) -> str:

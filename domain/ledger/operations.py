@@ -35,6 +35,9 @@ from domain.ledger.tables import (
     Unbalanced,
 )
 
+MOST_LINES = 500
+"""Lines of an entry by hand."""
+
 
 @dataclass(frozen=True)
 class Posting:
@@ -170,6 +173,8 @@ async def post_by_hand(work: Work, new: NewJournalEntry) -> ID:
     description = words.line(new.description, path=("input", "description"), longest=500)
     if len(new.lines) < 2:
         raise Unbalanced("An entry has at least two lines.", path=("input", "lines"))
+    if len(new.lines) > MOST_LINES:
+        raise Invalid(f"An entry by hand has at most {MOST_LINES} lines.", path=("input", "lines"))
     accounts = await _accounts(work, new.lines)
     amounts = [_amounts(line, kept.currency, n) for n, line in enumerate(new.lines)]
     debit, credit = (sum((each[side] for each in amounts), Decimal(0)) for side in ("debit", "credit"))

@@ -93,6 +93,7 @@ class Period(Row):
         CheckConstraint("starts_on <= ends_on", name="in_order"),
         ExcludeConstraint((text("daterange(starts_on, ends_on, '[]')"), "&&"), name="ex_accounting_periods_overlap"),
         Index("uq_accounting_periods_starts_on", "starts_on", unique=True),
+        {"info": {"update": ("state",)}},
     )
 
     id: Mapped[ID] = key("per")
@@ -199,6 +200,12 @@ explain(
     path=("input", "lines"),
 )
 explain(
+    "account_parent_without_lines",
+    "This account has entries, so it cannot have sub-accounts.",
+    path=("input", "parentId"),
+)
+explain("accounting_period_days", "The days of a period cannot be changed.", path=("input",))
+explain(
     "journal_entry_period_locked",
     "The period of this day is locked, or there is none. Choose a day in an open period.",
     refusal=PeriodLocked,
@@ -213,6 +220,8 @@ invariant(
       sum(debit) - sum(credit) AS document, sum(debit_base) - sum(credit_base) AS base
     FROM journal_entries AS entry LEFT JOIN journal_lines AS line ON line.entry_id = entry.id GROUP BY entry.id
     HAVING count(line.n) < 2 OR sum(debit) <> sum(credit) OR sum(debit_base) <> sum(credit_base)
+      OR NOT bool_and(line.currency = entry.currency AND line.base_currency = (SELECT base_currency FROM business)
+        AND (line.currency <> line.base_currency OR debit = debit_base AND credit = credit_base))
     """,
 )
 invariant(

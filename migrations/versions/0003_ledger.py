@@ -50,7 +50,9 @@ BEGIN
   SELECT line.entry_id, count(*) AS lines,
     min(line.n) = 1 AND max(line.n) = count(*) AS whole,
     sum(line.debit) = sum(line.credit) AND sum(line.debit_base) = sum(line.credit_base) AS balanced,
-    bool_and(line.posted_on = entry.posted_on AND line.currency = entry.currency) AS alike,
+    bool_and(line.posted_on = entry.posted_on AND line.currency = entry.currency AND line.base_currency = books.currency
+      AND (line.currency <> line.base_currency
+        OR (line.debit = line.debit_base AND line.credit = line.credit_base))) AS alike,
     bool_and(entry.xid = pg_current_xact_id()) AS own,
     bool_or(entry.manual AND account.is_control) AS closed,
     bool_or(account.inner_account) AS inner_account
@@ -60,11 +62,14 @@ BEGIN
   CROSS JOIN LATERAL (
     SELECT is_control, EXISTS (SELECT FROM accounts AS child WHERE child.parent_id = accounts.id) AS inner_account
     FROM accounts WHERE id = line.account_id OFFSET 0) AS account
+  CROSS JOIN (SELECT base_currency AS currency FROM business) AS books
   GROUP BY line.entry_id
   HAVING count(*) < 2
     OR NOT (min(line.n) = 1 AND max(line.n) = count(*))
     OR sum(line.debit) <> sum(line.credit) OR sum(line.debit_base) <> sum(line.credit_base)
-    OR NOT bool_and(line.posted_on = entry.posted_on AND line.currency = entry.currency)
+    OR NOT bool_and(line.posted_on = entry.posted_on AND line.currency = entry.currency
+      AND line.base_currency = books.currency AND (line.currency <> line.base_currency
+        OR (line.debit = line.debit_base AND line.credit = line.credit_base)))
     OR NOT bool_and(entry.xid = pg_current_xact_id())
     OR bool_or(entry.manual AND account.is_control) OR bool_or(account.inner_account)
   LIMIT 1;
@@ -98,6 +103,38 @@ END $$
     """
 CREATE CONSTRAINT TRIGGER journal_entry_demands_lines AFTER INSERT ON journal_entries
   DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION demand_journal_lines()
+""",
+    f"""
+CREATE FUNCTION guard_account_parent() RETURNS trigger LANGUAGE plpgsql {PLANNED} AS $$
+BEGIN
+  IF NEW.parent_id IS NOT NULL THEN
+    -- Whoever posts holds the account's key: this waits for them, and they wait for this.
+    PERFORM FROM accounts WHERE id = NEW.parent_id FOR UPDATE;
+    IF EXISTS (SELECT FROM journal_lines WHERE account_id = NEW.parent_id) THEN
+      RAISE EXCEPTION 'account % has lines', NEW.parent_id
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'account_parent_without_lines';
+    END IF;
+  END IF;
+  RETURN NEW;
+END $$
+""",
+    """
+CREATE TRIGGER account_parent_guard BEFORE INSERT OR UPDATE OF parent_id ON accounts
+  FOR EACH ROW EXECUTE FUNCTION guard_account_parent()
+""",
+    f"""
+CREATE FUNCTION guard_period_days() RETURNS trigger LANGUAGE plpgsql {PLANNED} AS $$
+BEGIN
+  IF NEW.starts_on <> OLD.starts_on OR NEW.ends_on <> OLD.ends_on THEN
+    RAISE EXCEPTION 'the days of a period cannot be changed'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_period_days';
+  END IF;
+  RETURN NEW;
+END $$
+""",
+    """
+CREATE TRIGGER period_days_guard BEFORE UPDATE ON accounting_periods
+  FOR EACH ROW EXECUTE FUNCTION guard_period_days()
 """,
     """
 CREATE TRIGGER journal_entries_permanent BEFORE UPDATE OR DELETE OR TRUNCATE ON journal_entries

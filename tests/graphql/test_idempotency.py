@@ -244,7 +244,7 @@ async def test_how_the_document_spells_the_input_does_not_count(api: Api) -> Non
         (
             """mutation C($sku: String!, $key: String, $none: String) { productCreate(idempotencyKey: $key, input: {
                  name: "Tee", slug: $none, description: null, variants: [{sku: $sku, name: null, barcode: $none,
-                 price: {amount: "1250e-2", currency: EUR}}]}) { product { id } userErrors { code } } }""",
+                 price: {amount: "12.500", currency: EUR}}]}) { product { id } userErrors { code } } }""",
             {"sku": sku, "key": key, "none": None},
         ),
     ]

@@ -441,8 +441,8 @@ async def test_a_blank_search_narrows_nothing(api: Api, blank: str | None) -> No
         "tee:A",
         "'; DROP TABLE products; --",
         "\U0010ffff",
-        "x" * 5_000,
-        "a " * 1_000,
+        "x" * 255,
+        "a " * 16,
     ],
 )
 async def test_no_character_means_anything_special_to_a_search(api: Api, words: str) -> None:

@@ -72,6 +72,9 @@ async def test_the_application_cannot_pass_its_rights_on(app: "asyncpg.Connectio
     assert not await app.fetchval("SELECT has_table_privilege('public', 'products', 'SELECT')")
 
 
+COLUMN = "SELECT has_column_privilege($1, $2::text, 'UPDATE')"
+
+
 async def test_each_table_gives_the_application_exactly_the_rights_it_declares(
     app: "asyncpg.Connection[asyncpg.Record]",
 ) -> None:
@@ -86,6 +89,10 @@ async def test_each_table_gives_the_application_exactly_the_rights_it_declares(
             assert held == {"SELECT"}, table
         elif declared.info.get("append_only"):
             assert held == {"SELECT", "INSERT"}, table
+        elif "update" in declared.info:
+            assert held == {"SELECT", "INSERT"}, table
+            changed = {name for name in declared.c.keys() if await app.fetchval(COLUMN, table, name)}
+            assert changed == set(declared.info["update"]), table
         else:
             assert held == {"SELECT", "INSERT", "UPDATE", "DELETE"}, table
     assert {record["relname"] for record in tables} == {*Row.metadata.tables, "alembic_version"}

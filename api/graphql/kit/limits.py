@@ -123,7 +123,7 @@ def _check_measure(measured: "_Measure", directives: int) -> None:
 def check_literals(document: DocumentNode) -> None:
     """Refuse strings in a document that no database can hold. Raises GraphQLError."""
     source = document.loc.source.body if document.loc else ""
-    if not re.search(r"\\u(0000|\{0+\})", source):  # the only ways to write one
+    if "\x00" not in source and not re.search(r"\\u(0000|\{0+\})", source):  # the only ways to write one
         return
 
     class Finder(Visitor):

@@ -150,6 +150,9 @@ def _narrowed(base: Select[Any], listing: Listing, arguments: Mapping[str, Any])
         condition = keyset.condition(listing, _plain(given))
         base = base if condition is None else base.where(condition)
     words = (arguments.get("search") or "").strip()
+    if len(words) > keyset.LONGEST_SEARCH or len(words.split()) > keyset.MOST_WORDS:
+        message = f"Search for at most {keyset.MOST_WORDS} words and {keyset.LONGEST_SEARCH} characters."
+        raise Invalid(message, path=("search",))
     if words and listing.search is not None:
         base = base.where(listing.search(words))
     return base

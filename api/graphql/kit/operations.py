@@ -16,12 +16,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+
 from api.graphql.kit.access import access_of
 from api.graphql.kit.context import Context
 from api.graphql.kit.errors import as_user_errors
 from api.graphql.kit.inputs import meaning
 from api.graphql.kit.reading import Reading
 from domain.kernel import idempotency
+from domain.kernel.database import collided
 from domain.kernel.errors import Refusal, Refusals
 from domain.kernel.idempotency import Claim
 from domain.kernel.ids import ID
@@ -50,6 +54,9 @@ class Operation:
 QUERIES: list[Operation] = []
 MUTATIONS: list[Operation] = []
 SUBSCRIPTIONS: list[Operation] = []
+
+TRIES = 3
+"""How often an act is begun when others keep colliding with it."""
 
 MUTATION_COST = 10
 """An act writes, locks and waits for the disk: as dear as ten objects read."""
@@ -103,11 +110,11 @@ async def act(
     """
     try:
         if idempotency_key is None or dry_run:
-            return await _once(context, operation, noun, arguments, response_key, claim=None, dry_run=dry_run)
+            return await _again(context, operation, noun, arguments, response_key, claim=None, dry_run=dry_run)
         hashed = idempotency.hash_of({name: meaning(value) for name, value in arguments.items()})
         claim = Claim(str(context.caller.actor.id), operation.name, idempotency_key, hashed)
         async with context.turns.turn(claim):
-            return await _once(context, operation, noun, arguments, response_key, claim=claim, dry_run=False)
+            return await _again(context, operation, noun, arguments, response_key, claim=claim, dry_run=False)
     except (Refusal, Refusals) as refusal:
         await close_payload(context)
         return Payload(user_errors=as_user_errors(refusal))
@@ -120,6 +127,18 @@ async def close_payload(context: Context) -> None:
     """The payload has been read (or never will be): end its snapshot, roll back a dry run, give the connection back."""
     while context.closing:
         await context.closing.pop().aclose()
+
+
+async def _again(context: Context, *arguments: Any, **options: Any) -> Payload:
+    """Run an act anew when it and another one waited for each other: the database ends one of them, whole."""
+    for _ in range(TRIES - 1):
+        try:
+            return await _once(context, *arguments, **options)
+        except (DBAPIError, asyncpg.PostgresError) as error:
+            await close_payload(context)
+            if not collided(error):
+                raise
+    return await _once(context, *arguments, **options)
 
 
 async def _once(

@@ -14,12 +14,18 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
+from api.graphql.kit.errors import request_error
+from api.graphql.kit.limits import COST
 from domain.kernel.database import Database, snapshot
 from domain.kernel.ids import is_id
 from domain.kernel.work import Actor
 
 if TYPE_CHECKING:
     from api.graphql.kit.views import View
+
+
+MOST_ROWS = 10 * COST
+"""Rows that one operation may read: lists that are longer than they are taken to be end here."""
 
 
 class Record:
@@ -42,6 +48,7 @@ class Reading:
     ) -> None:
         self.actor = actor
         self.statements = 0
+        self._rows = 0
         self._database = database
         self._connection = connection
         self._ready = inside
@@ -59,7 +66,11 @@ class Reading:
             connection = await self._snapshot()
             self.statements += 1
             result = await connection.execute(statement)
-            return [dict(row) for row in result.mappings()]
+            rows = [dict(row) for row in result.mappings()]
+        self._rows += len(rows)
+        if self._rows > MOST_ROWS:
+            raise request_error(f"The answer has more than {MOST_ROWS:,} rows. Ask for smaller pages.", "TOO_COSTLY")
+        return rows
 
     async def run(self, read: Callable[[AsyncConnection], Awaitable[Any]]) -> Any:
         """Run a query function of the domain in the snapshot."""

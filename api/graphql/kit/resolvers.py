@@ -4,9 +4,10 @@ These resolvers are what runs under Strawberry's own types: plain, general, and 
 agree with.
 """
 
+import asyncio
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, cast
 
 import strawberry
@@ -251,9 +252,24 @@ async def total_count(root: lists.Page, _info: Any) -> int | None:
 
 async def find_node(context: Context, node_id: str) -> Record | None:
     """The row behind an id of any kind, with the scopes its type asks for; None when there is none in sight."""
-    parts = split_id(node_id)
-    for each in views.VIEWS.values() if parts else ():
-        if each.is_node and parts is not None and each.prefix == parts[0]:
-            context.require(each.scopes)
-            return await context.reading.by_id(each, node_id)
-    return None
+    return (await find_nodes(context, [node_id]))[0]
+
+
+async def find_nodes(context: Context, ids: Sequence[str]) -> list[Record | None]:
+    """The rows behind ids of any kinds, in their order: a statement per kind. Scopes are looked at before any row."""
+    kinds = [_kind_of(each) for each in ids]
+    for kind in kinds:
+        if kind is not None:
+            context.require(kind.scopes)
+
+    async def find_one(kind: View | None, row_id: str) -> Record | None:
+        return None if kind is None else await context.reading.by_id(kind, row_id)
+
+    return await asyncio.gather(*map(find_one, kinds, ids))
+
+
+def _kind_of(row_id: str) -> View | None:
+    parts = split_id(row_id)
+    if parts is None:
+        return None
+    return next((each for each in views.VIEWS.values() if each.is_node and each.prefix == parts[0]), None)

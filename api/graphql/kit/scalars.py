@@ -1,5 +1,6 @@
 """The scalars of the schema, and how the domain's own types map to GraphQL types."""
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NewType
@@ -60,19 +61,21 @@ def _decimal_literal(node: ValueNode, _variables: Any = None) -> Decimal:
     raise GraphQLError('Give a decimal as a string, such as "12.50".', node)
 
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
 def _instant(value: Any) -> datetime:
-    if isinstance(value, str):
+    if isinstance(value, str) and _RFC3339.fullmatch(value):
         try:
-            instant = datetime.fromisoformat(value)
-            if instant.tzinfo is not None and "T" in value.upper():
-                return instant.astimezone(UTC)
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
         except (ValueError, OverflowError):  # the first and last days of the calendar have no UTC
             pass
     raise GraphQLError("Give an instant with its offset, such as 2026-11-22T09:30:00Z (RFC 3339).")
 
 
 def _day(value: Any) -> date:
-    if isinstance(value, str) and len(value) == 10:
+    if isinstance(value, str) and _DAY.fullmatch(value):
         try:
             return date.fromisoformat(value)
         except ValueError:
