@@ -91,7 +91,7 @@ async def test_each_table_gives_the_application_exactly_the_rights_it_declares(
             assert held == {"SELECT", "INSERT"}, table
         elif "update" in declared.info:
             assert held == {"SELECT", "INSERT"}, table
-            changed = {name for name in declared.c.keys() if await app.fetchval(COLUMN, table, name)}
+            changed = {name for name in [each.name for each in declared.c] if await app.fetchval(COLUMN, table, name)}
             assert changed == set(declared.info["update"]), table
         else:
             assert held == {"SELECT", "INSERT", "UPDATE", "DELETE"}, table

@@ -22,8 +22,8 @@ _FILL = (
     """,
     """
     INSERT INTO product_variants (id, product_id, position, sku, name, unit_id, created_at, updated_at)
-    SELECT uuid7(), id, 1, 'S-' || slug, 'Only', (SELECT id FROM units WHERE code = 'EA'), created_at, updated_at FROM products
-    WHERE $1::int > 0
+    SELECT uuid7(), id, 1, 'S-' || slug, 'Only', (SELECT id FROM units WHERE code = 'EA'), created_at, updated_at
+    FROM products WHERE $1::int > 0
     """,
 )
 PAGE = """query ($first: Int, $last: Int, $after: String, $before: String, $sort: [ProductSort!]) {
