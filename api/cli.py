@@ -191,7 +191,7 @@ def completejourney(
         asyncio.run(prepare(where))
         with _progress("products") as report:
             result = _with_database(where, lambda database: import_products(database, report=report, limit=limit))
-    console.print(str(result))
+    console.print(str(result), highlight=False)
 
 
 # --- what the commands share ----------------------------------------------------------------------------------------

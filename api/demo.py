@@ -80,6 +80,13 @@ class Seeded:
     products_present: int
     variants_created: int
 
+    def __str__(self) -> str:
+        """What a person wants to know."""
+        made = (
+            f"{self.products_created} products with {self.variants_created} variants, {self.channels_opened} channels"
+        )
+        return f"{made} made; {self.products_present} products were there already"
+
 
 async def seed(database: Database) -> Seeded:
     """The demo shop is there from now on. Said again it changes nothing, not even what somebody has edited since."""

@@ -56,6 +56,15 @@ class ProductsReport:
         """Rows a second."""
         return self.rows / self.seconds if self.seconds else 0.0
 
+    def __str__(self) -> str:
+        """What a person wants to know: how many came in, and why the others did not."""
+        came = f"{self.created:,} created, {self.updated:,} updated, {self.unchanged:,} unchanged"
+        lines = [f"{self.rows:,} products in {self.seconds:.1f} s ({self.rate:,.0f} a second): {came}."]
+        for reason, ids in sorted(self.refused.items()):
+            examples = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
+            lines.append(f"{len(ids):,} refused: {reason} (such as {examples})")
+        return "\n".join(lines)
+
 
 async def import_products(
     database: Database, *, report: Report = lambda _what, _done, _total: None, limit: int | None = None

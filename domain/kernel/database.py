@@ -29,7 +29,7 @@ class Database:
             pool_size=pool,
             max_overflow=0,
             hide_parameters=True,  # what people searched for is nobody's business in a log
-            pool_timeout=10,
+            pool_timeout=5,
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
             connect_args={"timeout": 10, "server_settings": {"application_name": "waterline", "jit": "off"}},

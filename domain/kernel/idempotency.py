@@ -139,7 +139,8 @@ class Turns:
         waiting.append(None)
         try:
             try:
-                await asyncio.wait_for(lock.acquire(), WAIT_SECONDS)
+                async with asyncio.timeout(WAIT_SECONDS):
+                    await lock.acquire()
             except TimeoutError:
                 raise _in_progress() from None
             try:
