@@ -49,7 +49,6 @@ class _Builder:
         self.access = AccessBook(types=dict(PLAIN_TYPES))
         self.costs = limits.CostBook()
         self.connections: dict[str, Any] = {}
-        self.unions: dict[str, Any] = {}
         self.enums: set[type] = set()
         self.error_code = errors.error_codes()
 
@@ -76,7 +75,7 @@ class _Builder:
             config=StrawberryConfig(scalar_map=SCALARS),
         )
         built = Built(schema, self.access, self.costs)
-        self._note_weights(built.core)
+        limits.assume_sizes(built.core, self.costs)
         return built
 
     # --- collecting
@@ -267,7 +266,7 @@ class _Builder:
             yield name, annotation, made
 
     def _key_input(self, target: View, each: Find) -> Any:
-        name = f"{target.name.removeprefix('Product') if target.name == 'ProductVariant' else target.name}Key"
+        name = f"{_pascal(each.name)}Key"
         cls = type(name, (), {"__annotations__": {}})
         for key, kind in each.key_types.items():
             cls.__annotations__[key] = strawberry.Maybe[inputs.argument_type(kind)]
@@ -367,10 +366,6 @@ class _Builder:
         name = f"{_pascal(operation.name)}Payload"
         self.access.types[name] = frozenset()
         return strawberry.type(cls, name=name, description=f"What came of `{to_camel_case(operation.name)}`.")
-
-    def _note_weights(self, schema: GraphQLSchema) -> None:
-        """A listed type of which no size is known would cost nothing: refuse to build it."""
-        limits.check_sizes(schema, self.costs)
 
 
 def _described(text: str | None, scopes: frozenset[str]) -> str:
