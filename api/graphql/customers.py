@@ -87,13 +87,13 @@ class CustomerQueries:
 
 @mutation
 @access(Scope.CUSTOMERS_WRITE)
-async def customer_create(work: Work, input: customers.NewCustomer) -> Customer:  # noqa: A002
+async def customer_create(work: Work, input: customers.NewCustomer) -> Customer:
     """Creates a customer."""
     return await customers.create(work, input)  # type: ignore[return-value]
 
 
 @mutation
 @access(Scope.CUSTOMERS_WRITE)
-async def customer_update(work: Work, id: CustomerId, input: customers.CustomerChanges) -> Customer:  # noqa: A002
+async def customer_update(work: Work, id: CustomerId, input: customers.CustomerChanges) -> Customer:
     """Changes what describes a customer. What is left out stays as it is."""
     return await customers.update(work, id, input)  # type: ignore[return-value]

@@ -163,7 +163,7 @@ async def trial_balance(
 
 @mutation
 @access(Scope.LEDGER_WRITE)
-async def journal_entry_post(work: Work, input: ledger.NewJournalEntry) -> JournalEntry:  # noqa: A002
+async def journal_entry_post(work: Work, input: ledger.NewJournalEntry) -> JournalEntry:
     """Posts an entry by hand. Control accounts are closed to it."""
     return await ledger.post_by_hand(work, input)  # type: ignore[return-value]
 
@@ -172,7 +172,7 @@ async def journal_entry_post(work: Work, input: ledger.NewJournalEntry) -> Journ
 @access(Scope.LEDGER_WRITE)
 async def journal_entry_reverse(
     work: Work,
-    id: Annotated[ID, "The entry to take back."],  # noqa: A002
+    id: Annotated[ID, "The entry to take back."],
     on: Annotated[date | None, "The day the reversal counts for; today, when left out."] = None,
 ) -> JournalEntry:
     """Takes an entry by hand back: another one with the sides changed stands beside it. Answers with the reversal."""
