@@ -20,7 +20,7 @@ async def test_a_stream_ends_when_its_token_expires(api: Api, method: str) -> No
     api.tokens.clear()  # nobody else is to get this one
     headers = {"authorization": f"Bearer {token}", "accept": "text/event-stream"}
     given: dict[str, Any] = {"params": {"query": FEED}} if method == "GET" else {"json": {"query": FEED}}
-    async with asyncio.timeout(10), api.client.stream(method, "/graphql", headers=headers, **given) as response:
+    async with asyncio.timeout(40), api.client.stream(method, "/graphql", headers=headers, **given) as response:
         assert response.status_code == 200
         seen = [each async for each in events(response)]
     assert [name for name, _ in seen][:1] == ["next"]

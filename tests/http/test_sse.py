@@ -75,7 +75,7 @@ async def test_a_subscription_streams_until_the_client_leaves(api: Api, method: 
         ]
         stream = events(response)
         for product in products:
-            name, answer = await asyncio.wait_for(anext(stream), 5)
+            name, answer = await asyncio.wait_for(anext(stream), 40)
             assert (name, answer) == ("next", {"data": {"eventFeed": {"type": "product.created", "subject": product}}})
     await followers(api, 0)
 
@@ -110,7 +110,7 @@ async def test_a_silent_stream_is_kept_alive(api: Api, monkeypatch: pytest.Monke
     async with asked(api, "POST", FEED) as response:
         comments = response.aiter_text()
         for _ in range(3):
-            assert set(await asyncio.wait_for(anext(comments), 5)) == {":", "\n"}
+            assert set(await asyncio.wait_for(anext(comments), 40)) == {":", "\n"}
     await followers(api, 0)
 
 

@@ -28,7 +28,7 @@ async def opened(
         yield socket
 
 
-async def closed(socket: AsyncWebSocketSession, *, within: float = 2) -> tuple[int, str]:
+async def closed(socket: AsyncWebSocketSession, *, within: float = 20) -> tuple[int, str]:
     """Code and reason with which the server closes the socket; whatever it says before is passed over."""
     async with asyncio.timeout(within):
         while True:
@@ -39,7 +39,7 @@ async def closed(socket: AsyncWebSocketSession, *, within: float = 2) -> tuple[i
 
 
 async def heard(socket: AsyncWebSocketSession) -> Any:
-    return await asyncio.wait_for(socket.receive_json(), 5)
+    return await asyncio.wait_for(socket.receive_json(), 40)
 
 
 async def begin(socket: AsyncWebSocketSession, key: str, query: str, **variables: Any) -> None:
@@ -48,7 +48,7 @@ async def begin(socket: AsyncWebSocketSession, key: str, query: str, **variables
 
 async def followers(api: Api, count: int) -> None:
     """Wait until that many subscriptions follow the log."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(40):
         while api.services.tail.followers != count:
             await asyncio.sleep(0.005)
 

@@ -58,7 +58,11 @@ def function_arguments(
             arguments[name] = (made, description or first_paragraph(annotation.__doc__))
         else:
             default = () if parameter.default in (inspect.Parameter.empty, None) else (parameter.default,)
-            arguments[name] = (inputs.argument_type(annotation), description or f"The {name.replace('_', ' ')}.", *default)
+            arguments[name] = (
+                inputs.argument_type(annotation),
+                description or f"The {name.replace('_', ' ')}.",
+                *default,
+            )
     return arguments
 
 
