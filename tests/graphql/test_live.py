@@ -62,7 +62,7 @@ async def feed(api: Api, after: str | None = None, types: list[str] | None = Non
 
 
 async def until_read(api: Api) -> None:
-    """Wait until the tail has read all that is committed. Writers in other tests' databases delay it, hence the patience."""
+    """Wait until the tail has read all that is committed. Writers in other tests' databases delay it: be patient."""
     last = (await written(api))[-1]["cursor"]
     async with asyncio.timeout(40):
         while api.services.tail._cursor != last:
