@@ -27,11 +27,12 @@ logs.configure("error", "text")
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """The Postgres server that all workers of this run share."""
+    """A Postgres server of this worker's own: on a shared one, an open write anywhere delays every event log."""
     if os.environ.get("DATABASE_URL"):
         yield Server(os.environ["DATABASE_ADMIN_URL"], os.environ["DATABASE_URL"])
         return
     home = Path(os.environ.get("WATERLINE_TEST_HOME") or ROOT / ".waterline" / "test")
+    home = home.with_name(home.name + os.environ.get("PYTEST_XDIST_WORKER", ""))
     with running(home, say=lambda _: None) as cluster:
         yield Server(cluster.url("owner"), cluster.url("app"))
 

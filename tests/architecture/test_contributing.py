@@ -32,7 +32,7 @@ def test_the_capability_of_the_page_works_and_takes_less_than_100_lines(tmp_path
         file.write_text(file.read_text().replace("\nimport ", f"\nimport {module}\nimport ", 1))
 
     # A server of its own: on a shared one, two runs would take each other's template for a leftover.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DATABASE_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "PYTEST_"))}
     home = ROOT / ".waterline" / "contributing"
     surroundings = inherited | {"PYTHONPATH": str(tmp_path), "WATERLINE_TEST_HOME": str(home)}
     python = [sys.executable, "-c"]
