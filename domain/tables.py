@@ -8,6 +8,7 @@ import domain.kernel.events
 import domain.kernel.external
 import domain.kernel.idempotency
 import domain.ledger
+import domain.stock
 from domain.kernel.rows import Row
 
 metadata = Row.metadata

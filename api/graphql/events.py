@@ -16,6 +16,7 @@ from domain.kernel.events import Announced, LoggedEvent
 from domain.kernel.ids import ID
 from domain.kernel.listing import Listing, slice_of
 from domain.kernel.scopes import Scope
+from domain.kernel.work import Actor
 
 _event = LoggedEvent.__table__.c
 
@@ -23,6 +24,10 @@ _event = LoggedEvent.__table__.c
 def _cursor(event_id: ID) -> str:
     """An event is its own cursor, so that a log which lacks it is noticed."""
     return event_id
+
+
+def _visible_data(kind: str, data: dict[str, Any], actor: Actor) -> dict[str, Any]:
+    return events.visible_data(kind, data, actor.scopes)
 
 
 @view(LoggedEvent)
@@ -46,8 +51,8 @@ class Event(Node):
     """The event that led to it, where it was a reaction."""
     act: ID
     """The transaction it was part of: all events, movements and entries of one act share it."""
-    data: JSON
-    """Figures and ids that belong to it; the shape depends on the type."""
+    data: JSON = derived(_visible_data, needs=["type", "data"], for_actor=True)
+    """Figures and ids that belong to it; the shape depends on the type. Costs need `costs:read`."""
 
 
 def as_record(event: Announced) -> Record:

@@ -7,6 +7,8 @@ import api.graphql.catalog
 import api.graphql.customers
 import api.graphql.events
 import api.graphql.ledger
+import api.graphql.live.stock
+import api.graphql.stock
 from api.graphql.kit.build import Built, build
 
 

@@ -22,7 +22,7 @@ from domain.catalog.operations import (
     discontinue,
     update,
 )
-from domain.catalog.queries import products, variants
+from domain.catalog.queries import Sellable, products, sellables, sellables_by_sku, variants
 from domain.catalog.tables import LARGEST_PRODUCT, Product, ProductStatus, ProductVariant
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "ProductStatus",
     "ProductUpdated",
     "ProductVariant",
+    "Sellable",
     "VariantChanges",
     "activate",
     "archive",
@@ -49,6 +50,8 @@ __all__ = [
     "create_many",
     "discontinue",
     "products",
+    "sellables",
+    "sellables_by_sku",
     "update",
     "variants",
 ]

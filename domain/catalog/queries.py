@@ -1,9 +1,17 @@
 """What can be asked of the catalog."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
+from decimal import Decimal
+
+from asyncpg import Record
 from sqlalchemy import ColumnElement, or_, select
 
 from domain.catalog.tables import Product, ProductStatus, ProductVariant
 from domain.kernel import listing
+from domain.kernel.ids import ID, is_id
+from domain.kernel.money import CurrencyCode, Money
+from domain.kernel.work import Work
 
 _product = Product.__table__.c
 _variant = ProductVariant.__table__.c
@@ -63,3 +71,65 @@ variants = listing.Listing(
     sorts={"CREATED_AT": _variant.created_at, "SKU": _variant.sku_folded, "NAME": _variant.name_folded},
     search=search_variants,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Sellable:
+    """What other rooms need to know of a variant: what it is called, what it costs, how it is counted."""
+
+    id: ID
+    sku: str
+    name: str
+    """The product's name, and the variant's where it has one of its own."""
+    status: ProductStatus
+    price: Money | None
+    unit: str
+    decimals: int
+    """How many decimals a quantity of it may have."""
+
+    def quantity_fault(self, quantity: Decimal) -> str | None:
+        """What is wrong with a quantity of it, as a sentence; None where nothing is."""
+        if -int(quantity.normalize().as_tuple().exponent) <= self.decimals:
+            return None
+        counted = f"with at most {self.decimals} decimals" if self.decimals else "in whole numbers"
+        return f"{self.sku} is counted in {self.unit}, {counted}."
+
+
+_SELLABLE = """
+SELECT variant.id, variant.sku, variant.sku_folded, product.name AS product_name, variant.name AS variant_name,
+  product.status, variant.price_amount, variant.price_currency, unit.code, unit.decimals
+FROM product_variants AS variant
+JOIN products AS product ON product.id = variant.product_id JOIN units AS unit ON unit.id = variant.unit_id
+"""
+
+
+async def sellables(work: Work, ids: Collection[str]) -> dict[ID, Sellable]:
+    """The variants with these ids, in one statement; malformed and unknown ids are left out."""
+    wanted = list({each.partition("_")[2] for each in ids if is_id(each, "var")})
+    records = await work.raw.fetch(f"{_SELLABLE} WHERE variant.id = ANY($1)", wanted) if wanted else []
+    return {ID("var_" + record["id"]): _sellable(record) for record in records}
+
+
+async def sellables_by_sku(work: Work, skus: Collection[str]) -> dict[str, Sellable]:
+    """The variants with these SKUs, by the SKU as it was asked for; unknown ones are left out."""
+    folded = {sku: sku.strip().lower() for sku in skus if "\x00" not in sku}
+    wanted = list(set(folded.values()))
+    records = await work.raw.fetch(f"{_SELLABLE} WHERE variant.sku_folded = ANY($1)", wanted) if wanted else []
+    found = {record["sku_folded"]: _sellable(record) for record in records}
+    return {sku: found[key] for sku, key in folded.items() if key in found}
+
+
+def _sellable(record: Record) -> Sellable:
+    product, own = record["product_name"], record["variant_name"]
+    price = None
+    if record["price_amount"] is not None:
+        price = Money(record["price_amount"], CurrencyCode(record["price_currency"]))
+    return Sellable(
+        id=ID("var_" + record["id"]),
+        sku=record["sku"],
+        name=product if own == product else f"{product}, {own}"[:255],
+        status=ProductStatus(record["status"]),
+        price=price,
+        unit=record["code"],
+        decimals=record["decimals"],
+    )

@@ -14,9 +14,10 @@ Transaction ids do not survive a dump and restore; the epoch stands before them 
 """
 
 import re
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import AsyncIterator, Container, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import asyncpg
@@ -62,6 +63,8 @@ class Event:
     """
 
     type: ClassVar[str] = ""
+    private: ClassVar[Mapping[str, str]] = {}
+    """Fields of the data that only tokens with a scope of their own may see: the field's name and that scope."""
 
     subject: ID
 
@@ -69,11 +72,24 @@ class Event:
         super().__init_subclass__(**kwargs)
         words = re.findall(r"[A-Z][a-z0-9]*", cls.__name__)
         cls.type = "_".join(words[:-1]).lower() + "." + words[-1].lower()
+        if cls.private:
+            _private[cls.type] = cls.private
 
     @classmethod
     def data_fields(cls) -> list[str]:
         """The names of what it carries beside its subject."""
         return [each.name for each in fields(cls) if each.name != "subject"]
+
+
+_private: dict[str, Mapping[str, str]] = {}
+
+
+def visible_data(kind: str, data: Mapping[str, Any], scopes: Container[str]) -> dict[str, Any]:
+    """The data of an event of that type, without what these scopes do not open."""
+    private = _private.get(kind)
+    if private is None:
+        return dict(data)
+    return {name: value for name, value in data.items() if name not in private or private[name] in scopes}
 
 
 class EventEpoch(Row):
@@ -275,6 +291,43 @@ async def end(connection: AsyncConnection) -> Position:
     return Position(record["epoch"], int(record["order_key"]), record["seq"]) if record else START
 
 
+async def last_readable(connection: AsyncConnection) -> ID | None:
+    """The id of the last event that may be read now; None while there is none."""
+    driver = await _begun(connection)
+    found = await driver.fetchval(
+        "SELECT id FROM events"
+        " WHERE epoch < (SELECT epoch FROM event_epoch) OR order_key < pg_snapshot_xmin(pg_current_snapshot())"
+        " ORDER BY epoch DESC, events.order_key DESC, seq DESC LIMIT 1"
+    )
+    return ID("evt_" + found) if found else None
+
+
+_NOT_YET_READABLE = """
+SELECT subject, min(version) AS version FROM events
+WHERE epoch = (SELECT epoch FROM event_epoch) AND order_key >= pg_snapshot_xmin(pg_current_snapshot())
+  AND subject = ANY($1) GROUP BY subject
+"""
+_BEFORE = """
+SELECT event.subject, event.version, event.data FROM events AS event
+JOIN unnest($1::text[], $2::bigint[]) AS wanted(subject, version) USING (subject, version)
+"""
+
+
+async def as_read(connection: AsyncConnection, subjects: Sequence[str]) -> dict[str, tuple[int, dict[str, Any]] | None]:
+    """How readers of the log know subjects whose rows are ahead of it: those with events that may not be read yet.
+
+    Gives the version and data of each one's last readable event, or None where it has none. A snapshot of rows that is
+    corrected by this is what a reader of the log would have arrived at by its last readable event.
+    """
+    driver = await _begun(connection)
+    ahead = {each["subject"]: each["version"] for each in await driver.fetch(_NOT_YET_READABLE, list(subjects))}
+    found: dict[str, tuple[int, dict[str, Any]] | None] = dict.fromkeys(ahead)
+    if ahead:
+        records = await driver.fetch(_BEFORE, list(ahead), [version - 1 for version in ahead.values()])
+        found |= {each["subject"]: (each["version"], each["data"]) for each in records}
+    return found
+
+
 async def raise_epoch(connection: "asyncpg.Connection[asyncpg.Record]", *, always: bool = False) -> bool:
     """Raise the epoch when stored order keys are ahead of this cluster's transaction ids; True when it was raised.
 
@@ -314,9 +367,12 @@ async def _begun(connection: AsyncConnection) -> "asyncpg.Connection[asyncpg.Rec
 
 
 def _data(event: Event) -> bytes:
-    values = asdict(event)
-    del values["subject"]
-    return orjson.dumps(values, default=str)
+    return orjson.dumps({name: getattr(event, name) for name in _names(type(event))}, default=str)
+
+
+@lru_cache(maxsize=256)
+def _names(kind: type[Event]) -> tuple[str, ...]:
+    return tuple(kind.data_fields())
 
 
 def _announced(record: asyncpg.Record) -> Announced:

@@ -2,8 +2,12 @@
 
 The role owns nothing. Tables with `info={"append_only": True}` give it SELECT and INSERT; triggers keep everyone else,
 their owner included, from changing such rows by ordinary statements. `info={"update": ("state",)}` lets the role insert
-rows and change just these columns.
+rows and change just these columns; `"insert"` beside it names the only columns it may fill. `info=READ_ONLY` is for
+tables that nothing but triggers write.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,6 +16,8 @@ from domain.kernel.rows import Row
 
 APPEND_ONLY = {"append_only": True}
 """The `info` of a table whose rows are never changed or deleted."""
+READ_ONLY = {"read_only": True}
+"""The `info` of a table that follows from others: triggers write it, and nobody else."""
 
 
 async def give(connection: AsyncConnection, role: str | None) -> None:
@@ -27,10 +33,19 @@ async def give(connection: AsyncConnection, role: str | None) -> None:
         f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {quoted}",
         f"GRANT EXECUTE ON FUNCTION uuid7() TO {quoted}",
     ]
-    for table in Row.metadata.sorted_tables:
-        rights = "INSERT" if table.info.get("append_only") else "INSERT, UPDATE, DELETE"
-        if "update" in table.info:
-            rights = f"INSERT, UPDATE ({', '.join(table.info['update'])})"
-        statements.append(f"GRANT {rights} ON {table.name} TO {quoted}")
+    rights = {table.name: _rights(table.info) for table in Row.metadata.sorted_tables}
+    statements += [f"GRANT {given} ON {name} TO {quoted}" for name, given in rights.items() if given]
     for statement in statements:
         await connection.execute(text(statement))
+
+
+def _rights(info: Mapping[str, Any]) -> str:
+    """What the role may do with a table beside reading it."""
+    if info.get("read_only"):
+        return ""
+    if info.get("append_only"):
+        return "INSERT"
+    if "update" not in info:
+        return "INSERT, UPDATE, DELETE"
+    insert = f"INSERT ({', '.join(info['insert'])})" if "insert" in info else "INSERT"
+    return f"{insert}, UPDATE ({', '.join(info['update'])})"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from sqlalchemy import text
@@ -62,6 +62,8 @@ class Work:
     act: ID = field(default_factory=lambda: new_id("act"))
     """Names this transaction on everything it writes: its events, and later its movements, entries and audit rows."""
     announced: "list[Event]" = field(default_factory=list)
+    remembered: dict[str, Any] = field(default_factory=dict)
+    """What rooms looked up for this act and need not ask for again: settings that no act changes under way."""
     finished: bool = False
 
     def announce(self, *events: "Event") -> None:

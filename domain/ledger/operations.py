@@ -117,23 +117,53 @@ async def found(work: Work) -> None:
 
 
 async def books(work: Work) -> Books:
-    """The base currency, and which day it is for the business."""
+    """The base currency, and which day it is for the business. Looked up once per act."""
+    if "books" not in work.remembered:
+        work.remembered["books"] = await _books(work)
+    return work.remembered["books"]
+
+
+async def inventory_account(work: Work) -> ID:
+    """The account that stock stands on."""
+    return (await _accounts_by_role(work))[Role.INVENTORY]
+
+
+async def _accounts_by_role(work: Work) -> dict[Role, ID]:
+    if "accounts" not in work.remembered:
+        found = await work.raw.fetch("SELECT role, id FROM accounts WHERE role IS NOT NULL")
+        work.remembered["accounts"] = {Role(record["role"]): ID("acc_" + record["id"]) for record in found}
+    return work.remembered["accounts"]
+
+
+async def _books(work: Work) -> Books:
     row = (await work.connection.execute(select(business.Business.base_currency, business.Business.time_zone))).one()
     return Books(row.base_currency, work.now.astimezone(ZoneInfo(row.time_zone)).date())
 
 
 async def open_entries(work: Work, drafts: Sequence[Draft], kept: Books) -> list[ID]:
-    """Write the entries of drafts, without their lines. Returns their ids in the order given.
+    """Write the entries of drafts, without their lines, and announce them. Returns their ids in the order given.
 
     Refused with PeriodLocked when today's period is locked. The act fails unless `write_lines` follows.
     """
+    if not drafts:
+        return []
+    period = await _period(work, kept.today)
     entries = [
-        await _entry(
-            work, kept.today, draft.description, kept.currency, source=draft.source, effective_at=draft.effective_at
+        _entry(
+            work,
+            kept.today,
+            draft.description,
+            kept.currency,
+            period=period,
+            source=draft.source,
+            effective_at=draft.effective_at,
         )
         for draft in drafts
     ]
     await bulk.insert(work, JournalEntry, entries)
+    work.announce(
+        *(JournalEntryPosted(entry["id"], source=draft.source) for entry, draft in zip(entries, drafts, strict=True))
+    )
     return [entry["id"] for entry in entries]
 
 
@@ -142,7 +172,7 @@ async def write_lines(work: Work, entries: Sequence[tuple[ID, Sequence[Posting]]
 
     Refused by the database unless every entry balances and equals the movements it accounts for.
     """
-    accounts = {record["role"]: ID("acc_" + record["id"]) for record in await work.raw.fetch(_ROLES)}
+    accounts = await _accounts_by_role(work)
     rows = []
     for entry, postings in entries:
         lines = [posting for posting in postings if posting.debit or posting.credit]
@@ -157,9 +187,6 @@ async def post(work: Work, drafts: Sequence[Draft]) -> list[ID]:
     kept = await books(work)
     entries = await open_entries(work, drafts, kept)
     await write_lines(work, [(entry, draft.postings) for entry, draft in zip(entries, drafts, strict=True)], kept)
-    work.announce(
-        *(JournalEntryPosted(entry, source=draft.source) for entry, draft in zip(entries, drafts, strict=True))
-    )
     return entries
 
 
@@ -180,7 +207,8 @@ async def post_by_hand(work: Work, new: NewJournalEntry) -> ID:
     debit, credit = (sum((each[side] for each in amounts), Decimal(0)) for side in ("debit", "credit"))
     if debit != credit:
         raise Unbalanced(f"Debits are {debit:f} and credits {credit:f}; they must be equal.", path=("input", "lines"))
-    entry = await _entry(work, new.on, description, kept.currency, manual=True)
+    period = await _period(work, new.on)
+    entry = _entry(work, new.on, description, kept.currency, period=period, manual=True)
     await bulk.insert(work, JournalEntry, [entry])
     rows = [
         _line(entry["id"], n, account, new.on, kept.currency, each)
@@ -207,7 +235,8 @@ async def reverse(work: Work, entry_id: str, on: date | None = None) -> ID:
     if await work.raw.fetchval("SELECT EXISTS (SELECT FROM journal_entries WHERE reversal_of_id = $1)", entry.id[4:]):
         raise NotAllowedNow("This entry has been reversed already.", path=("id",))
     day = on or (await books(work)).today
-    reversal = await _entry(work, day, f"Reversal of {entry_number(entry.number)}", entry.currency, manual=True)
+    description, period = f"Reversal of {entry_number(entry.number)}", await _period(work, day)
+    reversal = _entry(work, day, description, entry.currency, period=period, manual=True)
     reversal["reversal_of_id"] = entry.id
     await bulk.insert(work, JournalEntry, [reversal])
     await work.raw.execute(_REVERSE_LINES, reversal["id"][4:], day, entry.id[4:])
@@ -222,7 +251,6 @@ def entry_number(number: int) -> str:
     return f"JE-{number:06d}"
 
 
-_ROLES = "SELECT role, id FROM accounts WHERE role IS NOT NULL"
 _REVERSE_LINES = """
 INSERT INTO journal_lines
   (entry_id, n, account_id, posted_on, currency, debit, credit, base_currency, debit_base, credit_base)
@@ -241,12 +269,13 @@ async def _locked(work: Work, entry_id: str) -> JournalEntry:
     raise NotFound("There is no such entry.", path=("id",))
 
 
-async def _entry(
+def _entry(
     work: Work,
     on: date,
     description: str,
     currency: str,
     *,
+    period: ID,
     source: ID | None = None,
     manual: bool = False,
     effective_at: datetime | None = None,
@@ -260,7 +289,7 @@ async def _entry(
         "currency": currency,
         "source": source,
         "manual": manual,
-        "period_id": await _period(work, on),
+        "period_id": period,
         "reversal_of_id": None,
         "act": work.act,
     }

@@ -205,9 +205,12 @@ class _Builder:
                 directives.append(limits.ListSize(assumed_size=each.size))
                 self.costs.assumed[owner.name, to_camel_case(each.name)] = each.size
             case Derived():
-                arguments = resolvers.function_arguments(each.function, skip=len(each.needs))
+                arguments = resolvers.function_arguments(each.function, skip=len(each.needs) + each.for_actor)
             case Batch():
                 arguments = resolvers.function_arguments(each.function, skip=2)
+                if "first" in arguments:
+                    directives.append(limits.ListSize(assumed_size=50, slicing_arguments=["first"]))
+                    self.costs.assumed[owner.name, to_camel_case(each.name)] = limits.DEFAULT_SLICE
             case Pages():
                 arguments = self._page_arguments(owner.name, each, directives)
         resolver = resolvers.signed(resolvers.of_field(owner, each), self.output(each.annotation), arguments)
@@ -301,13 +304,9 @@ class _Builder:
     # --- Mutation
 
     def _mutation(self, operation: Operation, effects: type) -> tuple[str, Any, Any]:
-        returned = typing.get_type_hints(operation.function)["return"]
-        target = views.view_of(returned)
-        if target is None:
-            raise TypeError(f"{operation.name} must return a view")
-        is_list = typing.get_origin(returned) is list
-        noun = operation.noun or target.name[0].lower() + target.name[1:]
-        payload = self._payload(operation, noun, target, effects, is_list=is_list)
+        nouns = self._nouns(operation)
+        noun = None if operation.nouns else next(iter(nouns))
+        payload = self._payload(operation, nouns, effects)
         arguments = resolvers.function_arguments(
             operation.function, skip=1, input_name=f"{_pascal(operation.name)}Input"
         )
@@ -345,11 +344,26 @@ class _Builder:
         )
         return operation.name, annotation, made
 
-    def _payload(self, operation: Operation, noun: str, target: View, effects: type, *, is_list: bool) -> Any:
+    def _nouns(self, operation: Operation) -> dict[str, tuple[View, bool]]:
+        """The nouns of a payload by name: the view of each, and whether it is a list."""
+        returned = operation.nouns or {operation.noun: typing.get_type_hints(operation.function)["return"]}
+        nouns: dict[str, tuple[View, bool]] = {}
+        for name, annotation in returned.items():
+            target = views.view_of(annotation)
+            if target is None:
+                raise TypeError(f"{operation.name} must return a view")
+            own = target.name[0].lower() + target.name[1:]
+            nouns[name or own] = target, typing.get_origin(annotation) is list
+        return nouns
+
+    def _payload(self, operation: Operation, nouns: Mapping[str, tuple[View, bool]], effects: type) -> Any:
         cls = type(f"{_pascal(operation.name)}Payload", (), {"__annotations__": {}})
-        noun_type = list[target.cls] if is_list else target.cls
-        parts: list[tuple[str, Any, resolvers.Resolve, str]] = [
-            ("noun", typing.Optional[noun_type], resolvers.nouns(noun, target), "As it is now; null when refused."),  # noqa: UP045
+        parts: list[tuple[str, Any, resolvers.Resolve, str]] = []
+        for noun, (target, is_list) in nouns.items():
+            kind = list[target.cls] if is_list else typing.Optional[target.cls]  # noqa: UP045
+            described = "As they are now; none when refused." if is_list else "As it is now; null when refused."
+            parts.append((noun, kind, resolvers.nouns(noun, target, is_list=is_list), described))
+        parts += [
             ("effects", typing.Optional[effects], lambda root, _info: root if root.act else None, "What the act did."),  # noqa: UP045
             (
                 "user_errors",
@@ -359,7 +373,7 @@ class _Builder:
             ),
         ]
         for part, annotation, resolve, description in parts:
-            name = noun if part == "noun" else None
+            name = part if part in nouns else None
             cls.__annotations__[part] = annotation
             made = strawberry.field(resolver=resolvers.signed(resolve, annotation), description=description, name=name)
             setattr(cls, part, made)

@@ -8,6 +8,7 @@ import dataclasses
 import types
 import typing
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import strawberry
@@ -79,11 +80,9 @@ def to_domain(value: Any, *, path: tuple[str | int, ...] = ()) -> Any:
     domain_class = _domain.get(type(value))
     if domain_class is None:
         return value
-    hints = typing.get_type_hints(domain_class)
     values: dict[str, Any] = {}
-    for each in dataclasses.fields(domain_class):
-        given, kinds = getattr(value, each.name), typing.get_args(hints[each.name])
-        here = (*path, to_camel_case(each.name))
+    for each, published, kinds in _fields_of(domain_class):
+        given, here = getattr(value, each.name), (*path, published)
         if isinstance(given, strawberry.Some):
             if given.value is None and types.NoneType not in kinds:
                 raise Invalid("This can be changed or left out, but not emptied.", path=here)
@@ -93,6 +92,15 @@ def to_domain(value: Any, *, path: tuple[str | int, ...] = ()) -> Any:
         elif not _has_default(each):
             values[each.name] = None
     return domain_class(**values)
+
+
+@lru_cache(maxsize=256)
+def _fields_of(domain_class: type) -> "list[tuple[dataclasses.Field[Any], str, tuple[Any, ...]]]":
+    """The fields of a dataclass of the domain, each with its published name and what its type is made of."""
+    hints = typing.get_type_hints(domain_class)
+    return [
+        (each, to_camel_case(each.name), typing.get_args(hints[each.name])) for each in dataclasses.fields(domain_class)
+    ]
 
 
 def meaning(value: Any) -> Any:

@@ -7,11 +7,12 @@
         return await catalog.create(work, input)
 
 The function names the noun it changes by its return annotation and returns that noun's id (a list of ids for a list,
-with `noun=` for its name). The kit adds `idempotencyKey` and `dryRun`, opens the one transaction, and makes the
+with `noun=` for its name). An act that changes several says `nouns={"payment": Payment, "order": Order}` and returns
+their ids by these names (`Nouns`). The kit adds `idempotencyKey` and `dryRun`, opens the one transaction, and makes the
 payload: the noun, `effects`, `userErrors`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -42,6 +43,8 @@ class Operation:
     scopes: frozenset[str]
     noun: str | None = None
     """The name of the payload's field, where it is not that of the returned type."""
+    nouns: Mapping[str, Any] | None = None
+    """The payload's fields and their views (or lists of them), where there are several."""
     cost: int = 0
     """What it costs beyond its selection."""
 
@@ -68,11 +71,17 @@ def query(function: Function) -> Function:
     return function
 
 
-def mutation(function: Function | None = None, *, noun: str | None = None) -> Any:
+Nouns = dict[str, Any]
+"""What a mutation with several nouns returns: an id, or a list of ids, by the name of each."""
+
+
+def mutation(
+    function: Function | None = None, *, noun: str | None = None, nouns: Mapping[str, Any] | None = None
+) -> Any:
     """Declare a mutation: `(work, **arguments) -> the noun's view`, returning its id."""
 
     def declare(each: Function) -> Function:
-        MUTATIONS.append(Operation(each, access_of(each), noun=noun, cost=MUTATION_COST))
+        MUTATIONS.append(Operation(each, access_of(each), noun=noun, nouns=nouns, cost=MUTATION_COST))
         return each
 
     return declare(function) if function is not None else declare
@@ -96,7 +105,7 @@ class Payload:
 async def act(
     context: Context,
     operation: Operation,
-    noun: str,
+    noun: str | None,
     arguments: dict[str, Any],
     *,
     response_key: str,
@@ -117,6 +126,7 @@ async def act(
             return await _again(context, operation, noun, arguments, response_key, claim=claim, dry_run=False)
     except (Refusal, Refusals) as refusal:
         await close_payload(context)
+        context.reading = Reading(context.database, context.caller.actor)  # what the refusal names is read from here
         return Payload(user_errors=as_user_errors(refusal))
     except BaseException:
         await close_payload(context)
@@ -144,7 +154,7 @@ async def _again(context: Context, *arguments: Any, **options: Any) -> Payload:
 async def _once(
     context: Context,
     operation: Operation,
-    noun: str,
+    noun: str | None,
     arguments: dict[str, Any],
     response_key: str,
     *,
@@ -161,7 +171,7 @@ async def _once(
         kept = await idempotency.claim(work, claim) if claim else None
         if kept is None:
             result = await operation.function(work, **arguments)
-            payload = Payload({noun: result}, act=work.act)
+            payload = Payload(result if noun is None else {noun: result}, act=work.act)
             if claim:
                 await idempotency.keep(work, claim, {"nouns": payload.nouns, "act": payload.act})
             await work.finish()

@@ -159,10 +159,12 @@ def _sql(owner: View, each: Sql) -> Resolve:
 
 
 def _derived(_owner: View, each: Derived) -> Resolve:
-    def resolve(root: Record, _info: Any, **given: Any) -> Any:
-        values = (
+    def resolve(root: Record, info: Any, **given: Any) -> Any:
+        values = [
             views.money_of(root, name) if name not in root.__dict__ else getattr(root, name) for name in each.needs
-        )
+        ]
+        if each.for_actor:
+            values.append(info.context.caller.actor)
         result = each.function(*values, **given)
         return MoneyType.of(result) if isinstance(result, Money) else result
 
@@ -233,11 +235,11 @@ def find(target: View, each: Find) -> Resolve:
     return resolve
 
 
-def nouns(noun: str, target: View) -> Resolve:
+def nouns(noun: str, target: View, *, is_list: bool) -> Resolve:
     async def resolve(root: Payload, info: Any) -> Any:
         ids = root.nouns.get(noun)
-        if isinstance(ids, list):
-            return [await info.context.reading.by_id(target, row_id) for row_id in ids]
+        if is_list:
+            return list((await info.context.reading.several(target, ids)).values()) if ids else []
         return None if ids is None else await info.context.reading.by_id(target, ids)
 
     return resolve

@@ -99,10 +99,14 @@ class Sql(Field):
 
 @dataclass(kw_only=True)
 class Derived(Field):
-    """A pure function of columns of this row; its keyword parameters behind them are the field's arguments."""
+    """A pure function of columns of this row; its keyword parameters behind them are the field's arguments.
+
+    `for_actor`: it is also told who asks, behind the columns.
+    """
 
     function: Callable[..., Any]
     needs: Sequence[str]
+    for_actor: bool = False
 
 
 @dataclass(kw_only=True)
@@ -150,9 +154,11 @@ def sql(expression: ColumnElement[Any] | Any, *, scopes: Sequence[Scope] = ()) -
     return Sql(expression=expression, scopes=frozenset(scopes))
 
 
-def derived(function: Callable[..., Any], *, needs: Sequence[str], scopes: Sequence[Scope] = ()) -> Any:
-    """A value computed from columns of the row."""
-    return Derived(function=function, needs=tuple(needs), scopes=frozenset(scopes))
+def derived(
+    function: Callable[..., Any], *, needs: Sequence[str], for_actor: bool = False, scopes: Sequence[Scope] = ()
+) -> Any:
+    """A value computed from columns of the row; with `for_actor`, another one for each who asks."""
+    return Derived(function=function, needs=tuple(needs), for_actor=for_actor, scopes=frozenset(scopes))
 
 
 def batch(function: Callable[..., Any], *, scopes: Sequence[Scope] = ()) -> Any:

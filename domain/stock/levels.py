@@ -1,0 +1,229 @@
+"""The levels that an act has locked, and what it makes of them.
+
+Lock, then look: locking is a statement of its own, in (variant, location) order everywhere. A statement that waited for
+a row lock sees the locked row as it is now, but every other row as it was before the wait; so layers, allocations and
+holds are read by later statements.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from asyncpg import Record
+
+from domain import ledger
+from domain.kernel import bulk
+from domain.kernel.ids import ID, new_id
+from domain.kernel.money import format_quantity
+from domain.kernel.work import Work
+from domain.stock.events import LevelChange
+from domain.stock.tables import LocationKind, StockLevel, StockMovement, StockMovementKind
+
+Place = tuple[ID, ID]
+"""A variant and a location."""
+
+
+@dataclass(slots=True)
+class Level:
+    """A locked level: its figures as they are now, to be changed by this act."""
+
+    id: ID
+    place: Place
+    priority: int
+    kind: LocationKind
+    on_hand: Decimal
+    allocated: Decimal
+    reserved: Decimal
+    unavailable: Decimal
+    value: Decimal
+    version: int
+    gained: Decimal = Decimal(0)
+    """What movements of this act add to what is on hand."""
+    touched: bool = False
+
+    @property
+    def available(self) -> Decimal:
+        """What can be promised right now."""
+        return self.on_hand - self.allocated - self.reserved - self.unavailable
+
+    def claim(self, *, allocated: Decimal = Decimal(0), reserved: Decimal = Decimal(0)) -> None:
+        """Change what is bound and held, by differences."""
+        self.allocated += allocated
+        self.reserved += reserved
+        self.touched = True
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A movement to write. With a layer it draws from it; without, it founds one."""
+
+    level: Level
+    quantity: Decimal
+    value: Decimal
+    kind: StockMovementKind
+    layer_id: ID | None = None
+    entry_id: ID | None = None
+    reason: str | None = None
+    source: ID | None = None
+    effective_at: datetime | None = None
+    """When it really happened; now, when left out."""
+
+
+_CREATE = """
+INSERT INTO stock_levels (id, variant_id, location_id, value_currency, created_at)
+SELECT uuid7(), variant_id, location_id, $3, $4
+FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::uuid[]) AS place(variant_id, location_id)) AS place
+WHERE NOT EXISTS (SELECT FROM stock_levels AS level
+  WHERE level.variant_id = place.variant_id AND level.location_id = place.location_id)
+ORDER BY variant_id, location_id
+ON CONFLICT (variant_id, location_id) DO NOTHING
+"""
+
+_COLUMNS = """
+SELECT level.id, level.variant_id, level.location_id, location.priority, location.kind,
+  level.on_hand, level.allocated, level.reserved, level.unavailable, level.value_amount, level.version
+FROM stock_levels AS level JOIN locations AS location ON location.id = level.location_id
+"""
+_LOCK_PLACES = f"""
+{_COLUMNS} JOIN unnest($1::uuid[], $2::uuid[]) AS place(variant_id, location_id)
+  ON place.variant_id = level.variant_id AND place.location_id = level.location_id
+ORDER BY level.variant_id, level.location_id FOR NO KEY UPDATE OF level
+"""
+_LOCK_VARIANTS = f"""
+{_COLUMNS} WHERE level.variant_id = ANY($1)
+ORDER BY level.variant_id, level.location_id FOR NO KEY UPDATE OF level
+"""
+
+
+@dataclass
+class Levels:
+    """The locked levels of an act."""
+
+    work: Work
+    by_place: dict[Place, Level] = field(default_factory=dict)
+    _by_variant: dict[ID, list[Level]] = field(default_factory=dict)
+
+    @classmethod
+    async def lock(cls, work: Work, places: Collection[Place], *, create: bool = False) -> "Levels":
+        """Lock the levels of places; with `create`, those that are missing are made first, in the same order."""
+        distinct = sorted(set(places))
+        variants, locations = [place[0][4:] for place in distinct], [place[1][4:] for place in distinct]
+        if create:
+            currency = (await ledger.books(work)).currency
+            await work.raw.execute(_CREATE, variants, locations, currency, work.now)
+        return cls._of(work, await work.raw.fetch(_LOCK_PLACES, variants, locations))
+
+    @classmethod
+    async def lock_variants(cls, work: Work, variants: Collection[ID]) -> "Levels":
+        """Lock the levels of variants at all their locations."""
+        return cls._of(work, await work.raw.fetch(_LOCK_VARIANTS, [variant[4:] for variant in sorted(set(variants))]))
+
+    @classmethod
+    def _of(cls, work: Work, records: Iterable[Record]) -> "Levels":
+        levels = cls(work, {level.place: level for level in map(_level, records)})
+        for level in sorted(levels, key=lambda each: (each.priority, each.place[1])):
+            levels._by_variant.setdefault(level.place[0], []).append(level)
+        return levels
+
+    def __iter__(self) -> Iterator[Level]:
+        return iter(self.by_place.values())
+
+    def of_variant(self, variant: ID) -> list[Level]:
+        """The levels of a variant in the order in which allocation takes them: by priority, then by location."""
+        return self._by_variant.get(variant, [])
+
+    async def save(self, event: type[LevelChange]) -> None:
+        """Write the claims of every level that was touched, and announce each once."""
+        await self._write([level for level in self if level.touched], event)
+
+    async def move(self, moves: Sequence[Move], event: type[LevelChange]) -> None:
+        """Write movements, and the claims that change with them; every level touched is announced once.
+
+        At no moment is more claimed than is there: where stock falls, claims are lowered before it, and where it
+        rises, they are raised after it.
+        """
+        for move in moves:
+            level = move.level
+            level.on_hand += move.quantity
+            level.value += move.value
+            level.gained += move.quantity
+            level.touched = True
+        touched = [level for level in self if level.touched]
+        await self._write([level for level in touched if level.gained <= 0], event)
+        await self._insert(moves)
+        await self._write([level for level in touched if level.gained > 0], event)
+        for level in touched:
+            level.gained = Decimal(0)
+
+    async def _insert(self, moves: Sequence[Move]) -> None:
+        work = self.work
+        account, currency = await ledger.inventory_account(work), (await ledger.books(work)).currency
+        rows = [
+            {
+                "id": new_id("mov"),
+                "variant_id": move.level.place[0],
+                "location_id": move.level.place[1],
+                "layer_id": move.layer_id,
+                "quantity": move.quantity,
+                "value_amount": move.value,
+                "value_currency": currency,
+                "account_id": account,
+                "entry_id": move.entry_id if move.value else None,
+                "kind": move.kind,
+                "reason": move.reason,
+                "source": move.source,
+                "actor": work.actor.id,
+                "effective_at": move.effective_at or work.now,
+                "recorded_at": work.now,
+                "act": work.act,
+            }
+            for move in moves
+        ]
+        await bulk.insert(work, StockMovement, rows)
+
+    async def _write(self, levels: Sequence[Level], event: type[LevelChange]) -> None:
+        rows: list[dict[str, Any]] = []
+        for level in levels:
+            level.version += 1
+            level.touched = False
+            rows.append(
+                {
+                    "id": level.id,
+                    "allocated": level.allocated,
+                    "reserved": level.reserved,
+                    "unavailable": level.unavailable,
+                    "version": level.version,
+                }
+            )
+        await bulk.update(self.work, StockLevel, rows)
+        self.work.announce(*(_announcement(level, event) for level in levels))
+
+
+def _announcement(level: Level, event: type[LevelChange]) -> LevelChange:
+    return event(
+        level.id,
+        variant=level.place[0],
+        location=level.place[1],
+        on_hand=format_quantity(level.on_hand),
+        allocated=format_quantity(level.allocated),
+        reserved=format_quantity(level.reserved),
+        unavailable=format_quantity(level.unavailable),
+        value=format_quantity(level.value),
+    )
+
+
+def _level(record: Record) -> Level:
+    return Level(
+        id=ID("slv_" + record["id"]),
+        place=(ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])),
+        priority=record["priority"],
+        kind=LocationKind(record["kind"]),
+        on_hand=record["on_hand"],
+        allocated=record["allocated"],
+        reserved=record["reserved"],
+        unavailable=record["unavailable"],
+        value=record["value_amount"],
+        version=record["version"],
+    )

@@ -1,0 +1,65 @@
+"""What can be done with stock, one file per verb."""
+
+from domain.stock.operations.adjust import (
+    NewAdjustment,
+    NewAdjustmentLine,
+    NewCount,
+    NewCountLine,
+    adjust,
+    set_quantities,
+)
+from domain.stock.operations.allocate import (
+    Allocation,
+    Held,
+    Issue,
+    allocate,
+    deallocate,
+    draw,
+    lock_allocations,
+    ship,
+)
+from domain.stock.operations.inputs import existing_location
+from domain.stock.operations.locations import NewLocation, bring_in_locations, create_location
+from domain.stock.operations.receive import (
+    NewIncoming,
+    NewIncomingLine,
+    NewReceipt,
+    NewReceiptLine,
+    Received,
+    expect,
+    receive,
+)
+from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
+
+__all__ = [
+    "Allocation",
+    "Held",
+    "Issue",
+    "NewAdjustment",
+    "NewAdjustmentLine",
+    "NewCount",
+    "NewCountLine",
+    "NewIncoming",
+    "NewIncomingLine",
+    "NewLocation",
+    "NewReceipt",
+    "NewReceiptLine",
+    "NewReservation",
+    "NewReservationLine",
+    "Received",
+    "adjust",
+    "allocate",
+    "bring_in_locations",
+    "create_location",
+    "deallocate",
+    "draw",
+    "existing_location",
+    "expect",
+    "lock_allocations",
+    "receive",
+    "release",
+    "reserve",
+    "set_quantities",
+    "ship",
+    "sweep",
+]

@@ -1,0 +1,153 @@
+"""Stock is bound to the lines of documents, set free again, and leaves."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+import asyncpg
+
+from domain import ledger
+from domain.kernel.ids import ID
+from domain.kernel.money import currency_digits
+from domain.kernel.work import Work
+from domain.stock import costs
+from domain.stock.costs import Draw
+from domain.stock.events import StockAllocated, StockReleased, StockShipped
+from domain.stock.levels import Levels, Move, Place
+from domain.stock.operations.backorders import NewAllocation, lower_allocations, write_allocations
+from domain.stock.operations.reserve import lock_and_place
+from domain.stock.placement import Demand
+from domain.stock.tables import StockMovementKind
+
+
+async def allocate(
+    work: Work, demands: Collection[Demand], *, reservation_id: str | None = None, path: tuple[str, ...] = ()
+) -> None:
+    """The stock is bound to the demands' lines, in full. A reservation becomes part of it: its stock is used first.
+
+    Refused with InsufficientStock for every variant that is short, and as `release` is for the reservation, whose
+    argument is at `path`.
+    """
+    levels, parts = await lock_and_place(work, demands, reservation_id=reservation_id, path=path)
+    for part in parts:
+        part.level.claim(allocated=part.quantity)
+    await write_allocations(
+        work,
+        [
+            NewAllocation(part.demand.source, part.demand.document, part.level.place, part.quantity, work.now)
+            for part in parts
+        ],
+    )
+    await levels.save(StockAllocated)
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What a line has a right to at one place."""
+
+    source: ID
+    document: ID
+    place: Place
+    quantity: Decimal
+
+
+@dataclass
+class Held:
+    """The allocations of documents, and the locked levels they are at."""
+
+    levels: Levels
+    allocations: list[Allocation]
+
+
+_OF_DOCUMENTS = """
+SELECT source, document, variant_id, location_id, quantity FROM stock_allocations
+WHERE document = ANY($1) ORDER BY document, source, location_id
+"""
+
+
+async def lock_allocations(work: Work, documents: Collection[ID]) -> Held:
+    """The allocations of documents, as they are once their levels are locked. The documents are locked already."""
+    places = {each.place for each in await _allocations(work, documents)}
+    levels = await Levels.lock(work, places)
+    found = await _allocations(work, documents)
+    if any(each.place not in levels.by_place for each in found):
+        # A receipt elsewhere has served one of the lines meanwhile. Its level cannot be locked now without breaking
+        # the order of locks, so the act begins anew, as after a deadlock.
+        raise asyncpg.SerializationError("an allocation came to be at another place meanwhile")
+    return Held(levels, found)
+
+
+async def _allocations(work: Work, documents: Collection[ID]) -> list[Allocation]:
+    records = await work.raw.fetch(_OF_DOCUMENTS, list(documents))
+    return [
+        Allocation(
+            record["source"],
+            record["document"],
+            (ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])),
+            record["quantity"],
+        )
+        for record in records
+    ]
+
+
+async def deallocate(work: Work, documents: Collection[ID]) -> None:
+    """What is bound to documents is available again, and they wait for nothing more. The documents are locked."""
+    held = await lock_allocations(work, documents)
+    for each in held.allocations:
+        held.levels.by_place[each.place].claim(allocated=-each.quantity)
+    await work.raw.execute("DELETE FROM stock_allocations WHERE document = ANY($1)", list(documents))
+    await work.raw.execute("DELETE FROM stock_backorders WHERE document = ANY($1)", list(documents))
+    await held.levels.save(StockReleased)
+
+
+@dataclass
+class Issue:
+    """A part of an allocation that leaves, and what it costs."""
+
+    allocation: Allocation
+    quantity: Decimal
+    draws: list[Draw] = field(default_factory=list)
+    entry_id: ID | None = None
+    """The entry that its value is posted by."""
+
+    @property
+    def cost(self) -> Decimal:
+        """What it is worth, in base currency."""
+        return sum((each.value for each in self.draws), Decimal(0))
+
+
+async def draw(work: Work, issues: Sequence[Issue]) -> None:
+    """Find what the issues cost, first in, first out, in the order given. Their levels are locked."""
+    digits = currency_digits((await ledger.books(work)).currency)
+    layers = await costs.live_layers(work, {each.allocation.place for each in issues})
+    for each in issues:
+        each.draws = costs.draw(layers[each.allocation.place], each.quantity, digits)
+
+
+async def ship(work: Work, levels: Levels, issues: Sequence[Issue], *, effective_at: datetime | None = None) -> None:
+    """The issues have left: what was drawn is written as movements of their documents, and their allocations fall.
+
+    Comes between opening the entries and writing their lines, as the books demand.
+    """
+    await lower_allocations(
+        work, [(each.allocation.source, each.allocation.place[1], each.quantity) for each in issues]
+    )
+    moves: list[Move] = []
+    for each in issues:
+        level = levels.by_place[each.allocation.place]
+        level.claim(allocated=-each.quantity)
+        moves += [
+            Move(
+                level,
+                -part.quantity,
+                -part.value,
+                StockMovementKind.SHIPMENT,
+                layer_id=part.layer_id,
+                entry_id=each.entry_id,
+                source=each.allocation.document,
+                effective_at=effective_at,
+            )
+            for part in each.draws
+        ]
+    await levels.move(moves, StockShipped)

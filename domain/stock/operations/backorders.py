@@ -1,0 +1,204 @@
+"""Who was promised stock that is not there any more, and who gets what comes in."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from domain.kernel import bulk
+from domain.kernel.ids import ID, new_id
+from domain.kernel.money import format_quantity
+from domain.kernel.work import Work
+from domain.stock.events import StockDiscrepancyOpened
+from domain.stock.levels import Level, Levels, Place
+from domain.stock.tables import DiscrepancyKind, StockDiscrepancy
+
+_WAITING = """
+SELECT source, document, variant_id, quantity, since FROM stock_backorders
+WHERE variant_id = ANY($1) ORDER BY variant_id, since, source FOR UPDATE
+"""
+_ALLOCATE = """
+INSERT INTO stock_allocations AS present (source, document, variant_id, location_id, quantity, allocated_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::numeric[], $6::timestamptz[])
+ON CONFLICT (source, location_id) DO UPDATE SET quantity = present.quantity + excluded.quantity
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAllocation:
+    """A right to stock at one place, to write."""
+
+    source: str
+    document: str
+    place: Place
+    quantity: Decimal
+    allocated_at: datetime
+
+
+async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) -> None:
+    """Write allocations at places whose levels are locked; what a line has there already grows."""
+    if allocations:
+        await work.raw.execute(
+            _ALLOCATE,
+            [each.source for each in allocations],
+            [each.document for each in allocations],
+            [each.place[0][4:] for each in allocations],
+            [each.place[1][4:] for each in allocations],
+            [each.quantity for each in allocations],
+            [each.allocated_at for each in allocations],
+        )
+
+
+async def fill_backorders(work: Work, levels: Levels, location: ID, coming: Mapping[ID, Decimal]) -> None:
+    """What comes in at a location goes to those who wait for it, the oldest first. Claims rise on the levels; the
+    caller saves them with its movements.
+    """
+    waiting = await work.raw.fetch(_WAITING, [variant[4:] for variant in coming])
+    if not waiting:
+        return
+    left = {
+        variant: quantity + max(levels.by_place[variant, location].available, Decimal(0))
+        for variant, quantity in coming.items()
+    }
+    allocations, served = [], []
+    for record in waiting:
+        variant = ID("var_" + record["variant_id"])
+        part = min(left[variant], record["quantity"])
+        if not part:
+            continue
+        left[variant] -= part
+        place = (variant, location)
+        levels.by_place[place].claim(allocated=part)
+        allocations.append(NewAllocation(record["source"], record["document"], place, part, record["since"]))
+        served.append((record["source"], part, part == record["quantity"]))
+    await write_allocations(work, allocations)
+    await work.raw.execute(
+        "DELETE FROM stock_backorders WHERE source = ANY($1)", [source for source, _, whole in served if whole]
+    )
+    await work.raw.execute(
+        "UPDATE stock_backorders AS waiting SET quantity = waiting.quantity - served.part"
+        " FROM unnest($1::text[], $2::numeric[]) AS served(source, part) WHERE waiting.source = served.source",
+        [source for source, _, whole in served if not whole],
+        [part for _, part, whole in served if not whole],
+    )
+
+
+_HOLDS = """
+SELECT line.reservation_id, line.n, line.variant_id, line.location_id, line.held
+FROM stock_reservation_lines AS line
+JOIN unnest($1::uuid[], $2::uuid[]) AS place(variant_id, location_id)
+  ON place.variant_id = line.variant_id AND place.location_id = line.location_id
+WHERE line.open ORDER BY line.reservation_id DESC, line.n DESC
+"""
+_ALLOCATIONS = """
+SELECT allocation.source, allocation.document, allocation.variant_id, allocation.location_id, allocation.quantity,
+  allocation.allocated_at
+FROM stock_allocations AS allocation
+JOIN unnest($1::uuid[], $2::uuid[]) AS place(variant_id, location_id)
+  ON place.variant_id = allocation.variant_id AND place.location_id = allocation.location_id
+ORDER BY allocation.allocated_at DESC, allocation.source DESC
+"""
+_LOWER_HOLDS = """
+UPDATE stock_reservation_lines AS line SET held = line.held - given.part
+FROM unnest($1::uuid[], $2::int[], $3::numeric[]) AS given(reservation_id, n, part)
+WHERE line.reservation_id = given.reservation_id AND line.n = given.n
+"""
+_DROP_ALLOCATIONS = """
+DELETE FROM stock_allocations AS allocation
+USING unnest($1::text[], $2::uuid[], $3::numeric[]) AS given(source, location_id, part)
+WHERE allocation.source = given.source AND allocation.location_id = given.location_id
+  AND allocation.quantity = given.part
+"""
+_LOWER_ALLOCATIONS = """
+UPDATE stock_allocations AS allocation SET quantity = allocation.quantity - given.part
+FROM unnest($1::text[], $2::uuid[], $3::numeric[]) AS given(source, location_id, part)
+WHERE allocation.source = given.source AND allocation.location_id = given.location_id
+  AND allocation.quantity > given.part
+"""
+_WAIT = """
+INSERT INTO stock_backorders AS present (source, document, variant_id, quantity, since)
+SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::numeric[], $5::timestamptz[])
+ON CONFLICT (source) DO UPDATE SET quantity = present.quantity + excluded.quantity,
+  since = least(present.since, excluded.since)
+"""
+
+
+async def lower_allocations(work: Work, given: Collection[tuple[str, ID, Decimal]]) -> None:
+    """Take parts off allocations (line, location, quantity) at places whose levels are locked; none is left empty."""
+    if not given:
+        return
+    arrays = [each[0] for each in given], [each[1][4:] for each in given], [each[2] for each in given]
+    # In this order: what is lowered first could by then be as much as its part, and would be dropped too.
+    await work.raw.execute(_DROP_ALLOCATIONS, *arrays)
+    await work.raw.execute(_LOWER_ALLOCATIONS, *arrays)
+
+
+async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal]) -> None:
+    """Less is there than was promised, by so much at each place, whose levels are locked.
+
+    Holds give way first, then allocations, each time the youngest; what is left is taken off the unavailable. The
+    lines that lost an allocation wait for stock from anywhere, and a discrepancy is opened for a person to look at.
+    Claims fall on the levels; the caller saves them.
+    """
+    left = dict(missing)
+    variants, locations = [place[0][4:] for place in left], [place[1][4:] for place in left]
+    holds: list[tuple[str, int, Decimal]] = []
+    for record in await work.raw.fetch(_HOLDS, variants, locations):
+        level, part = _part(levels, left, record, record["held"])
+        if part:
+            level.claim(reserved=-part)
+            holds.append((record["reservation_id"], record["n"], part))
+    if holds:
+        await work.raw.execute(_LOWER_HOLDS, *(list(column) for column in zip(*holds, strict=True)))
+    lowered: list[tuple[str, ID, Decimal]] = []
+    waiting: dict[str, list[Any]] = {}
+    if any(left.values()):
+        for record in await work.raw.fetch(_ALLOCATIONS, variants, locations):
+            level, part = _part(levels, left, record, record["quantity"])
+            if part:
+                level.claim(allocated=-part)
+                lowered.append((record["source"], level.place[1], part))
+                fresh = [record["source"], record["document"], record["variant_id"], Decimal(0), record["allocated_at"]]
+                waiting.setdefault(record["source"], fresh)[3] += part
+    await lower_allocations(work, lowered)
+    if waiting:
+        await work.raw.execute(_WAIT, *(list(column) for column in zip(*waiting.values(), strict=True)))
+    for place, rest in left.items():
+        if rest:
+            level = levels.by_place[place]
+            level.unavailable -= rest
+            level.touched = True
+    await _open_cases(work, missing)
+
+
+def _part(levels: Levels, left: dict[Place, Decimal], record: Any, quantity: Decimal) -> tuple[Level, Decimal]:
+    place = ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])
+    part = min(left[place], quantity)
+    left[place] -= part
+    return levels.by_place[place], part
+
+
+async def _open_cases(work: Work, missing: Mapping[Place, Decimal]) -> None:
+    rows = [
+        {
+            "id": new_id("sdc"),
+            "kind": DiscrepancyKind.SHORTFALL,
+            "variant_id": place[0],
+            "location_id": place[1],
+            "quantity": quantity,
+            "opened_at": work.now,
+            "act": work.act,
+        }
+        for place, quantity in missing.items()
+    ]
+    await bulk.insert(work, StockDiscrepancy, rows)
+    for row in rows:
+        work.announce(
+            StockDiscrepancyOpened(
+                row["id"],
+                variant=row["variant_id"],
+                location=row["location_id"],
+                quantity=format_quantity(row["quantity"]),
+            )
+        )

@@ -1,0 +1,92 @@
+"""What every act of stock checks of its input before it locks anything."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from domain import catalog, ledger
+from domain.catalog import Sellable
+from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals
+from domain.kernel.ids import ID, is_id
+from domain.kernel.money import Money, currency_codes
+from domain.kernel.work import Work
+
+Path = tuple[str | int, ...]
+
+MOST_LINES = 10_000
+"""Lines of one act."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A variant and a quantity that somebody wrote down, and where."""
+
+    variant_id: str
+    quantity: Decimal
+    path: Path
+    name: str = "quantity"
+    """What the quantity is called there."""
+
+
+async def existing_location(work: Work, location_id: str, *, path: Path) -> ID:
+    """The location of that id. Refused with NotFound when there is none."""
+    await existing_locations(work, {location_id: path})
+    return ID(location_id)
+
+
+async def existing_locations(work: Work, paths: Mapping[str, Path]) -> None:
+    """Make sure that these locations exist, each named at a path. Refused with one NotFound per missing one."""
+    wanted = [each[4:] for each in paths if is_id(each, "loc")]
+    records = await work.raw.fetch("SELECT id FROM locations WHERE id = ANY($1)", wanted) if wanted else []
+    known = {"loc_" + record["id"] for record in records}
+    missing = [NotFound("There is no such location.", path=path) for row, path in paths.items() if row not in known]
+    Refusals.raise_if_any(missing)
+
+
+def counted(lines: Sequence[Any], *, path: Path) -> None:
+    """Refuse an act without lines, or with more than it may have."""
+    if not lines:
+        raise Invalid("Name at least one line.", path=path)
+    if len(lines) > MOST_LINES:
+        raise Invalid(f"At most {MOST_LINES:,} lines in one act.", path=path)
+
+
+async def known_variants(work: Work, wanted: Collection[Wanted], *, least: Decimal | None = None) -> dict[ID, Sellable]:
+    """The variants that lines name. Refused with one NotFound per unknown one, and one Invalid per quantity that
+    cannot be: more decimals than its unit has, or not more than `least`.
+    """
+    variants = await catalog.sellables(work, [each.variant_id for each in wanted])
+    refusals: list[Refusal] = []
+    for each in wanted:
+        variant = variants.get(ID(each.variant_id))
+        if variant is None:
+            refusals.append(NotFound("There is no such variant.", path=(*each.path, "variantId")))
+        elif least is not None and each.quantity <= least:
+            refusals.append(Invalid("The quantity must be more than zero.", path=(*each.path, each.name)))
+        elif fault := variant.quantity_fault(each.quantity):
+            refusals.append(Invalid(fault, path=(*each.path, each.name)))
+    Refusals.raise_if_any(refusals)
+    return variants
+
+
+def refuse_twice(variants: Sequence[str], *, path: Path) -> None:
+    """Refuse a variant that is named by two lines."""
+    seen: set[str] = set()
+    for n, variant in enumerate(variants):
+        if variant in seen:
+            raise Invalid("This variant is named twice: say it in one line.", path=(*path, n, "variantId"))
+        seen.add(variant)
+
+
+def unit_cost_fault(cost: Money, kept: ledger.Books, *, path: Path) -> Refusal | None:
+    """What is wrong with a unit cost: it is in the currency of the books, and not negative; up to six decimals."""
+    if cost.currency not in currency_codes():
+        return Invalid(f"{cost.currency} is no currency code of ISO 4217.", path=(*path, "currency"))
+    if cost.currency != kept.currency:
+        return Invalid(
+            f"The books are kept in {kept.currency}: say the cost in {kept.currency}.", path=(*path, "currency")
+        )
+    if cost.amount < 0:
+        return Invalid("A cost cannot be negative.", path=(*path, "amount"))
+    return None

@@ -1,0 +1,233 @@
+"""Holds on stock that end by themselves."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from domain.kernel import bulk, words
+from domain.kernel.errors import Invalid, NotAllowedNow, NotFound
+from domain.kernel.ids import ID, is_id, new_id
+from domain.kernel.work import Work
+from domain.stock.events import StockReleased, StockReserved
+from domain.stock.levels import Levels, Place
+from domain.stock.operations import inputs
+from domain.stock.operations.inputs import Wanted
+from domain.stock.placement import Demand, Part, place, shortages
+from domain.stock.tables import ReservationStatus, StockReservation, StockReservationLine
+
+DEFAULT_SECONDS = 15 * 60
+LONGEST_SECONDS = 30 * 24 * 60 * 60
+SWEPT_AT_ONCE = 500
+"""Lines of expired holds that one sweep frees at most."""
+
+
+@dataclass(frozen=True)
+class NewReservationLine:
+    """How much of one variant to hold."""
+
+    variant_id: ID
+    """The variant."""
+    quantity: Decimal
+    """How many, in the variant's unit; more than zero."""
+    location_id: ID | None = None
+    """Where to hold it; chosen as for an order when left out."""
+
+
+@dataclass(frozen=True)
+class NewReservation:
+    """Stock to hold for a while, such as for a cart."""
+
+    lines: list[NewReservationLine]
+    """What to hold, all of it or nothing; at most 10,000 lines."""
+    expires_in_seconds: int | None = None
+    """After how many seconds the hold ends by itself: 900 when left out, at most 30 days."""
+    reference: str | None = None
+    """What it is for, such as a cart's id."""
+
+
+async def reserve(work: Work, new: NewReservation) -> ID:
+    """The stock is held until the hold is released, consumed by an order, or its time is over. Returns the hold's id.
+
+    Refused with InsufficientStock when not all of it is available: then nothing is held.
+    """
+    inputs.counted(new.lines, path=("input", "lines"))
+    seconds = DEFAULT_SECONDS if new.expires_in_seconds is None else new.expires_in_seconds
+    if not 1 <= seconds <= LONGEST_SECONDS:
+        raise Invalid(f"A hold lasts 1 to {LONGEST_SECONDS:,} seconds.", path=("input", "expiresInSeconds"))
+    wanted = [Wanted(line.variant_id, line.quantity, ("input", "lines", n)) for n, line in enumerate(new.lines)]
+    variants = await inputs.known_variants(work, wanted, least=Decimal(0))
+    named = {line.location_id: n for n, line in enumerate(new.lines) if line.location_id is not None}
+    if named:
+        paths = {each: ("input", "lines", n, "locationId") for each, n in named.items()}
+        await inputs.existing_locations(work, paths)
+    demands = [
+        Demand(line.variant_id, line.quantity, ("input", "lines", n), variants[line.variant_id].sku, line.location_id)
+        for n, line in enumerate(new.lines)
+    ]
+    levels, parts = await lock_and_place(work, demands)
+    reservation = {
+        "id": new_id("rsv"),
+        "reference": None if new.reference is None else words.line(new.reference, path=("input", "reference")),
+        "expires_at": work.now + timedelta(seconds=seconds),
+        "created_at": work.now,
+    }
+    await bulk.insert(work, StockReservation, [reservation])
+    rows = [
+        {
+            "reservation_id": reservation["id"],
+            "n": n,
+            "variant_id": part.level.place[0],
+            "location_id": part.level.place[1],
+            "quantity": part.quantity,
+            "held": part.quantity,
+        }
+        for n, part in enumerate(parts, 1)
+    ]
+    await bulk.insert(work, StockReservationLine, rows)
+    for part in parts:
+        part.level.claim(reserved=part.quantity)
+    await levels.save(StockReserved)
+    return reservation["id"]
+
+
+async def release(work: Work, reservation_id: str) -> ID:
+    """What the hold still holds is available again. Returns the hold's id.
+
+    Refused with NotFound, and with NotAllowedNow when it was released or became an order: freed exactly once.
+    """
+    path = ("reservationId",)
+    places = await held_places(work, reservation_id, path=path)
+    levels = await Levels.lock(work, places)
+    await give_up(work, levels, reservation_id, ReservationStatus.RELEASED, path=path)
+    await levels.save(StockReleased)
+    return ID(reservation_id)
+
+
+async def lock_and_place(
+    work: Work, demands: Collection[Demand], *, reservation_id: str | None = None, path: tuple[str, ...] = ()
+) -> tuple[Levels, list[Part]]:
+    """Lock the levels that demands may be served from, and choose. A reservation is consumed: what it holds is given
+    up first, and its places are preferred.
+
+    Refused with InsufficientStock for every variant that is short, once expired holds have given way.
+    """
+    held = await held_places(work, reservation_id, path=path) if reservation_id is not None else set()
+    if any(demand.location_id is None for demand in demands):
+        levels = await Levels.lock_variants(work, {each.variant_id for each in demands} | {each[0] for each in held})
+    else:
+        wanted = {(demand.variant_id, demand.location_id) for demand in demands if demand.location_id is not None}
+        levels = await Levels.lock(work, wanted | held)
+    preferred: set[Place] = set()
+    if reservation_id is not None:
+        preferred = await give_up(work, levels, reservation_id, ReservationStatus.CONSUMED, path=path)
+    parts, short = place(levels, demands, preferred)
+    if short and await free_expired(work, levels, [level.place for level in levels]):
+        parts, short = place(levels, demands, preferred)
+    if short:
+        raise shortages(levels, demands, short)
+    return levels, parts
+
+
+_LINES = "SELECT variant_id, location_id FROM stock_reservation_lines WHERE reservation_id = $1"
+_HELD = """
+SELECT line.n, line.variant_id, line.location_id, line.held FROM stock_reservation_lines AS line
+WHERE line.reservation_id = $1 AND line.open
+"""
+
+
+async def held_places(work: Work, reservation_id: str, *, path: tuple[str, ...]) -> set[Place]:
+    """Where a hold's lines are: they never move. Refused with NotFound when there is no such hold."""
+    records = await work.raw.fetch(_LINES, reservation_id[4:]) if is_id(reservation_id, "rsv") else []
+    if not records:
+        raise NotFound("There is no such reservation.", path=path)
+    return {(ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])) for record in records}
+
+
+async def give_up(
+    work: Work, levels: Levels, reservation_id: str, outcome: ReservationStatus, *, path: tuple[str, ...]
+) -> set[Place]:
+    """End a hold whose levels are locked. Returns where it still held something; the caller saves the levels.
+
+    Refused with NotAllowedNow when it has ended already. A hold whose time is over still holds what nobody took.
+    """
+    row = await work.raw.fetchrow("SELECT outcome FROM stock_reservations WHERE id = $1 FOR UPDATE", reservation_id[4:])
+    assert row is not None
+    if row["outcome"] is not None:
+        raise NotAllowedNow(f"This reservation is {row['outcome'].lower()} already.", path=path)
+    places: set[Place] = set()
+    for record in await work.raw.fetch(_HELD, reservation_id[4:]):
+        there = ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])
+        levels.by_place[there].claim(reserved=-record["held"])
+        places.add(there)
+    await work.raw.execute(
+        "UPDATE stock_reservation_lines SET held = 0 WHERE reservation_id = $1 AND open", reservation_id[4:]
+    )
+    await work.raw.execute(
+        "UPDATE stock_reservations SET outcome = $2, closed_at = $3 WHERE id = $1",
+        reservation_id[4:],
+        outcome.value,
+        work.now,
+    )
+    return places
+
+
+_FREE_EXPIRED = """
+UPDATE stock_reservation_lines AS line SET held = 0
+FROM (
+  SELECT line.reservation_id, line.n, line.variant_id, line.location_id, line.held
+  FROM unnest($1::uuid[], $2::uuid[]) AS place(variant_id, location_id)
+  JOIN stock_reservation_lines AS line
+    ON line.variant_id = place.variant_id AND line.location_id = place.location_id AND line.open
+  JOIN stock_reservations AS reservation ON reservation.id = line.reservation_id
+  WHERE reservation.expires_at <= $3
+) AS expired
+WHERE line.reservation_id = expired.reservation_id AND line.n = expired.n
+RETURNING expired.variant_id, expired.location_id, expired.held
+"""
+
+
+async def free_expired(work: Work, levels: Levels, places: Collection[Place]) -> bool:
+    """Holds whose time is over give way at these places, whose levels are locked: whoever would fail because of them
+    frees them. Returns whether there were any; the caller saves the levels.
+    """
+    variants, locations = [each[0][4:] for each in places], [each[1][4:] for each in places]
+    freed = await work.raw.fetch(_FREE_EXPIRED, variants, locations, work.now)
+    for record in freed:
+        there = ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])
+        levels.by_place[there].claim(reserved=-record["held"])
+    return bool(freed)
+
+
+_EXPIRED = """
+SELECT reservation.id, line.variant_id, line.location_id FROM stock_reservations AS reservation
+LEFT JOIN stock_reservation_lines AS line ON line.reservation_id = reservation.id AND line.open
+WHERE reservation.closed_at IS NULL AND reservation.expires_at <= $1 ORDER BY reservation.expires_at LIMIT $2
+"""
+_CLOSE_EXPIRED = """
+UPDATE stock_reservations SET outcome = 'EXPIRED', closed_at = $2 WHERE id IN (
+  SELECT id FROM stock_reservations AS reservation
+  WHERE id = ANY($1) AND closed_at IS NULL AND NOT EXISTS (
+    SELECT FROM stock_reservation_lines AS line WHERE line.reservation_id = reservation.id AND line.open)
+  ORDER BY id FOR UPDATE SKIP LOCKED)
+"""
+
+
+async def sweep(work: Work) -> int:
+    """Holds whose time is over give way, at most SWEPT_AT_ONCE lines of them. Returns how many lines were looked at.
+
+    Nothing depends on it: whoever needs the stock frees it anyway. It keeps what people look at up to date.
+    """
+    found = await work.raw.fetch(_EXPIRED, work.now, SWEPT_AT_ONCE)
+    if not found:
+        return 0
+    places = {
+        (ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"]))
+        for record in found
+        if record["variant_id"] is not None
+    }
+    levels = await Levels.lock(work, places)
+    await free_expired(work, levels, places)
+    await work.raw.execute(_CLOSE_EXPIRED, sorted({record["id"] for record in found}), work.now)
+    await levels.save(StockReleased)
+    return len(found)

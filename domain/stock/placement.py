@@ -1,0 +1,107 @@
+"""Which places serve a demand: a pure choice over levels that are locked.
+
+Locations are taken by priority, the smallest first, then by id; a demand is split only when no single one suffices.
+Nothing is taken from goods in transit.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain.kernel.errors import Refusals
+from domain.kernel.ids import ID
+from domain.kernel.money import format_quantity
+from domain.stock.errors import InsufficientStock
+from domain.stock.levels import Level, Levels, Place
+from domain.stock.tables import LocationKind
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A quantity that somebody wants, from anywhere or from one place."""
+
+    variant_id: ID
+    quantity: Decimal
+    path: tuple[str | int, ...]
+    """Where in the input it was said."""
+    sku: str
+    location_id: ID | None = None
+    source: str = ""
+    """The line that wants it."""
+    document: str = ""
+    """What the line belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one level gives to one demand."""
+
+    demand: Demand
+    level: Level
+    quantity: Decimal
+
+
+def place(
+    levels: Levels, demands: Collection[Demand], preferred: Collection[Place] = ()
+) -> tuple[list[Part], list[Demand]]:
+    """The parts that serve the demands, in their order, and the demands that cannot be served in full.
+
+    Preferred places come before the others. Nothing is changed on the levels.
+    """
+    free: dict[Place, Decimal] = {}
+    parts: list[Part] = []
+    short: list[Demand] = []
+    for demand in demands:
+        candidates = _candidates(levels, demand, preferred)
+        for level in candidates:
+            free.setdefault(level.place, level.available)
+        single = next((level for level in candidates if free[level.place] >= demand.quantity), None)
+        chosen = _split(candidates, free, demand) if single is None else [Part(demand, single, demand.quantity)]
+        if not chosen:
+            short.append(demand)
+        for part in chosen:
+            free[part.level.place] -= part.quantity
+        parts += chosen
+    return parts, short
+
+
+def shortages(levels: Levels, demands: Collection[Demand], short: Sequence[Demand]) -> Refusals:
+    """The refusals for demands that cannot be served: one per variant, with all that was asked for of it."""
+    refusals: dict[ID, InsufficientStock] = {}
+    for demand in short:
+        if demand.variant_id in refusals:
+            continue
+        same = [each for each in demands if each.variant_id == demand.variant_id]
+        reachable = {level.place: level.available for each in same for level in _candidates(levels, each, ())}
+        requested, available = sum((each.quantity for each in same), Decimal(0)), sum(reachable.values(), Decimal(0))
+        refusals[demand.variant_id] = InsufficientStock(
+            f"Only {format_quantity(available)} of {demand.sku} are available, and {format_quantity(requested)} were"
+            " asked for.",
+            path=(*demand.path, "quantity"),
+            variant=demand.variant_id,
+            requested=requested,
+            available=available,
+        )
+    return Refusals(list(refusals.values()))
+
+
+def _candidates(levels: Levels, demand: Demand, preferred: Collection[Place]) -> list[Level]:
+    if demand.location_id is not None:
+        level = levels.by_place.get((demand.variant_id, demand.location_id))
+        return [level] if level is not None else []
+    reachable = [level for level in levels.of_variant(demand.variant_id) if level.kind != LocationKind.TRANSIT]
+    if not preferred:
+        return reachable
+    return sorted(reachable, key=lambda level: level.place not in preferred)
+
+
+def _split(candidates: Sequence[Level], free: dict[Place, Decimal], demand: Demand) -> list[Part]:
+    """The demand over several levels, or nothing when they do not suffice together."""
+    parts: list[Part] = []
+    rest = demand.quantity
+    for level in candidates:
+        part = min(free[level.place], rest)
+        if part > 0:
+            parts.append(Part(demand, level, part))
+            rest -= part
+    return [] if rest else parts
