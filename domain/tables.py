@@ -3,11 +3,14 @@
 import domain.business
 import domain.catalog
 import domain.customers
+import domain.fulfillment
 import domain.identity
 import domain.kernel.events
 import domain.kernel.external
 import domain.kernel.idempotency
 import domain.ledger
+import domain.orders
+import domain.payments
 import domain.stock
 from domain.kernel.rows import Row
 

@@ -52,6 +52,8 @@ class SalesChannel(Node):
     """The location that serves it unless routing says otherwise."""
     price_list_name: str | None
     """The price list it sells by."""
+    requires_payment: bool
+    """Whether its orders ship only once they are paid."""
     is_default: bool
     """Whether orders that name no channel belong to it."""
     version: int

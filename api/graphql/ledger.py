@@ -14,10 +14,10 @@ from api.graphql.kit.inputs import input_name
 from api.graphql.kit.operations import mutation, query
 from api.graphql.kit.reading import Reading, among
 from api.graphql.kit.scalars import MoneyType
-from api.graphql.kit.views import VIEWS, Connection, Node, batch, derived, extends, find, many, one, pages, view
+from api.graphql.kit.views import VIEWS, Connection, Node, amount, batch, derived, extends, find, many, one, pages, view
 from domain import business, ledger
 from domain.kernel.ids import ID
-from domain.kernel.money import CurrencyCode, Money
+from domain.kernel.money import Money
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 
@@ -43,10 +43,6 @@ class Account(Node):
     """Whether another capability owns its balance, so that no entry by hand may touch it."""
 
 
-def _money(amount: Decimal, currency: CurrencyCode) -> Money:
-    return Money(amount, currency)
-
-
 @view(ledger.JournalLine)
 @access(Scope.LEDGER_READ)
 class JournalLine:
@@ -54,13 +50,13 @@ class JournalLine:
 
     account: Account = one()
     """Where it is posted."""
-    debit: Money = derived(_money, needs=["debit", "currency"])
+    debit: Money = amount("debit")
     """The debit, in the currency of the document."""
-    credit: Money = derived(_money, needs=["credit", "currency"])
+    credit: Money = amount("credit")
     """The credit, in the currency of the document."""
-    debit_base: Money = derived(_money, needs=["debit_base", "base_currency"])
+    debit_base: Money = amount("debit_base", "base_currency")
     """The debit, in the currency of the books."""
-    credit_base: Money = derived(_money, needs=["credit_base", "base_currency"])
+    credit_base: Money = amount("credit_base", "base_currency")
     """The credit, in the currency of the books."""
 
 

@@ -6,8 +6,12 @@ import api.graphql.business
 import api.graphql.catalog
 import api.graphql.customers
 import api.graphql.events
+import api.graphql.fulfillment
 import api.graphql.ledger
+import api.graphql.live.orders
 import api.graphql.live.stock
+import api.graphql.orders
+import api.graphql.payments
 import api.graphql.stock
 from api.graphql.kit.build import Built, build
 

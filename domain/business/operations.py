@@ -37,6 +37,8 @@ class NewSalesChannel:
     """The location that serves it unless routing says otherwise."""
     price_list_name: str | None = None
     """The price list it sells by."""
+    requires_payment: bool = False
+    """Whether its orders ship only once they are paid."""
     is_default: bool = False
     """Whether orders that name no channel belong to it. Exactly one channel is the default."""
 
@@ -96,6 +98,7 @@ async def open_channel(work: Work, new: NewSalesChannel) -> SalesChannel:
         tax_mode=new.tax_mode,
         default_location_name=new.default_location_name,
         price_list_name=new.price_list_name,
+        requires_payment=new.requires_payment,
         is_default=new.is_default,
         version=1,
         created_at=work.now,

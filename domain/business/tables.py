@@ -80,6 +80,8 @@ class SalesChannel(Row):
     tax_mode: Mapped[TaxMode] = mapped_column(Choice(TaxMode))
     default_location_name: Mapped[str | None]
     price_list_name: Mapped[str | None]
+    requires_payment: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """Whether its orders ship only once they are paid."""
     is_default: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     created_at: Mapped[datetime]

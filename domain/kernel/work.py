@@ -18,7 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.kernel.constraints import refusal_of
 from domain.kernel.database import raw
+from domain.kernel.errors import AccessDenied
 from domain.kernel.ids import ID, new_id
+from domain.kernel.scopes import Scope
 
 if TYPE_CHECKING:
     from domain.kernel.events import Event
@@ -41,7 +43,7 @@ class Actor:
     """What it may do, implied scopes included."""
 
 
-SYSTEM = Actor(id=None)
+SYSTEM = Actor(id=None, scopes=frozenset(Scope))
 """Waterline itself, at the command line or on a schedule."""
 
 
@@ -69,6 +71,11 @@ class Work:
     def announce(self, *events: "Event") -> None:
         """Say what became true. Written with the act, and delivered only after its commit."""
         self.announced.extend(events)
+
+    def require(self, scope: Scope) -> None:
+        """Make sure that the actor may do something dangerous within this act. Raises AccessDenied otherwise."""
+        if scope not in self.actor.scopes:
+            raise AccessDenied("FORBIDDEN", f"This token lacks the scope {scope}.")
 
     async def finish(self) -> None:
         """Write what is pending and check every deferred constraint now, so that a refusal comes inside the act.

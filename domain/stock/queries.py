@@ -141,14 +141,16 @@ SELECT * FROM (
   SELECT variant_id, 'UNAVAILABLE', -unavailable, location_id, NULL, NULL, NULL
   FROM stock_levels WHERE variant_id = ANY($1) AND unavailable <> 0
   UNION ALL
-  SELECT variant_id, 'ALLOCATED', -sum(quantity), location_id, document, min(allocated_at AT TIME ZONE zone.name)::date, NULL
+  SELECT variant_id, 'ALLOCATED', -sum(quantity), location_id, document,
+    min(allocated_at AT TIME ZONE zone.name)::date, NULL
   FROM stock_allocations CROSS JOIN zone WHERE variant_id = ANY($1) GROUP BY variant_id, location_id, document
   UNION ALL
   SELECT line.variant_id, 'RESERVED', -sum(line.held), line.location_id,
     'rsv_' || replace(reservation.id::text, '-', ''), min(reservation.expires_at AT TIME ZONE zone.name)::date,
     reservation.reference
   FROM stock_reservation_lines AS line JOIN stock_reservations AS reservation ON reservation.id = line.reservation_id
-  CROSS JOIN zone WHERE line.variant_id = ANY($1) AND line.open GROUP BY line.variant_id, line.location_id, reservation.id
+  CROSS JOIN zone WHERE line.variant_id = ANY($1) AND line.open
+  GROUP BY line.variant_id, line.location_id, reservation.id
   UNION ALL
   SELECT variant_id, 'INCOMING', outstanding, location_id, 'inc_' || replace(id::text, '-', ''), due_on, reference
   FROM incoming_stock WHERE variant_id = ANY($1) AND outstanding > 0 AND ($3::date IS NULL OR due_on <= $3)
@@ -214,3 +216,16 @@ async def levels_of(
     for record in await driver.fetch(_LEVELS_OF, [each[4:] for each in variants], wanted, first):
         found[ID("var_" + record["variant_id"])].append(ID("slv_" + record["id"]))
     return found
+
+
+_CLAIMS = """
+SELECT wanted.source,
+  coalesce((SELECT sum(quantity) FROM stock_allocations WHERE source = wanted.source), 0) AS allocated
+FROM unnest($1::text[]) AS wanted(source)
+"""
+
+
+async def allocated_to(connection: AsyncConnection, sources: Sequence[ID]) -> Mapping[ID, Decimal]:
+    """How much is allocated to each line, over all places."""
+    driver = await raw(connection)
+    return {record["source"]: record["allocated"] for record in await driver.fetch(_CLAIMS, list(sources))}

@@ -23,6 +23,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import Enum
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -159,6 +160,15 @@ def derived(
 ) -> Any:
     """A value computed from columns of the row; with `for_actor`, another one for each who asks."""
     return Derived(function=function, needs=tuple(needs), for_actor=for_actor, scopes=frozenset(scopes))
+
+
+def _money(amount: Decimal, currency: CurrencyCode) -> Money:
+    return Money(amount, currency)
+
+
+def amount(column: str, currency: str = "currency", *, scopes: Sequence[Scope] = ()) -> Any:
+    """Money whose amount and currency are these columns: several amounts of a row may share one currency."""
+    return Derived(function=_money, needs=(column, currency), scopes=frozenset(scopes))
 
 
 def batch(function: Callable[..., Any], *, scopes: Sequence[Scope] = ()) -> Any:

@@ -18,7 +18,7 @@ from domain.stock.operations.allocate import (
     lock_allocations,
     ship,
 )
-from domain.stock.operations.inputs import existing_location
+from domain.stock.operations.inputs import existing_locations
 from domain.stock.operations.locations import NewLocation, bring_in_locations, create_location
 from domain.stock.operations.receive import (
     NewIncoming,
@@ -53,7 +53,7 @@ __all__ = [
     "create_location",
     "deallocate",
     "draw",
-    "existing_location",
+    "existing_locations",
     "expect",
     "lock_allocations",
     "receive",

@@ -110,6 +110,8 @@ class Issue:
     draws: list[Draw] = field(default_factory=list)
     entry_id: ID | None = None
     """The entry that its value is posted by."""
+    effective_at: datetime | None = None
+    """When it left; now, when left out."""
 
     @property
     def cost(self) -> Decimal:
@@ -125,7 +127,7 @@ async def draw(work: Work, issues: Sequence[Issue]) -> None:
         each.draws = costs.draw(layers[each.allocation.place], each.quantity, digits)
 
 
-async def ship(work: Work, levels: Levels, issues: Sequence[Issue], *, effective_at: datetime | None = None) -> None:
+async def ship(work: Work, levels: Levels, issues: Sequence[Issue]) -> None:
     """The issues have left: what was drawn is written as movements of their documents, and their allocations fall.
 
     Comes between opening the entries and writing their lines, as the books demand.
@@ -146,7 +148,7 @@ async def ship(work: Work, levels: Levels, issues: Sequence[Issue], *, effective
                 layer_id=part.layer_id,
                 entry_id=each.entry_id,
                 source=each.allocation.document,
-                effective_at=effective_at,
+                effective_at=each.effective_at,
             )
             for part in each.draws
         ]

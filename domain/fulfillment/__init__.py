@@ -1,0 +1,29 @@
+"""Fulfillment: goods leave for customers."""
+
+from domain.fulfillment.events import OrderShipped
+from domain.fulfillment.operations import (
+    NewShipment,
+    NewShipmentLine,
+    NothingToShip,
+    PaymentRequired,
+    Shipping,
+    ship,
+    ship_many,
+)
+from domain.fulfillment.queries import shipment_number, shipments
+from domain.fulfillment.tables import Shipment, ShipmentLine
+
+__all__ = [
+    "NewShipment",
+    "NewShipmentLine",
+    "NothingToShip",
+    "OrderShipped",
+    "PaymentRequired",
+    "Shipment",
+    "ShipmentLine",
+    "Shipping",
+    "ship",
+    "ship_many",
+    "shipment_number",
+    "shipments",
+]
