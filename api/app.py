@@ -14,6 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from api.graphql.execution import Services
 from api.graphql.live.tail import Tail
 from api.graphql.schema import built
+from api.housekeeping import Housekeeping
 from api.http import health, oauth
 from api.http.graphql import graphql
 from api.http.observe import Observe
@@ -28,12 +29,16 @@ def application(settings: Settings, database_url: str) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        database = Database(database_url, pool=settings.database_pool + 1)  # one for the tail of the event log
+        database = Database(
+            database_url, pool=settings.database_pool + 2
+        )  # the tail of the event log and the housekeeping have their own
         await database.check()
         async with database.connection() as connection:
             await events.raise_epoch(await raw(connection))
         services = Services(database, built(), Tail(database))
         await services.tail.start()
+        housekeeping = Housekeeping(database, seconds=settings.housekeeping_seconds, wake=services.wake)
+        await housekeeping.start()
         app.state.services = services
         # What exists by now lives as long as the process: the collector need not look at it again and again.
         gc.collect()
@@ -41,6 +46,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
         try:
             yield
         finally:
+            await housekeeping.stop()
             await services.tail.stop()
             await database.close()
 

@@ -23,6 +23,7 @@ from domain.kernel.work import Work
 
 input_name(ledger.NewLine, "JournalLineInput")
 
+_seal = ledger.JournalSeal.__table__.c
 _account, _entry, _line = (row.__table__.c for row in (ledger.Account, ledger.JournalEntry, ledger.JournalLine))
 
 
@@ -66,6 +67,12 @@ async def _reversals(ids: list[ID], reading: Reading) -> dict[ID, ID]:
     return {row["reversal_of_id"]: row["id"] for row in rows}
 
 
+async def _positions(ids: list[ID], reading: Reading) -> dict[ID, int]:
+    """The places of entries in the journal, by entry."""
+    rows = await reading.execute(select(_seal.entry_id, _seal.position).where(among(_seal.entry_id, ids)))
+    return {row["entry_id"]: row["position"] for row in rows}
+
+
 def _same(value: date) -> date:
     return value
 
@@ -77,6 +84,8 @@ class JournalEntry(Node):
 
     number: str = derived(ledger.entry_number, needs=["number"])
     """Its number, for people."""
+    position: int | None = batch(_positions)
+    """Its place in the journal: from 1, without gaps; null until it is sealed, moments after its commit."""
     on: date = derived(_same, needs=["posted_on"])
     """The day it counts for in the books."""
     description: str

@@ -12,6 +12,7 @@ from api.graphql.catalog import ProductVariant
 from api.graphql.external import ExternalReference, external_ids_of, external_key
 from api.graphql.kit.access import access, restrict
 from api.graphql.kit.context import Context
+from api.graphql.kit.enums import published
 from api.graphql.kit.errors import UserError, user_error
 from api.graphql.kit.inputs import input_name
 from api.graphql.kit.operations import Nouns, mutation, query
@@ -221,6 +222,9 @@ class StockDiscrepancy(Node):
 
 
 # --- availability ---------------------------------------------------------------------------------------------------
+
+
+published(stock.AvailabilityTermKind)
 
 
 @restrict(Scope.STOCK_READ)

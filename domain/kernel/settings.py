@@ -27,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     """Origins that browsers may call from, separated by spaces; `*` allows any, without credentials."""
     database_pool: int = 12
     """Connections that one process holds at most for acts and queries."""
+    housekeeping_seconds: int = 1
+    """How often this process tidies up (expired holds, the journal's order, old keys); 0: never."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important messages that are still logged."""
     log_format: Literal["json", "text"] = "json"

@@ -18,7 +18,8 @@ from domain.ledger.operations import (
     write_lines,
 )
 from domain.ledger.queries import Balance, accounts, entries, trial_balance
-from domain.ledger.tables import Account, AccountType, JournalEntry, JournalLine, Period, Role
+from domain.ledger.sealing import seal
+from domain.ledger.tables import Account, AccountType, JournalEntry, JournalLine, JournalSeal, Period, Role
 
 __all__ = [
     "Account",
@@ -30,6 +31,7 @@ __all__ = [
     "JournalEntryPosted",
     "JournalEntryReversed",
     "JournalLine",
+    "JournalSeal",
     "NewJournalEntry",
     "NewLine",
     "Period",
@@ -45,6 +47,7 @@ __all__ = [
     "post",
     "post_by_hand",
     "reverse",
+    "seal",
     "trial_balance",
     "write_lines",
 ]

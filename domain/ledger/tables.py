@@ -172,6 +172,21 @@ class JournalLine(Row):
     credit_base: Mapped[Decimal]
 
 
+class JournalSeal(Row):
+    """An entry's place in the journal: from 1, without gaps, in the order of the event log.
+
+    Given after commit by one writer at a time, so that nobody who posts waits for anybody.
+    """
+
+    __tablename__ = "journal_seals"
+    __table_args__ = (Index("uq_journal_seals_entry_id", "entry_id", unique=True), {"info": APPEND_ONLY})
+
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    entry_id: Mapped[ID] = mapped_column(Id("jen"), ForeignKey("journal_entries.id"))
+    event_id: Mapped[ID] = mapped_column(Id("evt"))
+    """The event that announced it: where the sealing writer goes on."""
+
+
 class Unbalanced(Invalid):
     """Debits and credits of an entry are not equal, or it has fewer than two lines."""
 
@@ -189,6 +204,7 @@ explain("uq_accounts_role", "There is an account with this role already: {value}
 explain("uq_journal_entries_reversal_of_id", "This entry has been reversed already.", path=("id",))
 explain("uq_accounting_periods_starts_on", "There is a period that starts on this day already.")
 explain("uq_journal_entries_number", "Another entry took this number at the same moment. Try again.")
+explain("uq_journal_seals_entry_id", "This entry has its place in the journal already.")
 explain("journal_entry_balanced", "Debits and credits must be equal.", refusal=Unbalanced, path=("input", "lines"))
 explain("journal_entry_two_lines", "An entry has at least two lines.", refusal=Unbalanced, path=("input", "lines"))
 explain("journal_line_leaf", "Post to an account without sub-accounts.", path=("input", "lines"))
@@ -237,5 +253,15 @@ invariant(
     JOIN accounting_periods AS period ON period.id = period_id
     WHERE entry.posted_on NOT BETWEEN starts_on AND ends_on
       OR EXISTS (SELECT FROM journal_lines AS line WHERE line.entry_id = entry.id AND line.posted_on <> entry.posted_on)
+    """,
+)
+invariant(
+    "places in the journal",
+    "The sealed entries are numbered from 1 without gaps, in the order of the event log.",
+    """
+    SELECT position, entry_id FROM (
+      SELECT seal.position, seal.entry_id, row_number() OVER (ORDER BY event.epoch, event.order_key, event.seq) AS place
+      FROM journal_seals AS seal JOIN events AS event ON event.id = seal.event_id
+    ) AS sealed WHERE position <> place
     """,
 )

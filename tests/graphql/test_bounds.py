@@ -11,6 +11,7 @@ from api.graphql.schema import built
 from domain.kernel.scopes import Scope
 from tests.graphql.test_ledger import POST, capital, dollars, today
 from tests.graphql.test_products import CREATE, created
+from tests.support import shop
 from tests.support.api import Api
 
 UPDATE = """mutation U($id: ID!, $input: ProductUpdateInput!) { productUpdate(id: $id, input: $input) {
@@ -108,6 +109,7 @@ async def seeded(api: Api) -> Api:
         await api.data(CUSTOMER, {"input": {"name": "Same"}})
         input_ = {"on": await today(api), "description": "Capital", "lines": capital()}
         await api.data(POST, {"input": input_})
+    await shop.a_few_of_everything(api)
     return api
 
 

@@ -72,7 +72,13 @@ async def test_the_application_cannot_pass_its_rights_on(app: "asyncpg.Connectio
     assert not await app.fetchval("SELECT has_table_privilege('public', 'products', 'SELECT')")
 
 
-COLUMN = "SELECT has_column_privilege($1, $2::text, 'UPDATE')"
+COLUMN = "SELECT has_column_privilege($1, $2, $3)"
+
+
+async def _columns(app: "asyncpg.Connection[asyncpg.Record]", table: str, right: str) -> set[str]:
+    """The columns for which the application holds a right."""
+    names = [each.name for each in Row.metadata.tables[table].c]
+    return {name for name in names if await app.fetchval(COLUMN, table, name, right)}
 
 
 async def test_each_table_gives_the_application_exactly_the_rights_it_declares(
@@ -89,10 +95,14 @@ async def test_each_table_gives_the_application_exactly_the_rights_it_declares(
             assert held == {"SELECT"}, table
         elif declared.info.get("append_only"):
             assert held == {"SELECT", "INSERT"}, table
+        elif declared.info.get("read_only"):
+            assert held == {"SELECT"}, table
+            assert await _columns(app, table, "UPDATE") == await _columns(app, table, "INSERT") == set()
         elif "update" in declared.info:
-            assert held == {"SELECT", "INSERT"}, table
-            changed = {name for name in [each.name for each in declared.c] if await app.fetchval(COLUMN, table, name)}
-            assert changed == set(declared.info["update"]), table
+            assert held == {"SELECT"} | ({"INSERT"} if "insert" not in declared.info else set()), table
+            assert await _columns(app, table, "UPDATE") == set(declared.info["update"]), table
+            filled = set(declared.info.get("insert", declared.c.keys()))
+            assert await _columns(app, table, "INSERT") == filled, table
         else:
             assert held == {"SELECT", "INSERT", "UPDATE", "DELETE"}, table
     assert {record["relname"] for record in tables} == {*Row.metadata.tables, "alembic_version"}

@@ -125,7 +125,7 @@ async def _all_connections(pool: Any) -> list[Any]:
 @asynccontextmanager
 async def serving(database_url: str, settings: Settings | None = None) -> AsyncIterator[Api]:
     """Serve the API on a free port of this machine."""
-    app = application(settings or Settings(), database_url)
+    app = application(settings or Settings(housekeeping_seconds=0), database_url)
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="websockets-sansio", lifespan="on")
     server = uvicorn.Server(config)
     server.config.load()

@@ -1,6 +1,7 @@
-"""A shop for tests: products, locations and stock through the API, and a look at every invariant."""
+"""A shop for tests: products, locations, stock and orders through the API, and a look at every invariant."""
 
 import itertools
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from domain.kernel import invariants
@@ -8,21 +9,151 @@ from tests.support.api import Api
 
 _numbers = itertools.count(1)
 
+ERRORS = """userErrors { code message path
+  ... on InsufficientStock { variant { id } requested available } ... on StaleQuantity { variant { id } present } }"""
+LEVEL = """id onHand allocated reserved unavailable available version value { amount currency }
+  variant { id sku } location { id name }"""
+EFFECTS = """effects {
+  stockMovements(first: 250) { nodes { quantity kind reason source value { amount } variant { id } } }
+  journalEntries { nodes { description source
+    lines { account { code } debit { amount } credit { amount } } } }
+  events(first: 250) { nodes { type subject version data } } }"""
+ORDER = """id number status paymentStatus fulfillmentStatus version availableActions total { amount } paid { amount }
+  subtotal { amount } discount { amount } shipping { amount } tax { amount } customer { id } email
+  lines { id sku name quantity unitPrice { amount } subtotal { amount } discount { amount } total { amount }
+    allocated shipped }"""
+
+_LEVELS = f"levels {{ {LEVEL} }} {EFFECTS} {ERRORS}"
+RECEIVE = f"""mutation R($input: StockReceiveInput!, $dryRun: Boolean! = false, $key: String) {{
+  stockReceive(input: $input, dryRun: $dryRun, idempotencyKey: $key) {{ receipt {{ id reference }} {_LEVELS} }} }}"""
+ADJUST = f"""mutation A($input: StockAdjustInput!, $dryRun: Boolean! = false, $key: String) {{
+  stockAdjust(input: $input, dryRun: $dryRun, idempotencyKey: $key) {{ {_LEVELS} }} }}"""
+SET = f"""mutation S($input: StockSetInput!, $dryRun: Boolean! = false, $key: String) {{
+  stockSet(input: $input, dryRun: $dryRun, idempotencyKey: $key) {{ {_LEVELS} }} }}"""
+RESERVE = f"""mutation V($input: StockReserveInput!, $dryRun: Boolean! = false, $key: String) {{
+  stockReserve(input: $input, dryRun: $dryRun, idempotencyKey: $key) {{
+    reservation {{ id status reference expiresAt lines {{ variant {{ id }} location {{ id }} quantity held }} }}
+    {EFFECTS} {ERRORS} }} }}"""
+RELEASE = f"""mutation L($id: ID!) {{ stockRelease(reservationId: $id) {{
+  reservation {{ id status lines {{ held }} }} {EFFECTS} {ERRORS} }} }}"""
+EXPECT = f"""mutation E($input: StockExpectInput!) {{ stockExpect(input: $input) {{
+  incoming {{ id quantity outstanding dueOn }} {ERRORS} }} }}"""
+PLACE = f"""mutation P($input: OrderPlaceInput!, $dryRun: Boolean! = false, $key: String) {{
+  orderPlace(input: $input, dryRun: $dryRun, idempotencyKey: $key) {{ order {{ {ORDER} }} {EFFECTS} {ERRORS} }} }}"""
+CANCEL = f"""mutation C($id: ID!, $reason: OrderCancelReason! = CUSTOMER) {{
+  orderCancel(id: $id, reason: $reason) {{ order {{ {ORDER} }} {EFFECTS} {ERRORS} }} }}"""
+SHIP = f"""mutation H($id: ID!, $input: OrderShipInput, $dryRun: Boolean! = false, $key: String) {{
+  orderShip(id: $id, input: $input, dryRun: $dryRun, idempotencyKey: $key) {{ order {{ {ORDER} }}
+    shipments {{ id number tracking location {{ id }} revenue {{ amount }}
+      lines {{ orderLine {{ id }} quantity revenue {{ amount }} }} }}
+    {EFFECTS} {ERRORS} }} }}"""
+PAY = f"""mutation Y($id: ID!, $input: PaymentRecordInput!, $key: String) {{
+  paymentRecord(orderId: $id, input: $input, idempotencyKey: $key) {{
+    payment {{ id method reference amount {{ amount }} order {{ id }} }} order {{ {ORDER} }} {EFFECTS} {ERRORS} }} }}"""
+LEVELS = f"""query Q($variants: [ID!], $locations: [ID!]) {{ stockLevels(first: 250,
+  filter: {{variantId: {{in: $variants}}, locationId: {{in: $locations}}}}) {{ nodes {{ {LEVEL} }} }} }}"""
+AVAILABILITY = """query Q($variant: ID!, $locations: [ID!], $on: Date) {
+  availability(variantId: $variant, locationIds: $locations, on: $on) {
+    onHand allocated reserved unavailable available incoming backordered availableToPromise
+    terms { kind quantity source on note location { id } } } }"""
+
+
+def dollars(amount: str) -> dict[str, str]:
+    """Money in the tests' currency."""
+    return {"amount": amount, "currency": "USD"}
+
+
+async def act(api: Api, mutation: str, variables: dict[str, Any], **extra: Any) -> dict[str, Any]:
+    """The payload of a mutation, refused or not."""
+    (payload,) = (await api.data(mutation, variables, **extra)).values()
+    return payload
+
+
+async def done(api: Api, mutation: str, variables: dict[str, Any], **extra: Any) -> dict[str, Any]:
+    """The payload of a mutation that must not be refused."""
+    payload = await act(api, mutation, variables, **extra)
+    assert payload["userErrors"] == []
+    return payload
+
 
 async def variant(api: Api, *, price: str | None = "10.00", **product: Any) -> str:
     """The id of a fresh variant on sale."""
     sku = f"SKU-{next(_numbers)}"
-    money = None if price is None else {"amount": price, "currency": "USD"}
-    given = {"name": f"Thing {sku}", **product, "variants": [{"sku": sku, "price": money}]}
-    query = "mutation P($input: ProductCreateInput!) { productCreate(input: $input) { product { variants { id } } } }"
-    return (await api.data(query, {"input": given}))["productCreate"]["product"]["variants"][0]["id"]
+    money = None if price is None else dollars(price)
+    unit = product.pop("unit", None)
+    given = {"name": f"Thing {sku}", **product, "variants": [{"sku": sku, "price": money, "unit": unit}]}
+    query = """mutation P($input: ProductCreateInput!) {
+      productCreate(input: $input) { product { variants { id } } userErrors { message } } }"""
+    return (await done(api, query, {"input": given}))["product"]["variants"][0]["id"]
 
 
-async def warehouse(api: Api, *, priority: int | None = None, kind: str = "WAREHOUSE") -> str:
+async def location(api: Api, *, priority: int | None = None, kind: str = "WAREHOUSE") -> str:
     """The id of a fresh location."""
-    query = "mutation L($input: LocationCreateInput!) { locationCreate(input: $input) { location { id } } }"
+    query = """mutation L($input: LocationCreateInput!) {
+      locationCreate(input: $input) { location { id } userErrors { message } } }"""
     given = {"name": f"Place {next(_numbers)}", "kind": kind, "priority": priority}
-    return (await api.data(query, {"input": given}))["locationCreate"]["location"]["id"]
+    return (await done(api, query, {"input": given}))["location"]["id"]
+
+
+def receipt(place: str, lines: Iterable[tuple[str, Any, str]], **extra: Any) -> dict[str, Any]:
+    """The input of a receipt: variant, quantity, unit cost."""
+    given = [{"variantId": row, "quantity": many, "unitCost": dollars(cost)} for row, many, cost in lines]
+    return {"locationId": place, "lines": given, **extra}
+
+
+async def stocked(api: Api, quantity: Any, cost: str = "4.00", *, price: str = "10.00", place: str = "") -> str:
+    """The id of a fresh variant of which so many are on hand."""
+    made = await variant(api, price=price)
+    await done(api, RECEIVE, {"input": receipt(place or await location(api), [(made, quantity, cost)])})
+    return made
+
+
+def ordered(lines: Sequence[tuple[str, Any]], **extra: Any) -> dict[str, Any]:
+    """The input of an order: variant and quantity."""
+    return {"lines": [{"variantId": row, "quantity": many} for row, many in lines], **extra}
+
+
+async def level(api: Api, row: str, place: str | None = None) -> dict[str, Any]:
+    """The one level of a variant, there or anywhere."""
+    found = await api.data(LEVELS, {"variants": [row], "locations": None if place is None else [place]})
+    (only,) = found["stockLevels"]["nodes"]
+    return only
+
+
+async def figures(api: Api, row: str, place: str | None = None) -> tuple[str, str, str, str]:
+    """On hand, allocated, reserved, available of the one level of a variant."""
+    found = await level(api, row, place)
+    return found["onHand"], found["allocated"], found["reserved"], found["available"]
+
+
+async def state(api: Api) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything that acts on stock and orders may change, row by row: what a refusal must leave as it was."""
+    tables = (
+        "stock_levels stock_movements cost_layers stock_allocations stock_backorders stock_reservations"
+        " stock_reservation_lines stock_receipts incoming_stock stock_discrepancies locations orders order_lines"
+        " order_addresses shipments shipment_lines payments journal_entries journal_lines events event_heads"
+        " external_references idempotency_keys"
+    )
+    async with api.services.database.snapshot() as connection:
+        return {
+            name: [tuple(row) for row in await connection.exec_driver_sql(f"SELECT * FROM {name} ORDER BY 1, 2, 3")]
+            for name in tables.split()
+        }
+
+
+async def a_few_of_everything(api: Api) -> None:
+    """Three of whatever a list may show of stock, orders, payments and shipments."""
+    for _ in range(3):
+        place = await location(api)
+        row = await stocked(api, 20, place=place)
+        await done(api, RESERVE, {"input": {"lines": [{"variantId": row, "quantity": 1}]}})
+        incoming = {"locationId": place, "dueOn": "2030-01-01", "lines": [{"variantId": row, "quantity": 5}]}
+        await done(api, EXPECT, {"input": incoming})
+        order = (await done(api, PLACE, {"input": ordered([(row, 2)])}))["order"]
+        await done(api, PAY, {"id": order["id"], "input": {"amount": dollars("20.00"), "method": "CARD"}})
+        await done(api, SHIP, {"id": order["id"]})
+        loss = {"variantId": row, "delta": -18}  # one of them is promised
+        await done(api, ADJUST, {"input": {"locationId": place, "reason": "SHRINKAGE", "lines": [loss]}})
 
 
 async def invariants_hold(api: Api) -> None:

@@ -14,6 +14,7 @@ from strawberry.utils.str_converters import to_camel_case
 from api.graphql.kit import errors, inputs, limits, lists, operations, resolvers, views
 from api.graphql.kit.access import PLAIN_TYPES, AccessBook, directive
 from api.graphql.kit.docs import attribute_docs, first_paragraph
+from api.graphql.kit.enums import published
 from api.graphql.kit.operations import Operation, Payload
 from api.graphql.kit.reading import Record
 from api.graphql.kit.scalars import PLAIN, SCALARS
@@ -49,7 +50,6 @@ class _Builder:
         self.access = AccessBook(types=dict(PLAIN_TYPES))
         self.costs = limits.CostBook()
         self.connections: dict[str, Any] = {}
-        self.enums: set[type] = set()
         self.error_code = errors.error_codes()
 
     def build(self) -> Built:
@@ -151,18 +151,8 @@ class _Builder:
         if origin is Connection:
             return self._connection(args[0])
         if views.is_enum(annotation):
-            return self.enum(annotation)
+            return published(annotation)
         return PLAIN.get(annotation, annotation)
-
-    def enum(self, declared: type) -> type:
-        """An enum of the domain as a GraphQL enum, described by the docstrings behind its members."""
-        if declared not in self.enums and not hasattr(declared, "__strawberry_definition__"):
-            strawberry.enum(declared, name=declared.__name__, description=first_paragraph(declared.__doc__))
-            docs = attribute_docs(declared)
-            for value in declared.__strawberry_definition__.values:  # type: ignore[attr-defined]
-                value.description = first_paragraph(docs.get(value.name))
-        self.enums.add(declared)
-        return declared
 
     def _connection(self, node: Any) -> Any:
         inner = self.output(node)

@@ -15,6 +15,7 @@ import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
 from api.graphql.kit.docs import attribute_docs, first_paragraph
+from api.graphql.kit.enums import published
 from api.graphql.kit.views import is_enum
 from domain.kernel.absent import Absent
 from domain.kernel.errors import Invalid
@@ -66,7 +67,7 @@ def argument_type(annotation: Any) -> Any:
     if annotation is ID:
         return strawberry.ID
     if is_enum(annotation):
-        return annotation
+        return published(annotation)
     return input_of(annotation) if is_input(annotation) else annotation
 
 
@@ -81,8 +82,8 @@ def to_domain(value: Any, *, path: tuple[str | int, ...] = ()) -> Any:
     if domain_class is None:
         return value
     values: dict[str, Any] = {}
-    for each, published, kinds in _fields_of(domain_class):
-        given, here = getattr(value, each.name), (*path, published)
+    for each, name, kinds in _fields_of(domain_class):
+        given, here = getattr(value, each.name), (*path, name)
         if isinstance(given, strawberry.Some):
             if given.value is None and types.NoneType not in kinds:
                 raise Invalid("This can be changed or left out, but not emptied.", path=here)

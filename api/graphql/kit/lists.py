@@ -11,6 +11,7 @@ from typing import Any
 import strawberry
 from sqlalchemy import Select, func
 
+from api.graphql.kit.enums import published
 from api.graphql.kit.reading import Reading, Record, among, columns_of, first_per_parent
 from api.graphql.kit.views import Pages, View
 from domain.kernel import listing as keyset
@@ -243,7 +244,7 @@ def _filter_input(listing: Listing, name: str) -> Any:
 def _operator_input(each: keyset.Filter) -> Any:
     if each.kind == "CHOICE":
         assert each.enum is not None
-        type_name, operand = f"{each.enum.__name__}Filter", each.enum
+        type_name, operand = f"{each.enum.__name__}Filter", published(each.enum)
     else:
         type_name, operand = _KINDS[each.kind]
     if type_name not in _operator_inputs:

@@ -9,6 +9,7 @@ import strawberry
 
 from api.graphql.kit.access import access, restrict
 from api.graphql.kit.context import Context
+from api.graphql.kit.enums import published
 from api.graphql.kit.operations import subscription
 from api.graphql.kit.reading import Reading
 from api.graphql.kit.views import VIEWS
@@ -18,6 +19,7 @@ from domain.kernel.ids import ID
 from domain.kernel.scopes import Scope
 
 
+@published
 class OrderChangeKind(StrEnum):
     """What happened to an order."""
 

@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from api.graphql.kit.access import access, restrict
 from api.graphql.kit.context import Context
+from api.graphql.kit.enums import published
 from api.graphql.kit.errors import request_error
 from api.graphql.kit.operations import subscription
 from api.graphql.kit.reading import Record, among, columns_of
@@ -35,6 +36,7 @@ _TYPES = [each.type for each in stock.LEVEL_CHANGES]
 _level, _variant = stock.StockLevel.__table__.c, catalog.ProductVariant.__table__.c
 
 
+@published
 class StockChangeKind(StrEnum):
     """Why a level is told."""
 
@@ -86,8 +88,9 @@ async def stock_changed(
     watched = await _watched(context, variant_ids, skus, location_ids)
     if after is None:
         after, present = await context.reading.run(lambda connection: _present(connection, watched, wanted=snapshot))
+        assert after is not None  # the foundation has announced its channel, so the log is never empty
         for record in present:
-            yield StockChange(cursor=after, kind=StockChangeKind.SNAPSHOT, level=record, at=context.now)
+            yield StockChange(cursor=after, kind=StockChangeKind.SNAPSHOT, level=record, at=context.now)  # type: ignore[arg-type]
     async for event in context.services.tail.follow(after=after, types=_TYPES):
         if watched.includes(event.data):
             yield _changed(event, watched)

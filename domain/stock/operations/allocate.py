@@ -16,13 +16,14 @@ from domain.stock.costs import Draw
 from domain.stock.events import StockAllocated, StockReleased, StockShipped
 from domain.stock.levels import Levels, Move, Place
 from domain.stock.operations.backorders import NewAllocation, lower_allocations, write_allocations
+from domain.stock.operations.inputs import Path
 from domain.stock.operations.reserve import lock_and_place
 from domain.stock.placement import Demand
 from domain.stock.tables import StockMovementKind
 
 
 async def allocate(
-    work: Work, demands: Collection[Demand], *, reservation_id: str | None = None, path: tuple[str, ...] = ()
+    work: Work, demands: Collection[Demand], *, reservation_id: str | None = None, path: Path = ()
 ) -> None:
     """The stock is bound to the demands' lines, in full. A reservation becomes part of it: its stock is used first.
 

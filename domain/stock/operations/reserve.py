@@ -12,7 +12,7 @@ from domain.kernel.work import Work
 from domain.stock.events import StockReleased, StockReserved
 from domain.stock.levels import Levels, Place
 from domain.stock.operations import inputs
-from domain.stock.operations.inputs import Wanted
+from domain.stock.operations.inputs import Path, Wanted
 from domain.stock.placement import Demand, Part, place, shortages
 from domain.stock.tables import ReservationStatus, StockReservation, StockReservationLine
 
@@ -57,10 +57,13 @@ async def reserve(work: Work, new: NewReservation) -> ID:
         raise Invalid(f"A hold lasts 1 to {LONGEST_SECONDS:,} seconds.", path=("input", "expiresInSeconds"))
     wanted = [Wanted(line.variant_id, line.quantity, ("input", "lines", n)) for n, line in enumerate(new.lines)]
     variants = await inputs.known_variants(work, wanted, least=Decimal(0))
-    named = {line.location_id: n for n, line in enumerate(new.lines) if line.location_id is not None}
+    named: dict[str, Path] = {
+        line.location_id: ("input", "lines", n, "locationId")
+        for n, line in enumerate(new.lines)
+        if line.location_id is not None
+    }
     if named:
-        paths = {each: ("input", "lines", n, "locationId") for each, n in named.items()}
-        await inputs.existing_locations(work, paths)
+        await inputs.existing_locations(work, named)
     demands = [
         Demand(line.variant_id, line.quantity, ("input", "lines", n), variants[line.variant_id].sku, line.location_id)
         for n, line in enumerate(new.lines)
@@ -105,7 +108,7 @@ async def release(work: Work, reservation_id: str) -> ID:
 
 
 async def lock_and_place(
-    work: Work, demands: Collection[Demand], *, reservation_id: str | None = None, path: tuple[str, ...] = ()
+    work: Work, demands: Collection[Demand], *, reservation_id: str | None = None, path: Path = ()
 ) -> tuple[Levels, list[Part]]:
     """Lock the levels that demands may be served from, and choose. A reservation is consumed: what it holds is given
     up first, and its places are preferred.
@@ -136,7 +139,7 @@ WHERE line.reservation_id = $1 AND line.open
 """
 
 
-async def held_places(work: Work, reservation_id: str, *, path: tuple[str, ...]) -> set[Place]:
+async def held_places(work: Work, reservation_id: str, *, path: Path) -> set[Place]:
     """Where a hold's lines are: they never move. Refused with NotFound when there is no such hold."""
     records = await work.raw.fetch(_LINES, reservation_id[4:]) if is_id(reservation_id, "rsv") else []
     if not records:
@@ -145,7 +148,7 @@ async def held_places(work: Work, reservation_id: str, *, path: tuple[str, ...])
 
 
 async def give_up(
-    work: Work, levels: Levels, reservation_id: str, outcome: ReservationStatus, *, path: tuple[str, ...]
+    work: Work, levels: Levels, reservation_id: str, outcome: ReservationStatus, *, path: Path
 ) -> set[Place]:
     """End a hold whose levels are locked. Returns where it still held something; the caller saves the levels.
 
