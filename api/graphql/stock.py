@@ -106,9 +106,9 @@ class StockLevel(Node):
 class StockMovement(Node):
     """One change of a quantity, for ever. What is on hand is the sum of them."""
 
-    variant: ProductVariant = one()
+    variant: ProductVariant = one(by="variant_id")
     """What moved."""
-    location: Location = one()
+    location: Location = one(by="location_id")
     """Where."""
     quantity: Quantity
     """How many came in, or with a minus how many left."""

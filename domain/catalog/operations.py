@@ -14,7 +14,7 @@ from domain.catalog.lifecycle import PRODUCT, ProductAction
 from domain.catalog.tables import LARGEST_PRODUCT, Product, ProductStatus, ProductVariant
 from domain.kernel import bulk, external, words
 from domain.kernel.absent import ABSENT, Absent, given
-from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals, StaleVersion
+from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals, StaleVersion, of_one
 from domain.kernel.events import Event
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID, is_id, new_id
@@ -108,12 +108,8 @@ async def create(work: Work, new: NewProduct) -> ID:
 
     Refused with Invalid when a SKU, barcode, slug or external id is taken, or a value cannot be.
     """
-    try:
+    with of_one():
         return (await create_many(work, [new]))[0]
-    except Refusals as refusals:
-        for refusal in refusals.refusals:
-            refusal.path = refusal.path[1:]
-        raise
 
 
 async def create_many(work: Work, news: Sequence[NewProduct]) -> list[ID]:

@@ -9,7 +9,7 @@ from domain.customers.tables import LONGEST_EMAIL, MOST_ADDRESSES, Customer, Cus
 from domain.kernel import bulk, external, words
 from domain.kernel.absent import ABSENT, Absent, given
 from domain.kernel.countries import CountryCode, country_codes
-from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals, StaleVersion
+from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals, StaleVersion, of_one
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.work import Work
@@ -87,12 +87,8 @@ async def create(work: Work, new: NewCustomer) -> ID:
 
     Refused with Invalid when the email or external id is taken, or a value cannot be.
     """
-    try:
+    with of_one():
         return (await create_many(work, [new]))[0]
-    except Refusals as refusals:
-        for refusal in refusals.refusals:
-            refusal.path = refusal.path[1:]
-        raise
 
 
 async def create_many(work: Work, news: Sequence[NewCustomer]) -> list[ID]:

@@ -10,7 +10,8 @@ Everything else that is raised is a bug: loud in the log, masked to the caller.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 
@@ -66,6 +67,20 @@ class Refusals(Exception):  # noqa: N818  a bundle of refusals
         """Raise when there is at least one; otherwise do nothing."""
         if refusals:
             raise cls(refusals)
+
+
+@contextmanager
+def of_one() -> Iterator[None]:
+    """For an act that is done to one of what it can be done to many of: refusals lose the index of the one."""
+    try:
+        yield
+    except Refusal as refusal:
+        refusal.path = refusal.path[1:]
+        raise
+    except Refusals as several:
+        for refusal in several.refusals:
+            refusal.path = refusal.path[1:]
+        raise
 
 
 class AccessDenied(Exception):  # noqa: N818  an answer about the caller

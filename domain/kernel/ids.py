@@ -4,8 +4,8 @@
 of type `Id("prd")` adds and takes off the prefix, so rows and statements handle the public string everywhere.
 """
 
+import os
 import re
-import secrets
 import threading
 import time
 from typing import Any, NewType
@@ -18,8 +18,10 @@ ID = NewType("ID", str)
 
 _FORM = re.compile(r"([a-z]{3})_([0-9a-f]{32})")
 _NANOSECONDS_PER_TICK = 244  # 10**6 ns in 2**12 ticks: the 12 bits of rand_a carry the fraction of the millisecond
+_POOL = 4096  # random bytes asked for at once: the system call costs more than all else about an id
 _lock = threading.Lock()
 _last_tick = 0
+_random = b""
 
 
 def new_id(prefix: str) -> ID:
@@ -41,12 +43,26 @@ def is_id(value: str, prefix: str) -> bool:
 
 def _uuid7_hex() -> str:
     """48 bits of milliseconds, version 7, 12 bits below the millisecond, variant, 62 random bits."""
-    global _last_tick  # noqa: PLW0603  one clock per process
+    global _last_tick, _random  # noqa: PLW0603  one clock per process
     milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
     tick = (milliseconds << 12) | (nanoseconds // _NANOSECONDS_PER_TICK & 0xFFF)
     with _lock:
         tick = _last_tick = max(tick, _last_tick + 1)
-    return f"{tick >> 12:012x}7{tick & 0xFFF:03x}{0x8000000000000000 | secrets.randbits(62):016x}"
+        if not _random:
+            _random = os.urandom(_POOL)
+        chosen, _random = _random[:8], _random[8:]
+    random = int.from_bytes(chosen, "big") >> 2
+    return f"{tick >> 12:012x}7{tick & 0xFFF:03x}{0x8000000000000000 | random:016x}"
+
+
+def _forget_random() -> None:
+    """A forked process must not make the ids that its parent will make."""
+    global _random  # noqa: PLW0603
+    _random = b""
+
+
+if hasattr(os, "register_at_fork"):  # where processes can fork at all
+    os.register_at_fork(after_in_child=_forget_random)
 
 
 class Id(UserDefinedType[str]):
@@ -65,15 +81,15 @@ class Id(UserDefinedType[str]):
         return "UUID"
 
     def bind_processor(self, dialect: Dialect) -> Any:  # noqa: ARG002
-        prefix = self.prefix
+        matches = re.compile(f"{self.prefix}_([0-9a-f]{{32}})").fullmatch
 
         def bind(value: str | None) -> str | None:
             if value is None:
                 return None
-            parts = split_id(value)
-            if parts is None or parts[0] != prefix:
-                raise ValueError(f"{value!r} is no {prefix}_ id")
-            return parts[1]
+            match = matches(value)
+            if match is None:
+                raise ValueError(f"{value!r} is no {self.prefix}_ id")
+            return match[1]
 
         return bind
 

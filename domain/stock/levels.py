@@ -39,9 +39,11 @@ class Level:
     unavailable: Decimal
     value: Decimal
     version: int
-    gained: Decimal = Decimal(0)
-    """What movements of this act add to what is on hand."""
+    bound: Decimal
+    """What is allocated according to its row: `allocated` may be ahead of it."""
     touched: bool = False
+    freed: bool = False
+    """Whether holds or the unavailable fell."""
 
     @property
     def available(self) -> Decimal:
@@ -53,6 +55,7 @@ class Level:
         self.allocated += allocated
         self.reserved += reserved
         self.touched = True
+        self.freed |= reserved < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,28 +139,32 @@ class Levels:
 
     async def save(self, event: type[LevelChange]) -> None:
         """Write the claims of every level that was touched, and announce each once."""
-        await self._write([level for level in self if level.touched], event)
+        touched = [level for level in self if level.touched]
+        await self._write(touched, raised=True)
+        self._announce(touched, event)
 
     async def move(self, moves: Sequence[Move], event: type[LevelChange]) -> None:
         """Write movements, and the claims that change with them; every level touched is announced once.
 
-        At no moment is more claimed than is there: where stock falls, claims are lowered before it, and where it
-        rises, they are raised after it.
+        The movements carry along what they change of allocations, so that both change in one moment and at none is
+        more claimed than is there. Holds only ever give way here, so they are written before.
         """
+        moving: dict[ID, Move] = {}
         for move in moves:
-            level = move.level
-            level.on_hand += move.quantity
-            level.value += move.value
-            level.gained += move.quantity
-            level.touched = True
+            move.level.on_hand += move.quantity
+            move.level.value += move.value
+            move.level.touched = True
+            moving.setdefault(move.level.id, move)
         touched = [level for level in self if level.touched]
-        await self._write([level for level in touched if level.gained <= 0], event)
-        await self._insert(moves)
-        await self._write([level for level in touched if level.gained > 0], event)
-        for level in touched:
-            level.gained = Decimal(0)
+        await self._write([level for level in touched if level.freed and level.id in moving], raised=False)
+        await self._insert(moves, set(map(id, moving.values())))
+        await self._write([level for level in touched if level.id not in moving], raised=True)
+        for move in moving.values():
+            move.level.version += 1
+        self._announce(touched, event)
 
-    async def _insert(self, moves: Sequence[Move]) -> None:
+    async def _insert(self, moves: Sequence[Move], first: Collection[int]) -> None:
+        """`first` are the ones that carry the allocations of their levels along."""
         work = self.work
         account, currency = await ledger.inventory_account(work), (await ledger.books(work)).currency
         rows = [
@@ -167,6 +174,7 @@ class Levels:
                 "location_id": move.level.place[1],
                 "layer_id": move.layer_id,
                 "quantity": move.quantity,
+                "allocated": move.level.allocated - move.level.bound if id(move) in first else Decimal(0),
                 "value_amount": move.value,
                 "value_currency": currency,
                 "account_id": account,
@@ -183,21 +191,28 @@ class Levels:
         ]
         await bulk.insert(work, StockMovement, rows)
 
-    async def _write(self, levels: Sequence[Level], event: type[LevelChange]) -> None:
+    async def _write(self, levels: Sequence[Level], *, raised: bool) -> None:
+        """Write claims; with `raised`, allocations and the next version too, which else come with movements."""
         rows: list[dict[str, Any]] = []
         for level in levels:
-            level.version += 1
-            level.touched = False
+            if raised:
+                level.version += 1
+                level.bound = level.allocated
             rows.append(
                 {
                     "id": level.id,
-                    "allocated": level.allocated,
+                    "allocated": level.bound,
                     "reserved": level.reserved,
                     "unavailable": level.unavailable,
                     "version": level.version,
                 }
             )
         await bulk.update(self.work, StockLevel, rows)
+
+    def _announce(self, levels: Sequence[Level], event: type[LevelChange]) -> None:
+        for level in levels:
+            level.bound = level.allocated
+            level.touched = level.freed = False
         self.work.announce(*(_announcement(level, event) for level in levels))
 
 
@@ -222,6 +237,7 @@ def _level(record: Record) -> Level:
         kind=LocationKind(record["kind"]),
         on_hand=record["on_hand"],
         allocated=record["allocated"],
+        bound=record["allocated"],
         reserved=record["reserved"],
         unavailable=record["unavailable"],
         value=record["value_amount"],

@@ -155,7 +155,11 @@ class StockLevel(Row):
 
 
 class StockMovement(Row):
-    """One change of quantity or value, for ever. It names the cost layer it draws from, or founds one with its id."""
+    """One change of quantity or value, for ever. It names the cost layer it draws from, or founds one with its id.
+
+    There are no foreign keys, on purpose: they cost as much as all else about a movement. The trigger that follows it
+    demands its level, which has them and never goes, its entry and its account.
+    """
 
     __tablename__ = "stock_movements"
     __table_args__ = (
@@ -175,17 +179,19 @@ class StockMovement(Row):
     )
 
     id: Mapped[ID] = key("mov")
-    variant_id: Mapped[ID] = mapped_column(Id("var"), ForeignKey("product_variants.id"))
-    location_id: Mapped[ID] = mapped_column(Id("loc"), ForeignKey("locations.id"))
+    variant_id: Mapped[ID] = mapped_column(Id("var"))
+    location_id: Mapped[ID] = mapped_column(Id("loc"))
     layer_id: Mapped[ID | None] = mapped_column(Id("mov"))
     """The layer it draws from, named by the movement that founded it; None: it founds one itself."""
     quantity: Mapped[Quantity] = mapped_column(amount_of_goods())
     """In the variant's unit; negative for what left."""
+    allocated: Mapped[Quantity] = mapped_column(amount_of_goods(), server_default=text("0"))
+    """By how much it changes what is allocated there: with a minus, what it took of it."""
     value_amount: Mapped[Decimal]
     value_currency: Mapped[str]
-    account_id: Mapped[ID] = mapped_column(Id("acc"), ForeignKey("accounts.id"))
+    account_id: Mapped[ID] = mapped_column(Id("acc"))
     """The inventory account that holds its value."""
-    entry_id: Mapped[ID | None] = mapped_column(Id("jen"), ForeignKey("journal_entries.id"))
+    entry_id: Mapped[ID | None] = mapped_column(Id("jen"))
     kind: Mapped[StockMovementKind] = mapped_column(Choice(StockMovementKind))
     reason: Mapped[str | None]
     source: Mapped[str | None] = mapped_column(Text(collation="C"))

@@ -116,6 +116,7 @@ def upgrade() -> None:
             ["shipping_address_id"], ["order_addresses.id"], name=op.f("fk_orders_shipping_address_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_orders")),
+        postgresql_with={"fillfactor": 60},
     )
     op.create_index(
         op.f("ix_orders_channel_id_placed_at_id"), "orders", ["channel_id", "placed_at", "id"], unique=False
@@ -169,6 +170,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_order_lines_order_id")),
         sa.ForeignKeyConstraint(["variant_id"], ["product_variants.id"], name=op.f("fk_order_lines_variant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_order_lines")),
+        postgresql_with={"fillfactor": 60},
     )
     op.create_index(op.f("ix_order_lines_variant_id"), "order_lines", ["variant_id"], unique=False)
     op.create_index("uq_order_lines_position", "order_lines", ["order_id", "position"], unique=True)

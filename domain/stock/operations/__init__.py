@@ -28,6 +28,7 @@ from domain.stock.operations.receive import (
     Received,
     expect,
     receive,
+    receive_many,
 )
 from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
 
@@ -57,6 +58,7 @@ __all__ = [
     "expect",
     "lock_allocations",
     "receive",
+    "receive_many",
     "release",
     "reserve",
     "set_quantities",

@@ -102,7 +102,7 @@ async def adjust(work: Work, new: NewAdjustment) -> list[ID]:
         )
         for n, line in enumerate(new.lines)
     ]
-    await _apply(work, levels, changes, location=location, reason=new.reason)
+    await _apply(work, levels, changes, reason=new.reason)
     return [change.level.id for change in changes]
 
 
@@ -137,7 +137,7 @@ async def set_quantities(work: Work, new: NewCount) -> list[ID]:
         elif line.quantity != level.on_hand:
             changes.append(_Change(level, line.quantity - level.on_hand, None, (*there, n), sku))
     Refusals.raise_if_any(refusals)
-    await _apply(work, levels, changes, location=location, reason=new.reason)
+    await _apply(work, levels, changes, reason=new.reason)
     return [levels.by_place[line.variant_id, location].id for line in new.lines]
 
 
@@ -155,9 +155,7 @@ def _faults(lines: Sequence[NewAdjustmentLine], kept: ledger.Books) -> list[Refu
     return [fault for fault in faults if fault is not None]
 
 
-async def _apply(
-    work: Work, levels: Levels, changes: Sequence[_Change], *, location: ID, reason: StockAdjustmentReason
-) -> None:
+async def _apply(work: Work, levels: Levels, changes: Sequence[_Change], *, reason: StockAdjustmentReason) -> None:
     losses = [change for change in changes if change.delta < 0]
     gains = [change for change in changes if change.delta > 0]
     Refusals.raise_if_any(
@@ -194,7 +192,7 @@ async def _apply(
         for change, drawn in zip(losses, draws, strict=True)
         for each in drawn
     ]
-    await fill_backorders(work, levels, location, {change.level.place[0]: change.delta for change in gains})
+    await fill_backorders(work, levels, {change.level.place: change.delta for change in gains})
     await levels.move(moves, StockAdjusted)
     if entry is not None:
         await ledger.write_lines(work, [(entry, lines)], kept)

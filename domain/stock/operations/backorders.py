@@ -12,7 +12,7 @@ from domain.kernel.money import format_quantity
 from domain.kernel.work import Work
 from domain.stock.events import StockDiscrepancyOpened
 from domain.stock.levels import Level, Levels, Place
-from domain.stock.tables import DiscrepancyKind, StockDiscrepancy
+from domain.stock.tables import DiscrepancyKind, LocationKind, StockDiscrepancy
 
 _WAITING = """
 SELECT source, document, variant_id, quantity, since FROM stock_backorders
@@ -50,37 +50,39 @@ async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) ->
         )
 
 
-async def fill_backorders(work: Work, levels: Levels, location: ID, coming: Mapping[ID, Decimal]) -> None:
-    """What comes in at a location goes to those who wait for it, the oldest first. Claims rise on the levels; the
+async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Decimal]) -> None:
+    """What comes in goes to those who wait for it, the oldest first. Claims rise on the levels of these places; the
     caller saves them with its movements.
     """
-    waiting = await work.raw.fetch(_WAITING, [variant[4:] for variant in coming])
+    waiting = await work.raw.fetch(_WAITING, sorted({variant[4:] for variant, _ in coming}))
     if not waiting:
         return
-    left = {
-        variant: quantity + max(levels.by_place[variant, location].available, Decimal(0))
-        for variant, quantity in coming.items()
-    }
-    allocations, served = [], []
+    left = {place: quantity + max(levels.by_place[place].available, Decimal(0)) for place, quantity in coming.items()}
+    allocations: list[NewAllocation] = []
+    served: list[tuple[str, Decimal, bool]] = []
     for record in waiting:
-        variant = ID("var_" + record["variant_id"])
-        part = min(left[variant], record["quantity"])
-        if not part:
-            continue
-        left[variant] -= part
-        place = (variant, location)
-        levels.by_place[place].claim(allocated=part)
-        allocations.append(NewAllocation(record["source"], record["document"], place, part, record["since"]))
-        served.append((record["source"], part, part == record["quantity"]))
+        rest = record["quantity"]
+        for level in levels.of_variant(ID("var_" + record["variant_id"])):
+            if level.kind == LocationKind.TRANSIT:
+                continue
+            part = min(left.get(level.place, Decimal(0)), rest)
+            if part > 0:
+                rest -= part
+                left[level.place] -= part
+                level.claim(allocated=part)
+                new = NewAllocation(record["source"], record["document"], level.place, part, record["since"])
+                allocations.append(new)
+        if rest < record["quantity"]:
+            served.append((record["source"], rest, not rest))
     await write_allocations(work, allocations)
     await work.raw.execute(
         "DELETE FROM stock_backorders WHERE source = ANY($1)", [source for source, _, whole in served if whole]
     )
     await work.raw.execute(
-        "UPDATE stock_backorders AS waiting SET quantity = waiting.quantity - served.part"
-        " FROM unnest($1::text[], $2::numeric[]) AS served(source, part) WHERE waiting.source = served.source",
+        "UPDATE stock_backorders AS waiting SET quantity = served.rest"
+        " FROM unnest($1::text[], $2::numeric[]) AS served(source, rest) WHERE waiting.source = served.source",
         [source for source, _, whole in served if not whole],
-        [part for _, part, whole in served if not whole],
+        [rest for _, rest, whole in served if not whole],
     )
 
 
@@ -168,7 +170,7 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
         if rest:
             level = levels.by_place[place]
             level.unavailable -= rest
-            level.touched = True
+            level.touched = level.freed = True
     await _open_cases(work, missing)
 
 

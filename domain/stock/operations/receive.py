@@ -1,23 +1,23 @@
 """Goods come in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
 from domain import ledger
 from domain.kernel import bulk, external, words
-from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals
+from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals, of_one
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.money import Money, currency_digits, format_quantity
 from domain.kernel.work import Work
 from domain.stock import costs, postings
 from domain.stock.events import IncomingStockAnnounced, StockReceiptCreated, StockReceived
-from domain.stock.levels import Levels, Move
+from domain.stock.levels import Levels, Move, Place
 from domain.stock.operations import inputs
 from domain.stock.operations.backorders import fill_backorders
-from domain.stock.operations.inputs import Wanted
+from domain.stock.operations.inputs import Path, Wanted
 from domain.stock.tables import IncomingStock, StockMovementKind, StockReceipt
 
 
@@ -58,44 +58,85 @@ class Received:
     """The levels of the lines, each once, in their order."""
 
 
-async def receive(work: Work, new: NewReceipt, *, effective_at: datetime | None = None) -> Received:
+async def receive(work: Work, new: NewReceipt) -> Received:
     """The goods are on hand, worth what they cost, each line a cost layer of its own; their value is in the books.
 
     Orders that wait for them are served, the oldest first. Refused with NotFound and Invalid for what is unknown or
-    cannot be. `effective_at` says when they came, where that is not now.
+    cannot be.
     """
-    location = await _check(work, new)
+    with of_one():
+        return (await receive_many(work, [new]))[0]
+
+
+async def receive_many(
+    work: Work, news: Sequence[NewReceipt], *, received_at: Sequence[datetime] | None = None
+) -> list[Received]:
+    """Take in several receipts in one act, all or none. Returns what came of each, in the order given.
+
+    Refused as `receive` is, each path starting with the index of the receipt. `received_at` says when each came in,
+    where that is not now.
+    """
+    await _check(work, news)
     kept = await ledger.books(work)
     digits = currency_digits(kept.currency)
-    values = [costs.worth(line.quantity, line.unit_cost.amount, digits) for line in new.lines]
-    receipt = await _write_receipt(work, new, location, effective_at or work.now)
-    levels = await Levels.lock(work, {(line.variant_id, location) for line in new.lines}, create=True)
-    await _arrive(work, new.lines)
-    drafts = []
-    if total := sum(values, Decimal(0)):
-        description = "Goods received"
-        drafts = [ledger.Draft(description, receipt, postings.receipt(total), effective_at)]
-    entries = await ledger.open_entries(work, drafts, kept)
-    moves = [
-        Move(
-            levels.by_place[line.variant_id, location],
-            line.quantity,
-            value,
-            StockMovementKind.RECEIPT,
-            entry_id=entries[0] if entries else None,
-            source=receipt,
-            effective_at=effective_at,
-        )
-        for line, value in zip(new.lines, values, strict=True)
+    arrivals = [
+        _Arrival(new, instant, [costs.worth(line.quantity, line.unit_cost.amount, digits) for line in new.lines])
+        for new, instant in zip(news, received_at or [work.now] * len(news), strict=True)
     ]
-    coming: dict[ID, Decimal] = {}
-    for line in new.lines:
-        coming[line.variant_id] = coming.get(line.variant_id, Decimal(0)) + line.quantity
-    await fill_backorders(work, levels, location, coming)
+    await _write_receipts(work, arrivals)
+    places = [(line.variant_id, new.location_id) for new in news for line in new.lines]
+    levels = await Levels.lock(work, places, create=True)
+    await _arrive(work, news)
+    worthy = [arrival for arrival in arrivals if arrival.value]
+    drafts = [
+        ledger.Draft("Goods received", arrival.id, postings.receipt(arrival.value), arrival.received_at)
+        for arrival in worthy
+    ]
+    entries = await ledger.open_entries(work, drafts, kept)
+    for arrival, entry in zip(worthy, entries, strict=True):
+        arrival.entry_id = entry
+    moves = [move for arrival in arrivals for move in arrival.moves(levels)]
+    coming: dict[Place, Decimal] = {}
+    for move in moves:
+        coming[move.level.place] = coming.get(move.level.place, Decimal(0)) + move.quantity
+    await fill_backorders(work, levels, coming)
     await levels.move(moves, StockReceived)
-    if entries:
-        await ledger.write_lines(work, [(entries[0], drafts[0].postings)], kept)
-    return Received(receipt, list(dict.fromkeys(move.level.id for move in moves)))
+    await ledger.write_lines(
+        work, [(entry, draft.postings) for entry, draft in zip(entries, drafts, strict=True)], kept
+    )
+    return [
+        Received(arrival.id, list(dict.fromkeys(move.level.id for move in arrival.moves(levels))))
+        for arrival in arrivals
+    ]
+
+
+@dataclass
+class _Arrival:
+    """A receipt on its way into the books: its lines' values in base currency, and the entry that holds them."""
+
+    new: NewReceipt
+    received_at: datetime
+    values: list[Decimal]
+    id: ID = field(default_factory=lambda: new_id("rct"))
+    entry_id: ID | None = None
+
+    @property
+    def value(self) -> Decimal:
+        return sum(self.values, Decimal(0))
+
+    def moves(self, levels: Levels) -> list[Move]:
+        return [
+            Move(
+                levels.by_place[line.variant_id, self.new.location_id],
+                line.quantity,
+                value,
+                StockMovementKind.RECEIPT,
+                entry_id=self.entry_id,
+                source=self.id,
+                effective_at=self.received_at,
+            )
+            for line, value in zip(self.new.lines, self.values, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -136,7 +177,7 @@ async def expect(work: Work, new: NewIncoming) -> list[ID]:
             "quantity": line.quantity,
             "outstanding": line.quantity,
             "due_on": new.due_on,
-            "reference": _reference(new.reference),
+            "reference": _reference(new.reference, path=("input", "reference")),
             "created_at": work.now,
         }
         for line in new.lines
@@ -155,63 +196,70 @@ async def expect(work: Work, new: NewIncoming) -> list[ID]:
     return [row["id"] for row in rows]
 
 
-def _reference(reference: str | None) -> str | None:
-    return None if reference is None else words.line(reference, path=("input", "reference"))
+def _reference(reference: str | None, *, path: Path) -> str | None:
+    return None if reference is None else words.line(reference, path=path)
 
 
-async def _check(work: Work, new: NewReceipt) -> ID:
-    location = await inputs.existing_location(work, new.location_id, path=("input", "locationId"))
-    inputs.counted(new.lines, path=("input", "lines"))
-    wanted = [Wanted(line.variant_id, line.quantity, ("input", "lines", n)) for n, line in enumerate(new.lines)]
+async def _check(work: Work, news: Sequence[NewReceipt]) -> None:
+    await inputs.existing_locations(work, {new.location_id: (n, "input", "locationId") for n, new in enumerate(news)})
+    for n, new in enumerate(news):
+        inputs.counted(new.lines, path=(n, "input", "lines"))
+    paths: list[tuple[NewReceiptLine, Path]] = [
+        (line, (n, "input", "lines", m)) for n, new in enumerate(news) for m, line in enumerate(new.lines)
+    ]
+    wanted = [Wanted(line.variant_id, line.quantity, path) for line, path in paths]
     await inputs.known_variants(work, wanted, least=Decimal(0))
     kept = await ledger.books(work)
-    faults = [
-        inputs.unit_cost_fault(line.unit_cost, kept, path=("input", "lines", n, "unitCost"))
-        for n, line in enumerate(new.lines)
-    ]
+    faults = [inputs.unit_cost_fault(line.unit_cost, kept, path=(*path, "unitCost")) for line, path in paths]
     Refusals.raise_if_any([fault for fault in faults if fault is not None])
-    return location
 
 
-async def _write_receipt(work: Work, new: NewReceipt, location: ID, received_at: datetime) -> ID:
-    receipt = {
-        "id": new_id("rct"),
-        "location_id": location,
-        "reference": _reference(new.reference),
-        "received_at": received_at,
-        "recorded_at": work.now,
-        "act": work.act,
-    }
-    if new.external_id is not None:
-        external.check(new.external_id, path=("input", "externalId"))
-    await bulk.insert(work, StockReceipt, [receipt])
-    if new.external_id is not None:
-        await external.link(work, [(receipt["id"], new.external_id)])
-    work.announce(StockReceiptCreated(receipt["id"], location=location))
-    return receipt["id"]
+async def _write_receipts(work: Work, arrivals: Sequence[_Arrival]) -> None:
+    rows = []
+    for n, arrival in enumerate(arrivals):
+        if arrival.new.external_id is not None:
+            external.check(arrival.new.external_id, path=(n, "input", "externalId"))
+        rows.append(
+            {
+                "id": arrival.id,
+                "location_id": arrival.new.location_id,
+                "reference": _reference(arrival.new.reference, path=(n, "input", "reference")),
+                "received_at": arrival.received_at,
+                "recorded_at": work.now,
+                "act": work.act,
+            }
+        )
+        work.announce(StockReceiptCreated(arrival.id, location=arrival.new.location_id))
+    await bulk.insert(work, StockReceipt, rows)
+    named = [(arrival.id, arrival.new.external_id) for arrival in arrivals if arrival.new.external_id is not None]
+    await external.link(work, named)
 
 
-async def _arrive(work: Work, lines: Sequence[NewReceiptLine]) -> None:
+async def _arrive(work: Work, news: Sequence[NewReceipt]) -> None:
     """Announced goods are here: what is still to come falls. More than announced is welcome, and counts as all."""
-    asked = [(n, line) for n, line in enumerate(lines) if line.incoming_id is not None]
+    asked: list[tuple[NewReceiptLine, ID, Path]] = [
+        (line, new.location_id, (n, "input", "lines", m, "incomingId"))
+        for n, new in enumerate(news)
+        for m, line in enumerate(new.lines)
+        if line.incoming_id is not None
+    ]
     if not asked:
         return
-    wanted = sorted({line.incoming_id[4:] for _, line in asked if is_id(line.incoming_id or "", "inc")})  # type: ignore[index]
+    wanted = sorted({str(line.incoming_id)[4:] for line, _, _ in asked if is_id(str(line.incoming_id), "inc")})
     records = await work.raw.fetch(
-        "SELECT id, variant_id, outstanding FROM incoming_stock WHERE id = ANY($1) ORDER BY id FOR UPDATE", wanted
+        "SELECT id, variant_id, location_id, outstanding FROM incoming_stock WHERE id = ANY($1) ORDER BY id FOR UPDATE",
+        wanted,
     )
-    left = {"inc_" + record["id"]: record for record in records}
-    outstanding = {row: record["outstanding"] for row, record in left.items()}
+    known = {ID("inc_" + record["id"]): record for record in records}
+    outstanding = {row: record["outstanding"] for row, record in known.items()}
     refusals: list[Refusal] = []
-    for n, line in asked:
-        path = ("input", "lines", n, "incomingId")
-        record = left.get(line.incoming_id or "")
-        if record is None:
+    for line, location, path in asked:
+        row = ID(str(line.incoming_id))
+        if row not in known:
             refusals.append(NotFound("There are no such announced goods.", path=path))
-        elif "var_" + record["variant_id"] != line.variant_id:
-            refusals.append(Invalid("Another variant was announced under this id.", path=path))
+        elif (line.variant_id[4:], location[4:]) != (known[row]["variant_id"], known[row]["location_id"]):
+            refusals.append(Invalid("Another variant, or another place, was announced under this id.", path=path))
         else:
-            key = "inc_" + record["id"]
-            outstanding[key] = max(Decimal(0), outstanding[key] - line.quantity)
+            outstanding[row] = max(Decimal(0), outstanding[row] - line.quantity)
     Refusals.raise_if_any(refusals)
     await bulk.update(work, IncomingStock, [{"id": row, "outstanding": rest} for row, rest in outstanding.items()])
