@@ -21,6 +21,7 @@ class Business(Row):
         *filled("name"),
         CheckConstraint("base_currency ~ '^[A-Z]{3}$'", name="base_currency_code"),
         CheckConstraint("fiscal_year_start ~ '^(0[1-9]|1[0-2])-([0-2][0-9]|3[01])$'", name="fiscal_year_start_day"),
+        {"info": {"update": ("name", "time_zone", "fiscal_year_start")}},
     )
 
     one: Mapped[bool] = mapped_column(primary_key=True, default=True, server_default=text("true"))

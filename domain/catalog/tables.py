@@ -13,7 +13,7 @@ from domain.kernel.constraints import explain
 from domain.kernel.ids import ID, Id
 from domain.kernel.invariants import invariant
 from domain.kernel.money import CurrencyCode, Money
-from domain.kernel.rows import Choice, Row, filled, key, one_of
+from domain.kernel.rows import Choice, Row, filled, key, numbers, one_of
 
 if TYPE_CHECKING:
     from domain.business import Unit  # noqa: F401
@@ -70,6 +70,7 @@ class ProductVariant(Row):
 
     __tablename__ = "product_variants"
     __table_args__ = (
+        numbers("price_amount"),
         *filled("name"),
         *filled("sku", longest=100),
         *filled("barcode", longest=100),

@@ -10,7 +10,7 @@ from domain.kernel.constraints import explain
 from domain.kernel.ids import ID, Id
 from domain.kernel.invariants import invariant
 from domain.kernel.money import Quantity
-from domain.kernel.rows import Row, filled, key
+from domain.kernel.rows import Row, filled, key, numbers
 from domain.kernel.rows import quantity as amount_of_goods
 
 shipment_numbers = Sequence("shipment_numbers", metadata=Row.metadata, start=100_001)
@@ -21,6 +21,7 @@ class Shipment(Row):
 
     __tablename__ = "shipments"
     __table_args__ = (
+        numbers("revenue"),
         *filled("tracking"),
         CheckConstraint("revenue >= 0", name="revenue_not_negative"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
@@ -49,6 +50,7 @@ class ShipmentLine(Row):
 
     __tablename__ = "shipment_lines"
     __table_args__ = (
+        numbers("quantity", "revenue"),
         PrimaryKeyConstraint("shipment_id", "order_line_id"),
         CheckConstraint("quantity > 0 AND revenue >= 0", name="shipped_something"),
         Index(None, "order_line_id"),

@@ -81,6 +81,13 @@ def one_of(column: str, enum: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({members})", name=f"{column}_known")
 
 
+def numbers(*columns: str) -> CheckConstraint:
+    """The constraint that columns hold numbers: Postgres stores "not a number" too, and thinks it larger than all, so
+    that no other constraint would stop it.
+    """
+    return CheckConstraint(f"'NaN' NOT IN ({', '.join(columns)})", name="numbers")
+
+
 def filled(*columns: str, longest: int = 255) -> Iterable[CheckConstraint]:
     """Constraints for text that must say something: not blank, no blanks around, at most `longest` characters."""
     for column in columns:

@@ -14,7 +14,7 @@ from domain.kernel.events import Xid8
 from domain.kernel.grants import APPEND_ONLY
 from domain.kernel.ids import ID, Id
 from domain.kernel.invariants import invariant
-from domain.kernel.rows import Choice, Row, filled, key, one_of
+from domain.kernel.rows import Choice, Row, filled, key, numbers, one_of
 
 
 class AccountType(StrEnum):
@@ -71,6 +71,7 @@ class Account(Row):
         Index("uq_accounts_code", "code", unique=True),
         Index("uq_accounts_role", "role", unique=True),
         Index(None, "parent_id"),
+        {"info": {"update": ("code", "name", "parent_id")}},
     )
 
     id: Mapped[ID] = key("acc")
@@ -147,6 +148,7 @@ class JournalLine(Row):
 
     __tablename__ = "journal_lines"
     __table_args__ = (
+        numbers("debit", "credit", "debit_base", "credit_base"),
         PrimaryKeyConstraint("entry_id", "n"),
         CheckConstraint("debit >= 0 AND credit >= 0 AND (debit = 0) <> (credit = 0)", name="one_side"),
         CheckConstraint(
@@ -220,6 +222,9 @@ explain(
     "This account has entries, so it cannot have sub-accounts.",
     path=("input", "parentId"),
 )
+explain("account_in_use", "What is posted to an account stays what it is: its role, type and control cannot change.")
+explain("business_base_currency", "The books are kept in this currency: it cannot change once something is posted.")
+explain("journal_seal_next", "The next place in the journal goes to the next entry of the event log.")
 explain("accounting_period_days", "The days of a period cannot be changed.", path=("input",))
 explain(
     "journal_entry_period_locked",
@@ -259,9 +264,10 @@ invariant(
     "places in the journal",
     "The sealed entries are numbered from 1 without gaps, in the order of the event log.",
     """
-    SELECT position, entry_id FROM (
-      SELECT seal.position, seal.entry_id, row_number() OVER (ORDER BY event.epoch, event.order_key, event.seq) AS place
-      FROM journal_seals AS seal JOIN events AS event ON event.id = seal.event_id
-    ) AS sealed WHERE position <> place
+    SELECT position, entry_id, place FROM (
+      SELECT seal.position, seal.entry_id, event.id IS NULL AS unknown,
+        row_number() OVER (ORDER BY event.epoch, event.order_key, event.seq) AS place
+      FROM journal_seals AS seal LEFT JOIN events AS event ON event.id = seal.event_id
+    ) AS sealed WHERE position <> place OR unknown
     """,
 )

@@ -79,3 +79,12 @@ invariant(
     WHERE noun = 'ord' AND NOT EXISTS (SELECT FROM orders WHERE id = substr(row, 5)::uuid)
     """,
 )
+invariant(
+    "nothing is billed yet",
+    "Receivables and taxes are zero: no invoice owns any of them.",
+    """
+    SELECT account.code, account.role, sum(debit_base) - sum(credit_base) AS balance FROM journal_lines AS line
+    JOIN accounts AS account ON account.id = line.account_id WHERE account.role IN ('RECEIVABLE', 'TAX_PAYABLE')
+    GROUP BY account.code, account.role HAVING sum(debit_base) <> sum(credit_base)
+    """,
+)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.kernel.countries import CountryCode
 from domain.kernel.ids import ID, Id
 from domain.kernel.money import Quantity
-from domain.kernel.rows import Choice, Row, filled, key, one_of
+from domain.kernel.rows import Choice, Row, filled, key, numbers, one_of
 from domain.kernel.rows import quantity as amount_of_goods
 
 MOST_LINES = 500
@@ -100,6 +100,7 @@ class Order(Row):
 
     __tablename__ = "orders"
     __table_args__ = (
+        numbers("subtotal", "discount", "shipping", "tax", "total", "paid"),
         one_of("status", OrderStatus),
         one_of("payment_status", PaymentStatus),
         one_of("fulfillment_status", FulfillmentStatus),
@@ -152,6 +153,7 @@ class OrderLine(Row):
 
     __tablename__ = "order_lines"
     __table_args__ = (
+        numbers("quantity", "unit_price", "subtotal", "discount", "tax", "total", "shipped"),
         *filled("name"),
         *filled("sku", longest=100),
         CheckConstraint(f"position BETWEEN 1 AND {MOST_LINES}", name="position_range"),

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.kernel.grants import APPEND_ONLY
 from domain.kernel.ids import ID, Id
 from domain.kernel.invariants import invariant
-from domain.kernel.rows import Choice, Row, filled, key, one_of
+from domain.kernel.rows import Choice, Row, filled, key, numbers, one_of
 
 
 class PaymentMethod(StrEnum):
@@ -39,6 +39,7 @@ class Payment(Row):
 
     __tablename__ = "payments"
     __table_args__ = (
+        numbers("amount"),
         one_of("method", PaymentMethod),
         *filled("reference"),
         CheckConstraint("amount > 0", name="amount_positive"),
@@ -80,4 +81,14 @@ invariant(
     "customer deposits",
     "The balance of customer deposits is the sum of the payments that no invoice has used.",
     _BALANCE.format(role="CUSTOMER_DEPOSITS", side="credit_base - debit_base"),
+)
+invariant(
+    "payments are posted",
+    "Every payment has an entry of its own, of its amount.",
+    """
+    SELECT payment.id, payment.amount, payment.entry_id FROM payments AS payment
+    JOIN journal_entries AS entry ON entry.id = payment.entry_id
+    WHERE entry.source IS DISTINCT FROM 'pay_' || replace(payment.id::text, '-', '')
+      OR payment.amount <> (SELECT sum(debit) FROM journal_lines WHERE entry_id = entry.id)
+    """,
 )

@@ -14,6 +14,7 @@ explain("ck_stock_levels_on_hand_not_negative", "Less is on hand than was asked 
 explain("ck_stock_levels_claims_not_negative", _AGAIN)
 explain("ck_cost_layers_quantity_not_negative", "Less is on hand than was asked for.", refusal=InsufficientStock)
 explain("ck_stock_movements_value_is_posted", "A movement of value needs its entry in the books.")
+explain("stock_level_currency", "A level is valued in the currency of the books.")
 explain("stock_movement_entry", "A movement belongs to an entry of the same act that has no lines yet.")
 explain("stock_movement_account", "Stock stands on an inventory account, in the currency of the books.")
 explain("stock_movement_layer", "A movement draws from a cost layer of its own variant and location.")

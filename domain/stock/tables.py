@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.kernel.grants import APPEND_ONLY, READ_ONLY
 from domain.kernel.ids import ID, Id
 from domain.kernel.money import Quantity
-from domain.kernel.rows import Choice, Row, filled, key, one_of
+from domain.kernel.rows import Choice, Row, filled, key, numbers, one_of
 from domain.kernel.rows import quantity as amount_of_goods
 
 
@@ -118,6 +118,7 @@ class StockLevel(Row):
 
     __tablename__ = "stock_levels"
     __table_args__ = (
+        numbers("on_hand", "allocated", "reserved", "unavailable", "value_amount"),
         CheckConstraint("on_hand >= 0", name="on_hand_not_negative"),
         CheckConstraint("allocated >= 0 AND reserved >= 0 AND unavailable >= 0", name="claims_not_negative"),
         CheckConstraint("on_hand - allocated - reserved - unavailable >= 0", name="never_oversold"),
@@ -163,6 +164,7 @@ class StockMovement(Row):
 
     __tablename__ = "stock_movements"
     __table_args__ = (
+        numbers("quantity", "allocated", "value_amount"),
         one_of("kind", StockMovementKind),
         CheckConstraint("quantity <> 0 OR value_amount <> 0", name="moves_something"),
         CheckConstraint("layer_id IS NOT NULL OR (quantity > 0 AND value_amount >= 0)", name="founds_with_goods"),
@@ -211,6 +213,7 @@ class CostLayer(Row):
 
     __tablename__ = "cost_layers"
     __table_args__ = (
+        numbers("quantity", "value_amount"),
         CheckConstraint("quantity >= 0", name="quantity_not_negative"),
         CheckConstraint("value_amount >= 0 AND (quantity > 0 OR value_amount = 0)", name="value_of_goods"),
         # The predicate names no quantity: that would end updates in place.
@@ -251,6 +254,7 @@ class StockAllocation(Row):
 
     __tablename__ = "stock_allocations"
     __table_args__ = (
+        numbers("quantity"),
         PrimaryKeyConstraint("source", "location_id"),
         CheckConstraint("quantity > 0", name="quantity_positive"),
         Index(None, "variant_id", "location_id", "allocated_at", "source"),
@@ -272,6 +276,7 @@ class StockBackorder(Row):
 
     __tablename__ = "stock_backorders"
     __table_args__ = (
+        numbers("quantity"),
         CheckConstraint("quantity > 0", name="quantity_positive"),
         Index(None, "variant_id", "since", "source"),
         Index(None, "document"),
@@ -310,6 +315,7 @@ class StockReservationLine(Row):
 
     __tablename__ = "stock_reservation_lines"
     __table_args__ = (
+        numbers("quantity", "held"),
         PrimaryKeyConstraint("reservation_id", "n"),
         CheckConstraint("quantity > 0 AND held BETWEEN 0 AND quantity", name="held_within"),
         Index("ix_stock_reservation_lines_held", "variant_id", "location_id", postgresql_where=text("open")),
@@ -329,6 +335,7 @@ class IncomingStock(Row):
 
     __tablename__ = "incoming_stock"
     __table_args__ = (
+        numbers("quantity", "outstanding"),
         *filled("reference"),
         CheckConstraint("quantity > 0 AND outstanding BETWEEN 0 AND quantity", name="outstanding_within"),
         Index(None, "variant_id", "due_on"),
@@ -351,6 +358,7 @@ class StockDiscrepancy(Row):
 
     __tablename__ = "stock_discrepancies"
     __table_args__ = (
+        numbers("quantity"),
         one_of("kind", DiscrepancyKind),
         CheckConstraint("quantity > 0", name="quantity_positive"),
         Index(None, "opened_at", "id"),

@@ -27,9 +27,23 @@ END $$
 CREATE TRIGGER stock_levels_follow BEFORE UPDATE OF id, variant_id, location_id, on_hand, value_amount, value_currency
   ON stock_levels FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION refuse_direct_change()
 """,
+    f"""
+CREATE FUNCTION guard_stock_level() RETURNS trigger LANGUAGE plpgsql {PLANNED} AS $$
+BEGIN
+  IF NEW.on_hand <> 0 OR NEW.value_amount <> 0 THEN
+    RAISE EXCEPTION 'a level begins empty: it follows from stock_movements'
+      USING ERRCODE = 'insufficient_privilege', HINT = 'Insert a movement.';
+  END IF;
+  IF NEW.value_currency IS DISTINCT FROM (SELECT base_currency FROM business) THEN
+    RAISE EXCEPTION 'a level is valued in the currency of the books'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'stock_level_currency';
+  END IF;
+  RETURN NEW;
+END $$
+""",
     """
 CREATE TRIGGER stock_levels_begin_empty BEFORE INSERT ON stock_levels
-  FOR EACH ROW WHEN (NEW.on_hand <> 0 OR NEW.value_amount <> 0) EXECUTE FUNCTION refuse_direct_change()
+  FOR EACH ROW EXECUTE FUNCTION guard_stock_level()
 """,
     """
 CREATE TRIGGER stock_levels_stay BEFORE DELETE OR TRUNCATE ON stock_levels
@@ -69,8 +83,7 @@ BEGIN
   END IF;
   IF EXISTS (
     SELECT FROM (SELECT DISTINCT account_id, value_currency FROM fresh) AS named
-    CROSS JOIN (SELECT base_currency FROM business) AS books
-    WHERE named.value_currency <> books.base_currency
+    WHERE named.value_currency IS DISTINCT FROM (SELECT base_currency FROM business)
       OR NOT EXISTS (SELECT FROM accounts WHERE id = named.account_id AND role = 'INVENTORY')
   ) THEN
     RAISE EXCEPTION 'stock stands on an inventory account, in the currency of the books'
@@ -165,6 +178,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "value_amount >= 0 AND (quantity > 0 OR value_amount = 0)", name=op.f("ck_cost_layers_value_of_goods")
         ),
+        sa.CheckConstraint("'NaN' NOT IN (quantity, value_amount)", name=op.f("ck_cost_layers_numbers")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cost_layers")),
         postgresql_with={"fillfactor": 70},
     )
@@ -262,6 +276,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["location_id"], ["locations.id"], name=op.f("fk_incoming_stock_location_id")),
         sa.ForeignKeyConstraint(["variant_id"], ["product_variants.id"], name=op.f("fk_incoming_stock_variant_id")),
+        sa.CheckConstraint("'NaN' NOT IN (quantity, outstanding)", name=op.f("ck_incoming_stock_numbers")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_incoming_stock")),
     )
     op.create_index(op.f("ix_incoming_stock_due_on_id"), "incoming_stock", ["due_on", "id"], unique=False)
@@ -279,6 +294,7 @@ def upgrade() -> None:
         sa.CheckConstraint("quantity > 0", name=op.f("ck_stock_allocations_quantity_positive")),
         sa.ForeignKeyConstraint(["location_id"], ["locations.id"], name=op.f("fk_stock_allocations_location_id")),
         sa.ForeignKeyConstraint(["variant_id"], ["product_variants.id"], name=op.f("fk_stock_allocations_variant_id")),
+        sa.CheckConstraint("'NaN' NOT IN (quantity)", name=op.f("ck_stock_allocations_numbers")),
         sa.PrimaryKeyConstraint("source", "location_id", name=op.f("pk_stock_allocations")),
     )
     op.create_index(op.f("ix_stock_allocations_document"), "stock_allocations", ["document"], unique=False)
@@ -297,6 +313,7 @@ def upgrade() -> None:
         sa.Column("since", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.CheckConstraint("quantity > 0", name=op.f("ck_stock_backorders_quantity_positive")),
         sa.ForeignKeyConstraint(["variant_id"], ["product_variants.id"], name=op.f("fk_stock_backorders_variant_id")),
+        sa.CheckConstraint("'NaN' NOT IN (quantity)", name=op.f("ck_stock_backorders_numbers")),
         sa.PrimaryKeyConstraint("source", name=op.f("pk_stock_backorders")),
     )
     op.create_index(op.f("ix_stock_backorders_document"), "stock_backorders", ["document"], unique=False)
@@ -321,6 +338,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["variant_id"], ["product_variants.id"], name=op.f("fk_stock_discrepancies_variant_id")
         ),
+        sa.CheckConstraint("'NaN' NOT IN (quantity)", name=op.f("ck_stock_discrepancies_numbers")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stock_discrepancies")),
     )
     op.create_index(
@@ -352,6 +370,10 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["location_id"], ["locations.id"], name=op.f("fk_stock_levels_location_id")),
         sa.ForeignKeyConstraint(["variant_id"], ["product_variants.id"], name=op.f("fk_stock_levels_variant_id")),
+        sa.CheckConstraint(
+            "'NaN' NOT IN (on_hand, allocated, reserved, unavailable, value_amount)",
+            name=op.f("ck_stock_levels_numbers"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stock_levels")),
         postgresql_with={"fillfactor": 60},
     )
@@ -385,6 +407,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("quantity <> 0 OR value_amount <> 0", name=op.f("ck_stock_movements_moves_something")),
         sa.CheckConstraint("value_amount = 0 OR entry_id IS NOT NULL", name=op.f("ck_stock_movements_value_is_posted")),
+        sa.CheckConstraint("'NaN' NOT IN (quantity, allocated, value_amount)", name=op.f("ck_stock_movements_numbers")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stock_movements")),
     )
     op.create_index(op.f("ix_stock_movements_act"), "stock_movements", ["act"], unique=False)
@@ -423,6 +446,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["variant_id"], ["product_variants.id"], name=op.f("fk_stock_reservation_lines_variant_id")
         ),
+        sa.CheckConstraint("'NaN' NOT IN (quantity, held)", name=op.f("ck_stock_reservation_lines_numbers")),
         sa.PrimaryKeyConstraint("reservation_id", "n", name=op.f("pk_stock_reservation_lines")),
     )
     op.create_index(

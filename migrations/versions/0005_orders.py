@@ -115,6 +115,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["shipping_address_id"], ["order_addresses.id"], name=op.f("fk_orders_shipping_address_id")
         ),
+        sa.CheckConstraint(
+            "'NaN' NOT IN (subtotal, discount, shipping, tax, total, paid)", name=op.f("ck_orders_numbers")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_orders")),
         postgresql_with={"fillfactor": 60},
     )
@@ -169,6 +172,10 @@ def upgrade() -> None:
         sa.CheckConstraint("total = subtotal - discount", name=op.f("ck_order_lines_total_of_its_parts")),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_order_lines_order_id")),
         sa.ForeignKeyConstraint(["variant_id"], ["product_variants.id"], name=op.f("fk_order_lines_variant_id")),
+        sa.CheckConstraint(
+            "'NaN' NOT IN (quantity, unit_price, subtotal, discount, tax, total, shipped)",
+            name=op.f("ck_order_lines_numbers"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_order_lines")),
         postgresql_with={"fillfactor": 60},
     )

@@ -41,6 +41,7 @@ def upgrade() -> None:
             name=op.f("ck_payments_reference_filled"),
         ),
         sa.ForeignKeyConstraint(["entry_id"], ["journal_entries.id"], name=op.f("fk_payments_entry_id")),
+        sa.CheckConstraint("'NaN' NOT IN (amount)", name=op.f("ck_payments_numbers")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payments")),
     )
     op.create_index(op.f("ix_payments_document"), "payments", ["document"], unique=False)

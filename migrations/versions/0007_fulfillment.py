@@ -34,6 +34,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["location_id"], ["locations.id"], name=op.f("fk_shipments_location_id")),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_shipments_order_id")),
+        sa.CheckConstraint("'NaN' NOT IN (revenue)", name=op.f("ck_shipments_numbers")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_shipments")),
     )
     op.create_index(op.f("ix_shipments_location_id"), "shipments", ["location_id"], unique=False)
@@ -52,6 +53,7 @@ def upgrade() -> None:
         sa.CheckConstraint("quantity > 0 AND revenue >= 0", name=op.f("ck_shipment_lines_shipped_something")),
         sa.ForeignKeyConstraint(["order_line_id"], ["order_lines.id"], name=op.f("fk_shipment_lines_order_line_id")),
         sa.ForeignKeyConstraint(["shipment_id"], ["shipments.id"], name=op.f("fk_shipment_lines_shipment_id")),
+        sa.CheckConstraint("'NaN' NOT IN (quantity, revenue)", name=op.f("ck_shipment_lines_numbers")),
         sa.PrimaryKeyConstraint("shipment_id", "order_line_id", name=op.f("pk_shipment_lines")),
     )
     op.create_index(op.f("ix_shipment_lines_order_line_id"), "shipment_lines", ["order_line_id"], unique=False)

@@ -97,7 +97,7 @@ def outage(error: BaseException) -> tuple[str, str] | None:
     """Code and message when an exception means that the database is busy or away; None when it means anything else."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, PoolTimeout) or _state(seen).startswith("53"):
+        if isinstance(seen, PoolTimeout) or _state(seen).startswith(("40", "53")):
             return "OVERLOADED", "Too much is going on at the moment. Try again in a few seconds."
         if _away(seen):
             return (

@@ -70,7 +70,10 @@ WHERE document = ANY($1) ORDER BY document, source, location_id
 async def lock_allocations(work: Work, documents: Collection[ID]) -> Held:
     """The allocations of documents, as they are once their levels are locked. The documents are locked already."""
     places = {each.place for each in await _allocations(work, documents)}
-    levels = await Levels.lock(work, places)
+    return await _look(work, await Levels.lock(work, places), documents)
+
+
+async def _look(work: Work, levels: Levels, documents: Collection[ID]) -> Held:
     found = await _allocations(work, documents)
     if any(each.place not in levels.by_place for each in found):
         # A receipt elsewhere has served one of the lines meanwhile. Its level cannot be locked now without breaking
@@ -95,10 +98,12 @@ async def _allocations(work: Work, documents: Collection[ID]) -> list[Allocation
 async def deallocate(work: Work, documents: Collection[ID]) -> None:
     """What is bound to documents is available again, and they wait for nothing more. The documents are locked."""
     held = await lock_allocations(work, documents)
+    # A receipt that is serving one of the waiting lines holds it: what comes of that is seen only behind this.
+    await work.raw.execute("DELETE FROM stock_backorders WHERE document = ANY($1)", list(documents))
+    held = await _look(work, held.levels, documents)
     for each in held.allocations:
         held.levels.by_place[each.place].claim(allocated=-each.quantity)
     await work.raw.execute("DELETE FROM stock_allocations WHERE document = ANY($1)", list(documents))
-    await work.raw.execute("DELETE FROM stock_backorders WHERE document = ANY($1)", list(documents))
     await held.levels.save(StockReleased)
 
 
