@@ -22,11 +22,18 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
     return inherited | ours | settings
 
 
-def waterline(home: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end."""
+def waterline(home: Path, *arguments: str, timeout: float = 90, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end, which comes within so many seconds."""
     surroundings = environment(home, **settings)
-    command = [*COMMAND, *arguments]
-    return subprocess.run(command, env=surroundings, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=surroundings,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 def free_port() -> int:

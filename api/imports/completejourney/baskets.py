@@ -149,7 +149,12 @@ class _Journey:
             deliveries = _deliveries(start, block, variants, self.shop)
             self.result.received += await _receive(connection, deliveries, block[0].at - timedelta(hours=1))
         _note_refused(self.result, wanted, variants, refused)
-        await asyncio.gather(*(self._lane(baskets, variants) for baskets in _lanes(wanted)))
+        try:
+            async with asyncio.TaskGroup() as lanes:  # when one fails, the others stop too
+                for baskets in _lanes(wanted):
+                    lanes.create_task(self._lane(baskets, variants))
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
 
     async def _lane(self, baskets: Sequence[Basket], variants: Mapping[str, ID]) -> None:
         async with self.database.connection() as connection:
