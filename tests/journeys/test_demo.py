@@ -3,28 +3,38 @@
 from sqlalchemy import select
 
 from api import demo
-from domain import business, catalog
+from domain import business, catalog, orders
 from domain.catalog import ProductStatus
-from domain.kernel import events, external
+from domain.kernel import events, external, invariants
 from domain.kernel.database import Database
 from domain.kernel.work import SYSTEM, begin
+from domain.tables import metadata
 
 
 async def _contents(database: Database) -> list[tuple[object, ...]]:
     """All that anybody can see of the shop, ids and times included."""
     async with database.snapshot() as connection:
-        tables = (business.SalesChannel, catalog.Product, catalog.ProductVariant, external.ExternalReference)
-        rows = [(await connection.execute(select(table.__table__))).all() for table in tables]
+        tables = [table for table in metadata.sorted_tables if table.name != "events"]
+        rows = [(await connection.execute(select(table))).all() for table in tables]
         told = await events.count(connection)
     return [*sorted((tuple(row) for table in rows for row in table), key=repr), (told,)]
 
 
 async def test_seeded_twice_it_is_the_same(fresh_database: Database):
     first = await demo.seed(fresh_database)
-    assert first == demo.Seeded(channels_opened=3, products_created=24, products_present=0, variants_created=58)
+    assert first == demo.Seeded(
+        channels_opened=3,
+        products_created=24,
+        products_present=0,
+        variants_created=58,
+        customers_created=12,
+        receipts_created=3,
+        orders_created=40,
+        orders_present=0,
+    )
     before = await _contents(fresh_database)
     second = await demo.seed(fresh_database)
-    assert second == demo.Seeded(channels_opened=0, products_created=0, products_present=24, variants_created=0)
+    assert second == demo.Seeded(0, 0, 24, 0, 0, 0, 0, orders_present=40)
     assert await _contents(fresh_database) == before
 
 
@@ -55,3 +65,18 @@ def test_barcodes_have_their_check_digit_and_the_dice_fall_alike():
         for variant in product.variants:
             assert variant.price is not None
             assert variant.barcode == demo.barcode((variant.barcode or "")[:12])
+
+
+async def test_its_trade_has_come_to_every_stage_and_every_rule_holds(fresh_database: Database):
+    await demo.seed(fresh_database)
+    async with fresh_database.snapshot() as connection:
+        statuses, payments = [
+            set((await connection.execute(select(column))).scalars())
+            for column in (orders.Order.status, orders.Order.payment_status)
+        ]
+        broken = [rule.name async for rule, faults in invariants.check(connection) if faults]
+        open_claims = (await connection.exec_driver_sql("SELECT count(*) FROM stock_allocations")).scalar_one()
+    assert statuses == {"OPEN", "COMPLETED", "CANCELLED"}
+    assert payments >= {"PAID", "UNPAID"}
+    assert open_claims > 0
+    assert broken == []

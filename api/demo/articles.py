@@ -1,30 +1,17 @@
-"""The demo shop: a small outfitter with a coffee bar, the same every time. What `make up` shows on first start."""
+"""What the demo shop sells: a small outfitter with a coffee bar."""
 
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from sqlalchemy import func, select
-
-from domain import business, catalog
-from domain.business import ChannelKind, NewSalesChannel
 from domain.catalog import NewProduct, NewVariant, ProductStatus
-from domain.kernel import events, external
-from domain.kernel.database import Database
 from domain.kernel.external import ExternalId
 from domain.kernel.money import CurrencyCode, Money
-from domain.kernel.work import SYSTEM, Work, begin
 
 SYSTEM_NAME = "demo"
 """The name under which its ids are kept."""
 
 USD = CurrencyCode("USD")
-
-_CHANNELS = [
-    NewSalesChannel(name="Marketplace", kind=ChannelKind.MARKETPLACE, currency=USD, locale="en-US"),
-    NewSalesChannel(name="Harbor Street store", kind=ChannelKind.POINT_OF_SALE, currency=USD, locale="en-US"),
-    NewSalesChannel(name="Wholesale", kind=ChannelKind.WHOLESALE, currency=USD, locale="en-US"),
-]
 
 _SIZES = ("S", "M", "L", "XL")
 _BAGS = ("250 g", "1 kg")
@@ -71,56 +58,10 @@ _ARTICLES = [
 ]
 
 
-@dataclass(frozen=True)
-class Seeded:
-    """What the demo shop has become: how much was new this time, and how much was there already."""
-
-    channels_opened: int
-    products_created: int
-    products_present: int
-    variants_created: int
-
-    def __str__(self) -> str:
-        """What a person wants to know."""
-        made = (
-            f"{self.products_created} products with {self.variants_created} variants, {self.channels_opened} channels"
-        )
-        return f"{made} made; {self.products_present} products were there already"
-
-
-async def seed(database: Database) -> Seeded:
-    """The demo shop is there from now on. Said again it changes nothing, not even what somebody has edited since."""
-    articles = products()
-    async with database.connection() as connection:
-        async with begin(connection, actor=SYSTEM) as work:
-            opened = await _open_channels(work)
-            codes = {article.external_id.id: article for article in articles if article.external_id}
-            present = await external.find(connection, "prd", SYSTEM_NAME, list(codes))
-            missing = [article for code, article in codes.items() if code not in present]
-            brought = await catalog.bring_in(work, SYSTEM_NAME, missing)
-        await events.notify(connection)
-    return Seeded(
-        channels_opened=opened,
-        products_created=len(brought.created),
-        products_present=len(present),
-        variants_created=sum(len(article.variants) for article in missing),
-    )
-
-
 def products() -> list[NewProduct]:
     """The products of the demo. The dice fall the same way every time, so barcodes do too."""
     dice = Random(20_260_101)  # noqa: S311  nothing is secret about a barcode
     return [_product(article, dice) for article in _ARTICLES]
-
-
-async def _open_channels(work: Work) -> int:
-    """Open the channels that are not there yet, by name; returns how many."""
-    rows = await work.connection.execute(select(func.lower(business.SalesChannel.name)))
-    present = set(rows.scalars())
-    missing = [channel for channel in _CHANNELS if channel.name.lower() not in present]
-    for channel in missing:
-        await business.open_channel(work, channel)
-    return len(missing)
 
 
 def _product(article: _Article, dice: Random) -> NewProduct:
