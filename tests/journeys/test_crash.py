@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -114,3 +115,101 @@ async def _wait_until_ready(running: Running) -> None:
                 pass
             await asyncio.sleep(0.1)
     raise AssertionError("the API did not become ready again")
+
+
+SETUP_PLACE = """mutation { locationCreate(input: {name: "Crash warehouse", kind: WAREHOUSE, priority: 0}) {
+  location { id } } }"""
+SETUP_GOODS = """mutation ($variants: [ProductVariantInput!]!) {
+  productCreate(input: {name: "Crash goods", variants: $variants}) { product { variants { id } } } }"""
+SETUP_STOCK = "mutation ($input: StockReceiveInput!) { stockReceive(input: $input) { userErrors { message } } }"
+PLACE = "mutation ($input: OrderPlaceInput!) { orderPlace(input: $input) { order { id } userErrors { message } } }"
+PAY_AND_SHIP = """mutation ($id: ID!, $pay: PaymentRecordInput!) {
+  paymentRecord(orderId: $id, input: $pay) { payment { id } userErrors { message } }
+  orderShip(id: $id) { order { fulfillmentStatus } userErrors { message } } }"""
+
+
+class _Shop:
+    """A client that orders, pays and ships, and remembers what was acknowledged."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+        self.placed: set[str] = set()
+        self.paid: set[str] = set()
+        self.shipped: set[str] = set()
+        self.failed = 0
+
+    async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        answer = await self.client.post("/graphql", json={"query": query, "variables": variables})
+        return answer.json().get("data") or {}
+
+    async def open(self) -> list[str]:
+        place = (await self.ask(SETUP_PLACE))["locationCreate"]["location"]["id"]
+        given = [{"sku": f"CRASH-{n}", "price": {"amount": "3.00", "currency": "USD"}} for n in range(20)]
+        rows = (await self.ask(SETUP_GOODS, variants=given))["productCreate"]["product"]["variants"]
+        lines = [
+            {"variantId": row["id"], "quantity": 5_000, "unitCost": {"amount": "1.23", "currency": "USD"}}
+            for row in rows
+        ]
+        await self.ask(SETUP_STOCK, input={"locationId": place, "lines": lines})
+        return [row["id"] for row in rows]
+
+    async def sell(self, rows: list[str], number: int) -> None:
+        """One order of three lines; every other one is paid and shipped in a second request."""
+        lines = [{"variantId": rows[(number * step) % len(rows)], "quantity": step} for step in (1, 3, 7)]
+        try:
+            placed = (await self.ask(PLACE, input={"lines": lines})).get("orderPlace")
+            if not placed or not placed["order"]:
+                self.failed += 1
+                return
+            order = placed["order"]["id"]
+            self.placed.add(order)
+            if number % 2:
+                pay = {"amount": {"amount": "33.00", "currency": "USD"}, "method": "CASH"}
+                done = await self.ask(PAY_AND_SHIP, id=order, pay=pay)
+                if (done.get("paymentRecord") or {}).get("payment"):
+                    self.paid.add(order)
+                if (done.get("orderShip") or {}).get("order"):
+                    self.shipped.add(order)
+        except (httpx.HTTPError, ValueError):
+            self.failed += 1
+            await asyncio.sleep(0.05)
+
+
+async def test_kill_in_the_middle_of_a_thousand_orders(tmp_path: Path) -> None:
+    home, port = tmp_path / "home", free_port()
+    running = up(home, port)
+    headers = {"authorization": f"Bearer {running.token}"}
+    async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=20) as client:
+        shop = _Shop(client)
+        rows = await shop.open()
+        waiting = iter(range(ACTS))
+
+        async def writer() -> None:
+            for number in waiting:
+                if number == ACTS // 2:
+                    running.kill()
+                await shop.sell(rows, number)
+
+        await asyncio.gather(*(writer() for _ in range(WRITERS)))
+    assert shop.failed > 0, "the kill came too late to matter"
+    assert len(shop.placed) >= ACTS // 2 - 4 * WRITERS
+    assert shop.shipped
+    running = up(home, port)
+    try:
+        async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=30) as client:
+            found: dict[str, dict[str, Any]] = {}
+            wanted = sorted(shop.placed)
+            query = """query ($ids: [ID!]!) { nodes(ids: $ids) {
+              ... on Order { id paymentStatus fulfillmentStatus lines { quantity } } } }"""
+            for first in range(0, len(wanted), 100):
+                body = {"query": query, "variables": {"ids": wanted[first : first + 100]}}
+                answer = (await client.post("/graphql", json=body)).json()
+                found |= {order["id"]: order for order in answer["data"]["nodes"] if order}
+    finally:
+        running.stop()
+    assert set(found) == shop.placed, "an acknowledged order is not there"
+    assert all(len(order["lines"]) == 3 for order in found.values())
+    assert all(found[order]["paymentStatus"] == "PAID" for order in shop.paid)
+    assert all(found[order]["fulfillmentStatus"] == "FULFILLED" for order in shop.shipped)
+    checked = waterline(home, "verify")
+    assert checked.returncode == 0, checked.stdout

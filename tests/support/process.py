@@ -22,8 +22,8 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
     return inherited | ours | settings
 
 
-def waterline(home: Path, *arguments: str, timeout: float = 90, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end, which comes within so many seconds."""
+def waterline(home: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end. The long ones are longest on a busy machine."""
     surroundings = environment(home, **settings)
     return subprocess.run(
         [*COMMAND, *arguments],
