@@ -287,17 +287,20 @@ def _with_database(where: Place, act: Callable[[Database], Awaitable[Result]]) -
 
 
 async def _verify(database: Database) -> int:
-    broken = 0
-    async with database.snapshot() as connection:
-        async for rule, faults in invariants.check(connection):
-            console.print(
-                f"{'[red]broken[/]' if faults else '[green]holds [/]'} {rule.name}: {rule.rule}", highlight=False
-            )
-            for fault in faults:
-                print(f"{rule.name}: {fault}")
-            broken += bool(faults)
-    rules = len(invariants.declared())
-    console.print(f"{broken} of {rules} are broken." if broken else f"All {rules} hold.")
+    broken, rules = 0, invariants.declared()
+    with console.status("Checking …") as status:
+
+        def begin(rule: invariants.Invariant) -> None:
+            status.update(f"Checking {rules.index(rule) + 1} of {len(rules)}: {rule.name} …")
+
+        async with database.snapshot() as connection:
+            async for rule, faults in invariants.check(connection, begin=begin):
+                verdict = "[red]broken[/]" if faults else "[green]holds [/]"
+                console.print(f"{verdict} {rule.name}: {rule.rule}", highlight=False)
+                for fault in faults:
+                    print(f"{rule.name}: {fault}")
+                broken += bool(faults)
+    console.print(f"{broken} of {len(rules)} are broken." if broken else f"All {len(rules)} hold.")
     return broken
 
 

@@ -4,7 +4,7 @@ The database keeps most of these by itself; `waterline verify` proves them from 
 take our word for it. A room declares its invariants beside its tables.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -38,8 +38,11 @@ def declared() -> list[Invariant]:
     return list(_declared.values())
 
 
-async def check(connection: AsyncConnection) -> AsyncIterator[tuple[Invariant, list[str]]]:
-    """Each invariant with the rows at fault, at most SHOWN of them as text."""
+async def check(
+    connection: AsyncConnection, *, begin: Callable[[Invariant], None] = lambda _: None
+) -> AsyncIterator[tuple[Invariant, list[str]]]:
+    """Each invariant with the rows at fault, at most SHOWN of them as text. `begin` is told before each."""
     for each in declared():
+        begin(each)
         result = await connection.execute(text(f"SELECT * FROM ({each.at_fault}) AS fault LIMIT {SHOWN}"))  # noqa: S608
         yield each, [", ".join(f"{name}={value}" for name, value in row.items()) for row in result.mappings()]

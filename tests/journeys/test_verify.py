@@ -1,0 +1,112 @@
+"""`verify` finds what is broken: each rule is broken behind the database's back, and names the row at fault."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from domain.kernel import invariants
+from domain.tables import metadata
+from tests.support import shop
+from tests.support.api import Api
+from tests.support.server import Server
+
+BREAKING = {
+    "one default channel": ["UPDATE sales_channels SET is_default = false"],
+    "event versions": ["UPDATE event_heads SET version = version + 1 WHERE subject LIKE 'ord%'"],
+    "entries balance": ["UPDATE journal_lines SET debit = debit + 1, debit_base = debit_base + 1 WHERE debit > 0"],
+    "lines on leaves": [
+        "UPDATE accounts SET parent_id = (SELECT id FROM accounts WHERE code = '1200') WHERE code = '1500'"
+    ],
+    "days in their period": ["UPDATE journal_lines SET posted_on = posted_on + 1"],
+    "places in the journal": ["UPDATE journal_seals SET position = position + 1000 WHERE position > 2"],
+    "products have variants": [
+        "INSERT INTO products (id, name, slug, status, created_at, updated_at)"
+        " VALUES (uuid7(), 'Bare', 'bare', 'ACTIVE', now(), now())"
+    ],
+    "product events": ["DELETE FROM events WHERE type = 'product.created'"],
+    "catalog references": ["INSERT INTO external_references VALUES ('var', 'x', '1', 'var_' || repeat('0', 32))"],
+    "customer references": ["INSERT INTO external_references VALUES ('cus', 'x', '1', 'cus_' || repeat('0', 32))"],
+    "stock references": ["INSERT INTO external_references VALUES ('loc', 'x', '1', 'loc_' || repeat('0', 32))"],
+    "order references": ["INSERT INTO external_references VALUES ('ord', 'x', '1', 'ord_' || repeat('0', 32))"],
+    "customer events": ["DELETE FROM events WHERE type = 'customer.created'"],
+    "customer events name nobody": ["UPDATE events SET data = '{\"name\": \"Ada\"}' WHERE type = 'customer.created'"],
+    "addresses in order": ["UPDATE customer_addresses SET position = position + 1"],
+    "levels are their movements": ["UPDATE stock_levels SET on_hand = on_hand + 1"],
+    "layers are their movements": ["UPDATE cost_layers SET value_amount = value_amount + 1 WHERE quantity > 0"],
+    "layers are the stock": ["UPDATE cost_layers SET quantity = quantity + 1"],
+    "never oversold": [
+        "ALTER TABLE stock_levels DROP CONSTRAINT ck_stock_levels_never_oversold",
+        "UPDATE stock_levels SET reserved = on_hand + 1",
+    ],
+    "allocations are the claims of orders": ["UPDATE stock_levels SET allocated = allocated + 1 WHERE on_hand > 5"],
+    "reserved is what holds hold": ["UPDATE stock_reservation_lines SET held = 0 WHERE held > 0"],
+    "stock is what the books say": [
+        "UPDATE stock_movements SET value_amount = value_amount + 1 WHERE kind = 'RECEIPT'"
+    ],
+    "entries equal their movements": [
+        "UPDATE stock_movements SET value_amount = value_amount - 1 WHERE kind = 'SHIPMENT'"
+    ],
+    "received, not billed": ["UPDATE stock_movements SET kind = 'ADJUSTMENT' WHERE kind = 'RECEIPT'"],
+    "level versions": ["UPDATE stock_levels SET version = version + 1"],
+    "payments in transit": ["UPDATE payments SET amount = amount + 1"],
+    "customer deposits": ["DELETE FROM payments"],
+    "payments are posted": ["UPDATE payments SET amount = amount + 1"],
+    "order totals are their lines": ["UPDATE order_lines SET subtotal = subtotal + 1, total = total + 1"],
+    "allocations are open order lines": ["DELETE FROM stock_allocations", "DELETE FROM stock_backorders"],
+    "order statuses follow": ["UPDATE orders SET payment_status = 'UNPAID'"],
+    "order versions": ["UPDATE orders SET version = version + 1"],
+    "nothing is billed yet": [
+        "UPDATE journal_lines SET account_id = (SELECT id FROM accounts WHERE role = 'RECEIVABLE')"
+        " WHERE account_id = (SELECT id FROM accounts WHERE role = 'UNBILLED')"
+    ],
+    "shipped is what was shipped": ["UPDATE order_lines SET shipped = 0"],
+    "shipments earn what their lines do": ["UPDATE shipments SET revenue = revenue + 1"],
+    "shipped, not billed": ["UPDATE shipments SET revenue = revenue + 1"],
+    "shipments moved stock": ["UPDATE shipment_lines SET quantity = quantity + 1"],
+}
+
+
+@pytest.fixture(scope="module")
+async def open_shop(api: Api) -> Api:
+    """A shop in which every rule has something to look at."""
+    await shop.a_few_of_everything(api)
+    row = await shop.stocked(api, 10)
+    await shop.done(api, shop.PLACE, {"input": shop.ordered([(row, 2)])})
+    await shop.done(api, shop.RESERVE, {"input": {"lines": [{"variantId": row, "quantity": 1}]}})
+    customer = """mutation { customerCreate(input: {name: "Ada", addresses: [{line1: "1 Pier", countryCode: "US"}]}) {
+      customer { id } userErrors { message } } }"""
+    await shop.done(api, customer, {})
+    await shop.sealed(api)
+    await shop.invariants_hold(api)
+    return api
+
+
+@pytest.fixture
+async def behind(
+    open_shop: Api, server: Server, database_name: str
+) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """The owner with all guards down, in a transaction that is rolled back."""
+    connection = await asyncpg.connect(server.owner_url(database_name))
+    transaction = connection.transaction()
+    await transaction.start()
+    for table in metadata.sorted_tables:
+        await connection.execute(f"ALTER TABLE {table.name} DISABLE TRIGGER USER")
+    yield connection
+    await transaction.rollback()
+    await connection.close()
+
+
+@pytest.mark.parametrize("name", BREAKING)
+async def test_a_broken_rule_is_found(behind: "asyncpg.Connection[asyncpg.Record]", name: str) -> None:
+    (rule,) = [each for each in invariants.declared() if each.name == name]
+    assert await behind.fetch(rule.at_fault) == [], "it was broken before"
+    for statement in BREAKING[name]:
+        await behind.execute(statement)
+    faults = await behind.fetch(rule.at_fault)
+    assert faults
+    assert all(dict(fault) for fault in faults)
+
+
+def test_every_rule_is_broken_once() -> None:
+    assert {rule.name for rule in invariants.declared()} == set(BREAKING)
