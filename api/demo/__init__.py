@@ -6,13 +6,12 @@ Everything goes through the operations, as it does when the shop is real. Whatev
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 
 from sqlalchemy import func, select
 
 from api.demo import trade
 from api.demo.articles import SYSTEM_NAME, USD, barcode, products
-from api.demo.trade import DemoOrder, Trade
+from api.demo.trade import DemoOrder, Trade, pieces
 from domain import business, catalog, customers, fulfillment, orders, stock
 from domain.business import ChannelKind, NewSalesChannel
 from domain.fulfillment import Shipping
@@ -158,9 +157,9 @@ async def _go_on(work: Work, wanted: Sequence[DemoOrder], placed: Sequence[ID]) 
 async def _surprises(work: Work, variants: Sequence[ID]) -> None:
     """Something broke, something is held for a cart, and something is on its way."""
     places = await external.find(work.connection, "loc", SYSTEM_NAME, ["WAREHOUSE", "STORE"])
-    broken = [NewAdjustmentLine(variants[0], Decimal(-1)), NewAdjustmentLine(variants[3], Decimal(-2))]
+    broken = [NewAdjustmentLine(variants[0], pieces(-1)), NewAdjustmentLine(variants[3], pieces(-2))]
     await stock.adjust(work, NewAdjustment(places["WAREHOUSE"], StockAdjustmentReason.DAMAGE, broken))
-    coming = [NewIncomingLine(row, Decimal(48)) for row in variants[:6]]
+    coming = [NewIncomingLine(row, pieces(48)) for row in variants[:6]]
     due_on = (work.now + timedelta(days=14)).date()
     await stock.expect(work, NewIncoming(places["WAREHOUSE"], due_on, coming, reference="PO 2207"))
 

@@ -11,7 +11,7 @@ from domain.customers import Address, NewCustomer
 from domain.kernel.countries import CountryCode
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID
-from domain.kernel.money import Money
+from domain.kernel.money import Money, Quantity
 from domain.orders import NewOrder, NewOrderLine
 from domain.stock import LocationKind, NewLocation, NewReceipt, NewReceiptLine
 
@@ -70,7 +70,7 @@ class Trade:
                 NewReceipt(
                     location_id=places[code],
                     lines=[
-                        NewReceiptLine(row, Decimal(self.dice.randint(least, most)), self._cost(price))
+                        NewReceiptLine(row, pieces(self.dice.randint(least, most)), self._cost(price))
                         for _, row, price in chosen
                     ],
                     reference=f"Opening stock, {code.lower()}",
@@ -88,7 +88,7 @@ class Trade:
             chosen = self.dice.sample(list(variants), self.dice.randint(1, 4))
             person = self.dice.randrange(len(people))
             order = NewOrder(
-                lines=[NewOrderLine(quantity=Decimal(self.dice.randint(1, 2)), variant_id=row) for _, row, _ in chosen],
+                lines=[NewOrderLine(quantity=pieces(self.dice.randint(1, 2)), variant_id=row) for _, row, _ in chosen],
                 customer_id=people[person],
                 channel_id=self.dice.choice(list(channels)),
                 shipping_address=address(person),
@@ -103,6 +103,11 @@ class Trade:
     def _cost(self, price: Money) -> Money:
         share = COST + Decimal(self.dice.randint(-5, 5)) / 100
         return Money((price.amount * share).quantize(Decimal("0.01")), USD)
+
+
+def pieces(many: int) -> Quantity:
+    """So many, counted."""
+    return Quantity(Decimal(many))
 
 
 def locations() -> list[NewLocation]:

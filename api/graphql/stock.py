@@ -298,7 +298,7 @@ async def _availability_of(ids: list[ID], reading: Reading, on: On = None) -> di
 async def _levels_of(
     ids: list[ID],
     reading: Reading,
-    first: Annotated[int, "How many at most, the places that allocation takes first."] = 50,
+    first: Annotated[int | None, "How many at most, the places that allocation takes first."] = 50,
     location_ids: Annotated[list[ID] | None, "Only at these locations."] = None,
 ) -> Mapping[ID, list[ID]]:
     size = slice_of(first=first).size

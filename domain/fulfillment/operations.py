@@ -12,7 +12,7 @@ from domain.fulfillment.tables import Shipment, ShipmentLine
 from domain.kernel import bulk, words
 from domain.kernel.errors import Invalid, NotAllowedNow, NotFound, Refusal, Refusals
 from domain.kernel.ids import ID, new_id
-from domain.kernel.money import currency_digits, format_quantity
+from domain.kernel.money import Quantity, currency_digits, format_quantity
 from domain.kernel.work import Work
 from domain.orders import FulfillmentStatus, LockedOrder, OrderStatus
 from domain.stock import Allocation, Issue
@@ -35,7 +35,7 @@ class NewShipmentLine:
 
     order_line_id: ID
     """The line."""
-    quantity: Decimal
+    quantity: Quantity
     """How many, in the variant's unit; at most what is allocated."""
 
 

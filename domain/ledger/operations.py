@@ -7,7 +7,7 @@ last for entries that account for nothing else.
 
 from calendar import monthrange
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -81,7 +81,7 @@ class NewJournalEntry:
     """The day it counts for, in an open period."""
     description: str
     """What it is for; at most 500 characters."""
-    lines: list[NewLine] = field(default_factory=list)
+    lines: list[NewLine]
     """At least two, whose debits equal their credits."""
 
 

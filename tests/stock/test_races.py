@@ -15,6 +15,7 @@ from domain import fulfillment, orders, stock
 from domain.fulfillment import NewShipment
 from domain.kernel.database import Database
 from domain.kernel.ids import ID
+from domain.kernel.money import Quantity
 from domain.kernel.work import SYSTEM, Work, begin
 from domain.orders import NewOrder, NewOrderLine
 from domain.stock import costs
@@ -372,7 +373,7 @@ async def test_many_orders_of_one_act_share_what_is_there(database: Database, ap
     before = await shop.state(api)
 
     def wanting(quantity: int) -> NewOrder:
-        return NewOrder(lines=[NewOrderLine(quantity=Decimal(quantity), variant_id=row)])
+        return NewOrder(lines=[NewOrderLine(quantity=Quantity(Decimal(quantity)), variant_id=row)])
 
     with pytest.raises(Exception, match="Only 5 of"):
         async with database.connection() as connection, begin(connection, actor=SYSTEM) as work:

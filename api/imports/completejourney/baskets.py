@@ -27,7 +27,7 @@ from domain.kernel.database import Database
 from domain.kernel.errors import Trouble
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID
-from domain.kernel.money import CurrencyCode, Money
+from domain.kernel.money import CurrencyCode, Money, Quantity
 from domain.kernel.work import SYSTEM, AsyncConnection, Work, begin
 from domain.orders import NewOrder, NewOrderLine, OrderPayment
 from domain.payments import NewPayment, PaymentMethod
@@ -265,7 +265,7 @@ def _deliveries(start: int, block: Sequence[Basket], variants: Mapping[str, ID],
         NewReceipt(
             location_id=shop.stores[store],
             lines=[
-                NewReceiptLine(variants[product], Decimal(many), costs[product])
+                NewReceiptLine(variants[product], Quantity(Decimal(many)), costs[product])
                 for product, many in sorted(products.items())
             ],
             external_id=ExternalId(SYSTEM_NAME, f"delivery {start}-{start + BLOCK} to store {store}"),
@@ -346,7 +346,7 @@ def _order(basket: Basket, shop: _Shop, variants: Mapping[str, ID]) -> NewOrder:
     return NewOrder(
         lines=[
             NewOrderLine(
-                quantity=Decimal(item.quantity),
+                quantity=Quantity(Decimal(item.quantity)),
                 variant_id=variants[item.product],
                 unit_price=Money(item.unit_price, USD),
                 discount=Money(item.discount, USD) if item.discount else None,

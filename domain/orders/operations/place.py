@@ -13,7 +13,7 @@ from domain.kernel import bulk, external
 from domain.kernel.errors import Invalid, NotAllowedNow, NotFound, Refusal, Refusals, of_one
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID, is_id, new_id
-from domain.kernel.money import CurrencyCode, Money, currency_digits
+from domain.kernel.money import CurrencyCode, Money, Quantity, currency_digits
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 from domain.orders.events import OrderPlaced
@@ -34,7 +34,7 @@ from domain.stock import Demand
 class NewOrderLine:
     """What is wanted of one variant: named by its id or its SKU."""
 
-    quantity: Decimal
+    quantity: Quantity
     """How many, in the variant's unit; more than zero."""
     variant_id: ID | None = None
     """The variant, by its id; or give `sku`."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 from domain import ledger
 from domain.kernel.errors import Invalid, Refusal, Refusals
 from domain.kernel.ids import ID
-from domain.kernel.money import Money, currency_digits, format_quantity
+from domain.kernel.money import Money, Quantity, currency_digits, format_quantity
 from domain.kernel.work import Work
 from domain.stock import costs, postings
 from domain.stock.errors import CostUnknown, InsufficientStock, StaleQuantity
@@ -26,7 +26,7 @@ class NewAdjustmentLine:
 
     variant_id: ID
     """The variant."""
-    delta: Decimal
+    delta: Quantity
     """How many more, or with a minus how many fewer, in the variant's unit; not zero."""
     unit_cost: Money | None = None
     """What one more costs, in the currency of the books; the average there, else the last cost, when left out."""
@@ -50,9 +50,9 @@ class NewCountLine:
 
     variant_id: ID
     """The variant."""
-    quantity: Decimal
+    quantity: Quantity
     """What is on hand, in the variant's unit."""
-    expected_quantity: Decimal
+    expected_quantity: Quantity
     """What the caller saw on hand: refused with STALE_QUANTITY when that has changed since."""
 
 

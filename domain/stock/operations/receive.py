@@ -10,7 +10,7 @@ from domain.kernel import bulk, external, words
 from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals, of_one
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID, is_id, new_id
-from domain.kernel.money import Money, currency_digits, format_quantity
+from domain.kernel.money import Money, Quantity, currency_digits, format_quantity
 from domain.kernel.work import Work
 from domain.stock import costs, postings
 from domain.stock.events import IncomingStockAnnounced, StockReceiptCreated, StockReceived
@@ -27,7 +27,7 @@ class NewReceiptLine:
 
     variant_id: ID
     """The variant."""
-    quantity: Decimal
+    quantity: Quantity
     """How many, in the variant's unit; more than zero."""
     unit_cost: Money
     """What one costs, in the currency of the books; up to six decimals, and zero for what is free."""
@@ -145,7 +145,7 @@ class NewIncomingLine:
 
     variant_id: ID
     """The variant."""
-    quantity: Decimal
+    quantity: Quantity
     """How many, in the variant's unit; more than zero."""
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from domain.kernel import bulk, words
 from domain.kernel.errors import Invalid, NotAllowedNow, NotFound
 from domain.kernel.ids import ID, is_id, new_id
+from domain.kernel.money import Quantity
 from domain.kernel.work import Work
 from domain.stock.events import StockReleased, StockReserved
 from domain.stock.levels import Levels, Place
@@ -28,7 +29,7 @@ class NewReservationLine:
 
     variant_id: ID
     """The variant."""
-    quantity: Decimal
+    quantity: Quantity
     """How many, in the variant's unit; more than zero."""
     location_id: ID | None = None
     """Where to hold it; chosen as for an order when left out."""
