@@ -19,7 +19,7 @@ from domain.kernel.ids import ID, new_id
 from domain.kernel.money import format_quantity
 from domain.kernel.work import Work
 from domain.stock.events import LevelChange
-from domain.stock.tables import LocationKind, StockLevel, StockMovement, StockMovementKind
+from domain.stock.tables import StockLevel, StockMovement, StockMovementKind
 
 Place = tuple[ID, ID]
 """A variant and a location."""
@@ -32,7 +32,8 @@ class Level:
     id: ID
     place: Place
     priority: int
-    kind: LocationKind
+    kind: str
+    """A member of LocationKind, as the row has it."""
     on_hand: Decimal
     allocated: Decimal
     reserved: Decimal
@@ -234,7 +235,7 @@ def _level(record: Record) -> Level:
         id=ID("slv_" + record["id"]),
         place=(ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])),
         priority=record["priority"],
-        kind=LocationKind(record["kind"]),
+        kind=record["kind"],
         on_hand=record["on_hand"],
         allocated=record["allocated"],
         bound=record["allocated"],

@@ -174,6 +174,7 @@ class StockMovement(Row):
         Index(None, "effective_at", "id"),
         Index(None, "variant_id", "recorded_at", "id"),
         Index(None, "location_id", "recorded_at", "id"),
+        Index(None, "kind", "recorded_at", "id"),
         Index(None, "entry_id"),
         Index(None, "source"),
         Index(None, "act"),

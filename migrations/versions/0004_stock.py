@@ -419,6 +419,12 @@ def upgrade() -> None:
         ["location_id", "recorded_at", "id"],
         unique=False,
     )
+    op.create_index(
+        op.f("ix_stock_movements_kind_recorded_at_id"),
+        "stock_movements",
+        ["kind", "recorded_at", "id"],
+        unique=False,
+    )
     op.create_index(op.f("ix_stock_movements_recorded_at_id"), "stock_movements", ["recorded_at", "id"], unique=False)
     op.create_index(op.f("ix_stock_movements_source"), "stock_movements", ["source"], unique=False)
     op.create_index(
