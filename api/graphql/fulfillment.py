@@ -1,6 +1,7 @@
 """What left the building."""
 
 from datetime import datetime
+from typing import Annotated
 
 from api.graphql.kit.access import access
 from api.graphql.kit.inputs import input_name
@@ -69,7 +70,13 @@ class OrderFulfillment:
 
 @mutation(nouns={"order": Order, "shipments": list[Shipment]})
 @access(Scope.ORDERS_WRITE)
-async def order_ship(work: Work, id: OrderId, input: fulfillment.NewShipment | None = None) -> Nouns:
+async def order_ship(
+    work: Work,
+    id: OrderId,
+    input: Annotated[
+        fulfillment.NewShipment | None, "What leaves, and how; all that is allocated, when left out."
+    ] = None,
+) -> Nouns:
     """Sends what is allocated to an order: stock falls, and its cost and revenue are in the books."""
     shipments = await fulfillment.ship(work, id, input or fulfillment.NewShipment())
     return {"order": id, "shipments": shipments}

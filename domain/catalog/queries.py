@@ -96,7 +96,7 @@ class Sellable:
 
 
 _SELLABLE = """
-SELECT variant.id, variant.sku, variant.sku_folded, product.name AS product_name, variant.name AS variant_name,
+SELECT variant.id, variant.sku, product.name AS product_name, variant.name AS variant_name,
   product.status, variant.price_amount, variant.price_currency, unit.code, unit.decimals
 FROM product_variants AS variant
 JOIN products AS product ON product.id = variant.product_id JOIN units AS unit ON unit.id = variant.unit_id
@@ -111,12 +111,15 @@ async def sellables(work: Work, ids: Collection[str]) -> dict[ID, Sellable]:
 
 
 async def sellables_by_sku(work: Work, skus: Collection[str]) -> dict[str, Sellable]:
-    """The variants with these SKUs, by the SKU as it was asked for; unknown ones are left out."""
-    folded = {sku: sku.strip().lower() for sku in skus if "\x00" not in sku}
-    wanted = list(set(folded.values()))
-    records = await work.raw.fetch(f"{_SELLABLE} WHERE variant.sku_folded = ANY($1)", wanted) if wanted else []
-    found = {record["sku_folded"]: _sellable(record) for record in records}
-    return {sku: found[key] for sku, key in folded.items() if key in found}
+    """The variants with these SKUs, by the SKU as it was asked for; unknown ones are left out.
+
+    The database folds the case of what is asked as it folded the column.
+    """
+    wanted = list({sku for sku in skus if "\x00" not in sku})
+    query = f"{_SELLABLE} JOIN unnest($1::text[]) AS given(sku) ON variant.sku_folded = lower(btrim(given.sku))"
+    query = query.replace("SELECT ", "SELECT given.sku AS asked, ", 1)
+    records = await work.raw.fetch(query, wanted) if wanted else []
+    return {record["asked"]: _sellable(record) for record in records}
 
 
 def _sellable(record: Record) -> Sellable:

@@ -73,6 +73,7 @@ async def ship(work: Work, order_id: str, shipment: NewShipment) -> list[ID]:
 
 async def ship_many(work: Work, shippings: Sequence[Shipping]) -> list[ID]:
     """Ship orders in one act, all or none; each order once. Returns the shipments' ids."""
+    await _check_inputs(work, shippings)
     locked = await orders.locked(work, [(each.order_id, ("id",)) for each in shippings])
     wanted = {ID(each.order_id): each for each in shippings}
     for order in locked.values():
@@ -115,6 +116,8 @@ class _Line:
     quantity: Decimal
     shipped: Decimal
     total: Decimal
+    unit: str
+    decimals: int
 
 
 @dataclass
@@ -143,6 +146,15 @@ class _Parcel:
         return postings.shipment(cost=self.cost, revenue=self.revenue)
 
 
+async def _check_inputs(work: Work, shippings: Sequence[Shipping]) -> None:
+    """Refuse an unknown location, and a list of lines that names none."""
+    places = {each.shipment.location_id for each in shippings if each.shipment.location_id is not None}
+    if places:
+        await stock.existing_locations(work, dict.fromkeys(places, ("input", "locationId")))
+    if any(each.shipment.lines == [] for each in shippings):
+        raise Invalid("Name at least one line, or leave the lines out to ship all.", path=("input", "lines"))
+
+
 def _check(order: LockedOrder) -> None:
     if order.status != OrderStatus.OPEN:
         raise NotAllowedNow(f"This order is {order.status.lower()}: nothing of it can leave.", path=("id",))
@@ -150,14 +162,16 @@ def _check(order: LockedOrder) -> None:
         raise PaymentRequired("This channel ships only what is paid. Record the payment first.", path=("id",))
 
 
+_LINES = """
+SELECT line.id, line.quantity, line.shipped, line.total, unit.code, unit.decimals FROM order_lines AS line
+JOIN product_variants AS variant ON variant.id = line.variant_id JOIN units AS unit ON unit.id = variant.unit_id
+WHERE line.order_id = ANY($1)
+"""
+
+
 async def _lines(work: Work, order_ids: Sequence[ID]) -> dict[ID, _Line]:
-    records = await work.raw.fetch(
-        "SELECT id, quantity, shipped, total FROM order_lines WHERE order_id = ANY($1)",
-        [each[4:] for each in order_ids],
-    )
-    found = [
-        _Line(ID("oln_" + record["id"]), record["quantity"], record["shipped"], record["total"]) for record in records
-    ]
+    records = await work.raw.fetch(_LINES, [each[4:] for each in order_ids])
+    found = [_Line(ID("oln_" + row["id"]), *list(row.values())[1:]) for row in records]
     return {line.id: line for line in found}
 
 
@@ -199,6 +213,10 @@ def _chosen(
             refusals.append(Invalid("This line is named twice: say it once.", path=(*path, "orderLineId")))
         elif line.quantity <= 0:
             refusals.append(Invalid("The quantity must be more than zero.", path=(*path, "quantity")))
+        elif -int(line.quantity.normalize().as_tuple().exponent) > lines[line.order_line_id].decimals:
+            counted = lines[line.order_line_id]
+            sentence = f"This is counted in {counted.unit}, with at most {counted.decimals} decimals."
+            refusals.append(Invalid(sentence, path=(*path, "quantity")))
         elif line.quantity > allocated:
             sentence = f"Only {format_quantity(allocated)} of this line are allocated there."
             refusals.append(Invalid(sentence, path=(*path, "quantity")))

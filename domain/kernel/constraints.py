@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from domain.kernel.errors import Invalid, Refusal
 
+_OUT_OF_RANGE = "22003"
 _KEY_VALUE = re.compile(r"=\((?P<value>.*)\)")
 
 
@@ -41,6 +42,8 @@ def refusal_of(error: BaseException) -> Refusal | None:
     """The refusal that stands for a database error, or None when the error is a bug."""
     cause: BaseException | None = error
     while cause is not None:
+        if getattr(cause, "sqlstate", None) == _OUT_OF_RANGE:
+            return Invalid("A quantity or an amount comes to more than can be kept.")
         name = getattr(cause, "constraint_name", None)
         if name in _explanations:
             explanation = _explanations[name]

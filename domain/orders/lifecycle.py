@@ -9,15 +9,22 @@ from domain.orders.tables import FulfillmentStatus, OrderStatus, PaymentStatus
 class OrderStep(StrEnum):
     """What moves an order's status."""
 
+    PLACE = "PLACE"
+    HOLD = "HOLD"
+    RESUME = "RESUME"
     CANCEL = "CANCEL"
     COMPLETE = "COMPLETE"
 
 
+# Orders are placed outright today; drafts and holds have their places.
 ORDER = Lifecycle(
     noun="order",
-    initial=(OrderStatus.OPEN,),
+    initial=(OrderStatus.DRAFT, OrderStatus.OPEN),
     actions={
-        OrderStep.CANCEL: ((OrderStatus.OPEN,), OrderStatus.CANCELLED),
+        OrderStep.PLACE: ((OrderStatus.DRAFT,), OrderStatus.OPEN),
+        OrderStep.HOLD: ((OrderStatus.OPEN,), OrderStatus.ON_HOLD),
+        OrderStep.RESUME: ((OrderStatus.ON_HOLD,), OrderStatus.OPEN),
+        OrderStep.CANCEL: ((OrderStatus.DRAFT, OrderStatus.OPEN, OrderStatus.ON_HOLD), OrderStatus.CANCELLED),
         OrderStep.COMPLETE: ((OrderStatus.OPEN,), OrderStatus.COMPLETED),
     },
 )

@@ -20,8 +20,12 @@ MOST_LINES = 500
 class OrderStatus(StrEnum):
     """Where an order is in its life. How far it is paid and fulfilled is told apart."""
 
+    DRAFT = "DRAFT"
+    """Being prepared: nothing is allocated."""
     OPEN = "OPEN"
     """There is something left to do."""
+    ON_HOLD = "ON_HOLD"
+    """Something must be settled first: nothing of it leaves."""
     COMPLETED = "COMPLETED"
     """Paid and fulfilled."""
     CANCELLED = "CANCELLED"
@@ -33,10 +37,16 @@ class PaymentStatus(StrEnum):
 
     UNPAID = "UNPAID"
     """Nothing has arrived."""
+    AUTHORIZED = "AUTHORIZED"
+    """It is promised by whoever pays, and has not arrived."""
     PARTIALLY_PAID = "PARTIALLY_PAID"
     """Some has arrived."""
     PAID = "PAID"
     """All has arrived, or nothing is to be paid."""
+    PARTIALLY_REFUNDED = "PARTIALLY_REFUNDED"
+    """Some went back."""
+    REFUNDED = "REFUNDED"
+    """All went back."""
     OVERPAID = "OVERPAID"
     """More has arrived than it comes to."""
 
@@ -50,6 +60,10 @@ class FulfillmentStatus(StrEnum):
     """Some has left."""
     FULFILLED = "FULFILLED"
     """All has left."""
+    ON_HOLD = "ON_HOLD"
+    """Something must be settled before more of it leaves."""
+    SCHEDULED = "SCHEDULED"
+    """It leaves on a day to come."""
 
 
 class OrderCancelReason(StrEnum):
@@ -57,12 +71,12 @@ class OrderCancelReason(StrEnum):
 
     CUSTOMER = "CUSTOMER"
     """The customer changed their mind."""
-    OUT_OF_STOCK = "OUT_OF_STOCK"
-    """The goods are not there."""
-    PAYMENT_DECLINED = "PAYMENT_DECLINED"
-    """The payment did not come."""
     FRAUD = "FRAUD"
     """Something is wrong with it."""
+    INVENTORY = "INVENTORY"
+    """The goods are not there."""
+    DECLINED = "DECLINED"
+    """The payment did not come."""
     STAFF = "STAFF"
     """A mistake of ours."""
     OTHER = "OTHER"

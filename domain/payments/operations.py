@@ -8,7 +8,7 @@ from domain import ledger
 from domain.kernel import bulk, words
 from domain.kernel.errors import Invalid
 from domain.kernel.ids import ID, new_id
-from domain.kernel.money import Money, currency_digits
+from domain.kernel.money import Money, currency_digits, format_amount
 from domain.kernel.work import Work
 from domain.ledger import Posting, Role
 from domain.payments.events import PaymentRecorded
@@ -71,7 +71,7 @@ async def record(work: Work, arrivals: Sequence[Arrival]) -> list[ID]:
         )
     await bulk.insert(work, Payment, rows)
     for row in rows:
-        amount, currency = f"{row['amount']:f}", row["currency"]
+        amount, currency = format_amount(Money(row["amount"], row["currency"])), row["currency"]
         work.announce(PaymentRecorded(row["id"], document=row["document"], amount=amount, currency=currency))
     return [row["id"] for row in rows]
 

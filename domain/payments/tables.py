@@ -16,22 +16,20 @@ from domain.kernel.rows import Choice, Row, filled, key, numbers, one_of
 class PaymentMethod(StrEnum):
     """How somebody paid."""
 
-    CARD = "CARD"
-    """By card."""
     CASH = "CASH"
     """In coins and notes."""
+    CARD = "CARD"
+    """By card."""
     BANK_TRANSFER = "BANK_TRANSFER"
     """By bank transfer."""
-    DIRECT_DEBIT = "DIRECT_DEBIT"
-    """Collected from a bank account."""
-    WALLET = "WALLET"
-    """By a wallet such as PayPal or Apple Pay."""
-    CHECK = "CHECK"
-    """By check."""
+    GIFT_CARD = "GIFT_CARD"
+    """By a gift card of ours."""
+    STORE_CREDIT = "STORE_CREDIT"
+    """From what the customer has with us."""
     COUPON = "COUPON"
     """By a coupon that its manufacturer redeems."""
-    OTHER = "OTHER"
-    """In another way."""
+    EXTERNAL = "EXTERNAL"
+    """Through somebody else, such as a marketplace or a wallet."""
 
 
 class Payment(Row):

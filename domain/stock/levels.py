@@ -16,7 +16,7 @@ from asyncpg import Record
 from domain import ledger
 from domain.kernel import bulk
 from domain.kernel.ids import ID, new_id
-from domain.kernel.money import format_quantity
+from domain.kernel.money import CurrencyCode, Money, format_amount, format_quantity
 from domain.kernel.work import Work
 from domain.stock.events import LevelChange
 from domain.stock.tables import StockLevel, StockMovement, StockMovementKind
@@ -142,7 +142,7 @@ class Levels:
         """Write the claims of every level that was touched, and announce each once."""
         touched = [level for level in self if level.touched]
         await self._write(touched, raised=True)
-        self._announce(touched, event)
+        await self._announce(touched, event)
 
     async def move(self, moves: Sequence[Move], event: type[LevelChange]) -> None:
         """Write movements, and the claims that change with them; every level touched is announced once.
@@ -162,7 +162,7 @@ class Levels:
         await self._write([level for level in touched if level.id not in moving], raised=True)
         for move in moving.values():
             move.level.version += 1
-        self._announce(touched, event)
+        await self._announce(touched, event)
 
     async def _insert(self, moves: Sequence[Move], first: Collection[int]) -> None:
         """`first` are the ones that carry the allocations of their levels along."""
@@ -210,14 +210,15 @@ class Levels:
             )
         await bulk.update(self.work, StockLevel, rows)
 
-    def _announce(self, levels: Sequence[Level], event: type[LevelChange]) -> None:
+    async def _announce(self, levels: Sequence[Level], event: type[LevelChange]) -> None:
+        currency = CurrencyCode((await ledger.books(self.work)).currency)
         for level in levels:
             level.bound = level.allocated
             level.touched = level.freed = False
-        self.work.announce(*(_announcement(level, event) for level in levels))
+        self.work.announce(*(_announcement(level, event, currency) for level in levels))
 
 
-def _announcement(level: Level, event: type[LevelChange]) -> LevelChange:
+def _announcement(level: Level, event: type[LevelChange], currency: CurrencyCode) -> LevelChange:
     return event(
         level.id,
         variant=level.place[0],
@@ -226,7 +227,7 @@ def _announcement(level: Level, event: type[LevelChange]) -> LevelChange:
         allocated=format_quantity(level.allocated),
         reserved=format_quantity(level.reserved),
         unavailable=format_quantity(level.unavailable),
-        value=format_quantity(level.value),
+        value=format_amount(Money(level.value, currency)),
     )
 
 

@@ -4,9 +4,10 @@ Locations are taken by priority, the smallest first, then by id; a demand is spl
 Nothing is taken from goods in transit.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 
 from domain.kernel.errors import Refusals
 from domain.kernel.ids import ID
@@ -42,25 +43,27 @@ class Part:
 
 
 def place(
-    levels: Levels, demands: Collection[Demand], preferred: Collection[Place] = ()
+    levels: Levels, demands: Collection[Demand], held: Mapping[Place, Decimal] = MappingProxyType({})
 ) -> tuple[list[Part], list[Demand]]:
     """The parts that serve the demands, in their order, and the demands that cannot be served in full.
 
-    Preferred places come before the others. Nothing is changed on the levels.
+    What was held for them is used first, wherever it is. Nothing is changed on the levels.
     """
     free: dict[Place, Decimal] = {}
+    mine = dict(held)
     parts: list[Part] = []
     short: list[Demand] = []
     for demand in demands:
-        candidates = _candidates(levels, demand, preferred)
+        candidates = _candidates(levels, demand)
         for level in candidates:
             free.setdefault(level.place, level.available)
-        single = next((level for level in candidates if free[level.place] >= demand.quantity), None)
-        chosen = _split(candidates, free, demand) if single is None else [Part(demand, single, demand.quantity)]
+        chosen = _choose(candidates, free, mine, demand)
         if not chosen:
             short.append(demand)
         for part in chosen:
             free[part.level.place] -= part.quantity
+            if part.level.place in mine:
+                mine[part.level.place] = max(mine[part.level.place] - part.quantity, Decimal(0))
         parts += chosen
     return parts, short
 
@@ -72,7 +75,7 @@ def shortages(levels: Levels, demands: Collection[Demand], short: Sequence[Deman
         if demand.variant_id in refusals:
             continue
         same = [each for each in demands if each.variant_id == demand.variant_id]
-        reachable = {level.place: level.available for each in same for level in _candidates(levels, each, ())}
+        reachable = {level.place: level.available for each in same for level in _candidates(levels, each)}
         requested, available = sum((each.quantity for each in same), Decimal(0)), sum(reachable.values(), Decimal(0))
         refusals[demand.variant_id] = InsufficientStock(
             f"Only {format_quantity(available)} of {demand.sku} are available, and {format_quantity(requested)} were"
@@ -85,23 +88,32 @@ def shortages(levels: Levels, demands: Collection[Demand], short: Sequence[Deman
     return Refusals(list(refusals.values()))
 
 
-def _candidates(levels: Levels, demand: Demand, preferred: Collection[Place]) -> list[Level]:
+def _candidates(levels: Levels, demand: Demand) -> list[Level]:
+    """The levels that may serve a demand, in the order in which they are asked."""
     if demand.location_id is not None:
         level = levels.by_place.get((demand.variant_id, demand.location_id))
-        return [level] if level is not None else []
-    reachable = [level for level in levels.of_variant(demand.variant_id) if level.kind != LocationKind.TRANSIT]
-    if not preferred:
-        return reachable
-    return sorted(reachable, key=lambda level: level.place not in preferred)
+        reachable = [level] if level is not None else []
+    else:
+        reachable = levels.of_variant(demand.variant_id)
+    return [level for level in reachable if level.kind != LocationKind.TRANSIT]
 
 
-def _split(candidates: Sequence[Level], free: dict[Place, Decimal], demand: Demand) -> list[Part]:
-    """The demand over several levels, or nothing when they do not suffice together."""
-    parts: list[Part] = []
+def _choose(
+    candidates: Sequence[Level], free: Mapping[Place, Decimal], held: Mapping[Place, Decimal], demand: Demand
+) -> list[Part]:
+    """The parts that serve a demand in full, or nothing."""
+    taken: dict[Place, Decimal] = {}
     rest = demand.quantity
     for level in candidates:
-        part = min(free[level.place], rest)
+        part = min(held.get(level.place, Decimal(0)), free[level.place], rest)
         if part > 0:
-            parts.append(Part(demand, level, part))
+            taken[level.place] = part
             rest -= part
-    return [] if rest else parts
+    left = {level.place: free[level.place] - taken.get(level.place, Decimal(0)) for level in candidates}
+    single = next((level for level in candidates if left[level.place] >= rest), None)
+    for level in candidates if single is None else [single]:
+        part = min(left[level.place], rest)
+        if part > 0:
+            taken[level.place] = taken.get(level.place, Decimal(0)) + part
+            rest -= part
+    return [] if rest else [Part(demand, level, taken[level.place]) for level in candidates if level.place in taken]

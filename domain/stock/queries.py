@@ -132,14 +132,16 @@ class Availability:
 
 
 _TERMS = """
-WITH zone AS (SELECT time_zone AS name FROM business)
+WITH zone AS (SELECT time_zone AS name FROM business), settled AS (
+  SELECT level.* FROM stock_levels AS level JOIN locations AS location ON location.id = level.location_id
+  WHERE level.variant_id = ANY($1) AND location.kind <> 'TRANSIT')
 SELECT * FROM (
   SELECT variant_id, 'ON_HAND' AS kind, on_hand AS quantity, location_id, NULL AS source, NULL::date AS day,
     NULL AS note
-  FROM stock_levels WHERE variant_id = ANY($1) AND on_hand <> 0
+  FROM settled WHERE on_hand <> 0
   UNION ALL
   SELECT variant_id, 'UNAVAILABLE', -unavailable, location_id, NULL, NULL, NULL
-  FROM stock_levels WHERE variant_id = ANY($1) AND unavailable <> 0
+  FROM settled WHERE unavailable <> 0
   UNION ALL
   SELECT variant_id, 'ALLOCATED', -sum(quantity), location_id, document,
     min(allocated_at AT TIME ZONE zone.name)::date, NULL
@@ -173,8 +175,8 @@ async def availability(
 ) -> Mapping[ID, Availability]:
     """What can be promised of variants, over all locations or some, by a day: up to it, announced goods count.
 
-    Without a day all announced goods count. Lines that wait for stock wait for it anywhere, so they count only over
-    all locations. The days of terms are those of the business.
+    Without a day all announced goods count. Goods in transit count nowhere: nothing is taken from them. Lines that wait
+    for stock wait for it anywhere, so they count only over all locations. The days of terms are those of the business.
     """
     found = {variant: Availability() for variant in variants}
     wanted = None if locations is None else [each[4:] for each in locations if is_id(each, "loc")]

@@ -90,19 +90,21 @@ def upgrade() -> None:
             "(status = 'CANCELLED') = (cancelled_at IS NOT NULL)", name=op.f("ck_orders_cancelled_with_instant")
         ),
         sa.CheckConstraint(
-            "cancel_reason IN ('CUSTOMER', 'OUT_OF_STOCK', 'PAYMENT_DECLINED', 'FRAUD', 'STAFF', 'OTHER')",
+            "cancel_reason IN ('CUSTOMER', 'FRAUD', 'INVENTORY', 'DECLINED', 'STAFF', 'OTHER')",
             name=op.f("ck_orders_cancel_reason_known"),
         ),
         sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name=op.f("ck_orders_currency_code")),
         sa.CheckConstraint(
-            "fulfillment_status IN ('UNFULFILLED', 'PARTIALLY_FULFILLED', 'FULFILLED')",
+            "fulfillment_status IN ('UNFULFILLED', 'PARTIALLY_FULFILLED', 'FULFILLED', 'ON_HOLD', 'SCHEDULED')",
             name=op.f("ck_orders_fulfillment_status_known"),
         ),
         sa.CheckConstraint(
-            "payment_status IN ('UNPAID', 'PARTIALLY_PAID', 'PAID', 'OVERPAID')",
+            "payment_status IN ('UNPAID', 'AUTHORIZED', 'PARTIALLY_PAID', 'PAID', 'PARTIALLY_REFUNDED', 'REFUNDED', 'OVERPAID')",
             name=op.f("ck_orders_payment_status_known"),
         ),
-        sa.CheckConstraint("status IN ('OPEN', 'COMPLETED', 'CANCELLED')", name=op.f("ck_orders_status_known")),
+        sa.CheckConstraint(
+            "status IN ('DRAFT', 'OPEN', 'ON_HOLD', 'COMPLETED', 'CANCELLED')", name=op.f("ck_orders_status_known")
+        ),
         sa.CheckConstraint(
             "(cancel_reason IS NULL) = (cancelled_at IS NULL)", name=op.f("ck_orders_cancelled_with_reason")
         ),

@@ -32,7 +32,7 @@ def upgrade() -> None:
         sa.Column("act", sa.UUID(), nullable=False),
         sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name=op.f("ck_payments_currency_code")),
         sa.CheckConstraint(
-            "method IN ('CARD', 'CASH', 'BANK_TRANSFER', 'DIRECT_DEBIT', 'WALLET', 'CHECK', 'COUPON', 'OTHER')",
+            "method IN ('CASH', 'CARD', 'BANK_TRANSFER', 'GIFT_CARD', 'STORE_CREDIT', 'COUPON', 'EXTERNAL')",
             name=op.f("ck_payments_method_known"),
         ),
         sa.CheckConstraint("amount > 0", name=op.f("ck_payments_amount_positive")),

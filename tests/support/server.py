@@ -1,5 +1,6 @@
 """A Postgres server on which tests make and drop databases of their own."""
 
+import asyncio
 import itertools
 import os
 from collections.abc import AsyncIterator
@@ -43,8 +44,19 @@ class Server:
         try:
             yield name
         finally:
-            async with self.administrator() as admin:
-                await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            await self._drop(name)
+
+    async def _drop(self, name: str) -> None:
+        """Drop a database. A vacuum that is at it just then belongs to the superuser: it is waited for."""
+        for attempt in range(50):
+            try:
+                async with self.administrator() as admin:
+                    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+                return
+            except asyncpg.InsufficientPrivilegeError:
+                if attempt == 49:
+                    raise
+                await asyncio.sleep(0.1)
 
     async def disconnect_app(self, name: str, *, before: str | None = None) -> None:
         """Cut every connection of the application's role to a database, as a failing server would.

@@ -1,10 +1,15 @@
 """A shop for tests: products, locations, stock and orders through the API, and a look at every invariant."""
 
+import asyncio
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from domain import ledger
 from domain.kernel import invariants
+from domain.kernel.ids import new_id
+from domain.kernel.scopes import Scope
+from domain.kernel.work import SYSTEM, begin
 from tests.support.api import Api
 
 _numbers = itertools.count(1)
@@ -156,8 +161,93 @@ async def a_few_of_everything(api: Api) -> None:
         await done(api, ADJUST, {"input": {"locationId": place, "reason": "SHRINKAGE", "lines": [loss]}})
 
 
+async def sealed(api: Api) -> None:
+    """Every entry that is committed by now has its place in the journal."""
+    async with api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        await ledger.seal(work)
+
+
 async def invariants_hold(api: Api) -> None:
     """Every rule that `waterline verify` checks holds in the API's database."""
     async with api.services.database.snapshot() as connection:
         broken = [(rule.name, faults) async for rule, faults in invariants.check(connection) if faults]
     assert broken == []
+
+
+async def refused(api: Api, mutation: str, variables: dict[str, Any], **extra: Any) -> list[tuple[str, str]]:
+    """The code and path of every reason why a mutation was refused. It left everything as it was."""
+    before = await state(api)
+    payload = await act(api, mutation, variables, **extra)
+    assert await state(api) == before
+    errors = payload.pop("userErrors")
+    assert not any(payload.values()), "a refusal has neither nouns nor effects"
+    assert all(each["message"][0].isupper() and each["message"].endswith(".") for each in errors), errors
+    return [(each["code"], ".".join(each["path"])) for each in errors]
+
+
+async def forbidden(api: Api, document: str, variables: dict[str, Any], lacking: Iterable[str]) -> None:
+    """A token with every scope but these must not do it, and nothing came of the attempt."""
+    scopes = frozenset(Scope) - frozenset(lacking)
+    await api.token(scopes)  # registers an app, which is an event
+    before = await state(api)
+    answer = await api.post(document, variables, scopes=scopes)
+    assert [each["extensions"]["code"] for each in answer["errors"]] == ["FORBIDDEN"], answer
+    assert not any((answer.get("data") or {}).values())
+    assert await state(api) == before
+
+
+async def sent_at_once(api: Api, mutation: str, variables: dict[str, Any], times: int = 20) -> dict[str, Any]:
+    """The payload of a mutation that was sent so often at once under one key: every answer is the same."""
+    await api.token()
+    sent = {**variables, "key": new_id("key")}
+    answers = await asyncio.gather(*(api.post(mutation, sent) for _ in range(times)))
+    replayed = [each.get("extensions", {}).get("idempotentReplay", False) for each in answers]
+    assert sorted(replayed) == [False] + [True] * (times - 1)
+    assert all(each["data"] == answers[0]["data"] for each in answers)
+    (payload,) = answers[0]["data"].values()
+    assert payload["userErrors"] == []
+    return payload
+
+
+def posted(payload: dict[str, Any]) -> list[list[tuple[str, str]]]:
+    """What an act posted, entry by entry: the accounts and amounts of its lines, those of credits with a minus."""
+    return [
+        [
+            (each["account"]["code"], "-" * (each["debit"]["amount"] == "0.00") + amount)
+            for each in entry["lines"]
+            for amount in (each["debit"]["amount"], each["credit"]["amount"])
+            if amount != "0.00"
+        ]
+        for entry in payload["effects"]["journalEntries"]["nodes"]
+    ]
+
+
+def moved(payload: dict[str, Any]) -> list[tuple[str, str]]:
+    """The quantities and values that an act moved."""
+    return [(each["quantity"], each["value"]["amount"]) for each in payload["effects"]["stockMovements"]["nodes"]]
+
+
+def announced(payload: dict[str, Any]) -> list[tuple[str, int]]:
+    """The types and versions of an act's events."""
+    return [(each["type"], each["version"]) for each in payload["effects"]["events"]["nodes"]]
+
+
+def likeness(payload: Any) -> Any:
+    """A payload without the ids, numbers and instants that every act makes anew."""
+    if isinstance(payload, dict):
+        anew = ("id", "subject", "source", "number", "expiresAt", "payments")
+        return {name: likeness(each) for name, each in payload.items() if name not in anew}
+    return [likeness(each) for each in payload] if isinstance(payload, list) else payload
+
+
+def wrong_ids(prefix: str) -> list[str]:
+    """Ids that are malformed, unknown or of another kind."""
+    return ["", f"{prefix}_", f"{prefix}_{'0' * 32}", f"{prefix}_{'G' * 32}", f"prd_{'0' * 32}", "🦆"]
+
+
+def number_of(statements: Iterable[str]) -> int:
+    """How many statements, without those that begin a transaction, as the tail of the event log does now and then, and
+    without the driver's own questions about types, which each connection asks once.
+    """
+    once = ("typeinfo_tree", "set_config('jit'")
+    return sum(each != "SELECT 1" and not any(word in each for word in once) for each in statements)

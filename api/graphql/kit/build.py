@@ -199,8 +199,9 @@ class _Builder:
             case Batch():
                 arguments = resolvers.function_arguments(each.function, skip=2)
                 if "first" in arguments:
-                    directives.append(limits.ListSize(assumed_size=50, slicing_arguments=["first"]))
-                    self.costs.assumed[owner.name, to_camel_case(each.name)] = limits.DEFAULT_SLICE
+                    size = limits.ASSUMED_SIZE
+                    directives.append(limits.ListSize(assumed_size=size, slicing_arguments=["first"]))
+                    self.costs.assumed[owner.name, to_camel_case(each.name)] = size
             case Pages():
                 arguments = self._page_arguments(owner.name, each, directives)
         resolver = resolvers.signed(resolvers.of_field(owner, each), self.output(each.annotation), arguments)

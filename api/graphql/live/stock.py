@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import strawberry
-from sqlalchemy import select
+from sqlalchemy import Text, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from api.graphql.kit.access import access, restrict
 from api.graphql.kit.context import Context
@@ -104,8 +105,8 @@ async def _watched(
     if variant_ids is not None or skus is not None:
         variants = set(variant_ids or ())
         if skus:
-            folded = [sku.strip().lower() for sku in skus]
-            rows = await reading.execute(select(_variant.id).where(among(_variant.sku_folded, folded)))
+            asked = func.unnest(literal([sku.strip() for sku in skus], ARRAY(Text)))
+            rows = await reading.execute(select(_variant.id).where(_variant.sku_folded.in_(select(func.lower(asked)))))
             variants |= {row["id"] for row in rows}
     currency = (await reading.execute(select(business.Business.base_currency)))[0]["base_currency"]
     return _Watched(

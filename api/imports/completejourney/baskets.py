@@ -362,5 +362,5 @@ def _order(basket: Basket, shop: _Shop, variants: Mapping[str, ID]) -> NewOrder:
 
 def _payments(basket: Basket) -> list[NewPayment]:
     """What the household paid at the till, and what its coupons paid."""
-    parts = ((basket.net - basket.coupons, PaymentMethod.OTHER), (basket.coupons, PaymentMethod.COUPON))
+    parts = ((basket.net - basket.coupons, PaymentMethod.EXTERNAL), (basket.coupons, PaymentMethod.COUPON))
     return [NewPayment(Money(amount, USD), method) for amount, method in parts if amount]

@@ -13,7 +13,7 @@ from domain.kernel import bulk, external
 from domain.kernel.errors import Invalid, NotAllowedNow, NotFound, Refusal, Refusals, of_one
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID, is_id, new_id
-from domain.kernel.money import CurrencyCode, Money, Quantity, currency_digits
+from domain.kernel.money import CurrencyCode, Money, Quantity, currency_digits, format_amount
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 from domain.orders.events import OrderPlaced
@@ -108,7 +108,7 @@ async def place_many(work: Work, news: Sequence[NewOrder], *, placed_at: Sequenc
                 plan.order["id"],
                 channel=plan.order["channel_id"],
                 customer=plan.order["customer_id"],
-                total=f"{plan.order['total']:f}",
+                total=format_amount(Money(plan.order["total"], plan.order["currency"])),
                 currency=plan.order["currency"],
             )
         )
@@ -132,8 +132,10 @@ class _Surroundings:
     channels: Mapping[ID, _Channel]
     emails: Mapping[ID, str | None]
     """The email addresses of the customers named, by their ids."""
-    variants: Mapping[str, Sellable]
-    """The variants named, by id and by SKU as it was given."""
+    by_id: Mapping[ID, Sellable]
+    """The variants named by their ids."""
+    by_sku: Mapping[str, Sellable]
+    """The variants named by their SKUs, by the SKU as it was given."""
     base_currency: str
 
 
@@ -148,11 +150,8 @@ async def _look_around(work: Work, news: Sequence[NewOrder], paths: Sequence[Pat
     wanted = [new.customer_id[4:] for new in news if new.customer_id and is_id(new.customer_id, "cus")]
     found = await work.raw.fetch("SELECT id, email FROM customers WHERE id = ANY($1)", wanted) if wanted else []
     lines = [line for new in news for line in new.lines]
-    variants: dict[str, Sellable] = {}
-    if ids := [line.variant_id for line in lines if line.variant_id is not None]:
-        variants |= await catalog.sellables(work, ids)
-    if skus := [line.sku for line in lines if line.sku is not None]:
-        variants |= await catalog.sellables_by_sku(work, skus)
+    ids = [line.variant_id for line in lines if line.variant_id is not None]
+    skus = [line.sku for line in lines if line.sku is not None]
     places = {new.location_id: path for new, path in zip(news, paths, strict=True) if new.location_id is not None}
     if places:
         await stock.existing_locations(work, {each: (*path, "locationId") for each, path in places.items()})
@@ -162,7 +161,8 @@ async def _look_around(work: Work, news: Sequence[NewOrder], paths: Sequence[Pat
             for row, record in zip(known, channels, strict=True)
         },
         emails={ID("cus_" + record["id"]): record["email"] for record in found},
-        variants=variants,
+        by_id=await catalog.sellables(work, ids),
+        by_sku=await catalog.sellables_by_sku(work, skus),
         base_currency=(await ledger.books(work)).currency,
     )
 
@@ -302,7 +302,9 @@ def _variants(new: NewOrder, around: _Surroundings, *, path: Path) -> list[Sella
         if (line.variant_id is None) == (line.sku is None):
             refusals.append(Invalid("Name the variant by its id or by its SKU.", path=there))
             continue
-        variant = around.variants.get(line.variant_id or line.sku or "")
+        variant = (
+            around.by_id.get(line.variant_id) if line.variant_id is not None else around.by_sku.get(line.sku or "")
+        )
         if variant is None:
             refusals.append(NotFound("There is no such variant.", path=(*there, name)))
         elif variant.status not in (ProductStatus.ACTIVE, ProductStatus.DISCONTINUED):
@@ -320,10 +322,11 @@ def _variants(new: NewOrder, around: _Surroundings, *, path: Path) -> list[Sella
 
 async def _allocate(work: Work, news: Sequence[NewOrder], plans: Sequence[_Plan]) -> None:
     """Bind stock to all lines: the orders without a hold together, and each one with a hold by itself."""
-    free = [demand for new, plan in zip(news, plans, strict=True) if not new.reservation_id for demand in plan.demands]
+    pairs = list(zip(news, plans, strict=True))
+    free = [demand for new, plan in pairs if new.reservation_id is None for demand in plan.demands]
     if free:
         await stock.allocate(work, free)
-    for new, plan in zip(news, plans, strict=True):
-        if new.reservation_id:
+    for new, plan in pairs:
+        if new.reservation_id is not None:
             path = (*plan.path, "reservationId")
             await stock.allocate(work, plan.demands, reservation_id=new.reservation_id, path=path)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from domain import payments
 from domain.kernel.errors import Invalid, NotAllowedNow
 from domain.kernel.ids import ID
-from domain.kernel.money import format_quantity
+from domain.kernel.money import CurrencyCode, Money, format_amount
 from domain.kernel.work import Work
 from domain.orders.events import OrderPaid
 from domain.orders.lifecycle import ORDER, SETTLED, OrderStep
@@ -56,7 +56,8 @@ async def record_payments(work: Work, arrivals: Sequence[OrderPayment]) -> list[
         order.payment_status = payment_status(order.total, order.paid)
     await _save(work, list(orders.values()))
     for order in orders.values():
-        paid, status = format_quantity(order.paid), order.payment_status
+        paid = format_amount(Money(order.paid, CurrencyCode(order.currency)))
+        status = order.payment_status
         work.announce(OrderPaid(order.id, payments=by_order[order.id], paid=paid, payment_status=status))
     return recorded
 

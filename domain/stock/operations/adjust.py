@@ -74,6 +74,7 @@ class _Change:
     delta: Decimal
     unit_cost: Money | None
     path: Path
+    """Where a missing cost is to be blamed on."""
     sku: str
 
 
@@ -97,7 +98,7 @@ async def adjust(work: Work, new: NewAdjustment) -> list[ID]:
             levels.by_place[line.variant_id, location],
             line.delta,
             line.unit_cost,
-            (*there, n),
+            (*there, n, "unitCost"),
             variants[line.variant_id].sku,
         )
         for n, line in enumerate(new.lines)
@@ -135,7 +136,7 @@ async def set_quantities(work: Work, new: NewCount) -> list[ID]:
             path = (*there, n, "expectedQuantity")
             refusals.append(StaleQuantity(sentence, path=path, variant=line.variant_id, present=level.on_hand))
         elif line.quantity != level.on_hand:
-            changes.append(_Change(level, line.quantity - level.on_hand, None, (*there, n), sku))
+            changes.append(_Change(level, line.quantity - level.on_hand, None, (*there, n, "quantity"), sku))
     Refusals.raise_if_any(refusals)
     await _apply(work, levels, changes, reason=new.reason)
     return [levels.by_place[line.variant_id, location].id for line in new.lines]
@@ -162,7 +163,7 @@ async def _apply(work: Work, levels: Levels, changes: Sequence[_Change], *, reas
         [
             InsufficientStock(
                 f"Only {format_quantity(change.level.on_hand)} of {change.sku} are on hand.",
-                path=(*change.path, "delta"),
+                path=(*change.path[:-1], "delta"),
                 variant=change.level.place[0],
                 requested=-change.delta,
                 available=change.level.on_hand,
@@ -225,7 +226,7 @@ async def _gained_values(work: Work, gains: Sequence[_Change], digits: int) -> l
         elif level.place[0] in last:
             values.append(costs.worth(change.delta, last[level.place[0]], digits))
         else:
-            sentence = f"Nothing tells what {change.sku} costs: say its unit cost."
-            refusals.append(CostUnknown(sentence, path=(*change.path, "unitCost")))
+            sentence = f"Nothing tells what {change.sku} costs: receive it, or adjust it, with its unit cost."
+            refusals.append(CostUnknown(sentence, path=change.path))
     Refusals.raise_if_any(refusals)
     return values

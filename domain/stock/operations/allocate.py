@@ -15,7 +15,7 @@ from domain.stock import costs
 from domain.stock.costs import Draw
 from domain.stock.events import StockAllocated, StockReleased, StockShipped
 from domain.stock.levels import Levels, Move, Place
-from domain.stock.operations.backorders import NewAllocation, lower_allocations, write_allocations
+from domain.stock.operations.backorders import NewAllocation, lower_allocations, serve_waiting, write_allocations
 from domain.stock.operations.inputs import Path
 from domain.stock.operations.reserve import lock_and_place
 from domain.stock.placement import Demand
@@ -104,6 +104,7 @@ async def deallocate(work: Work, documents: Collection[ID]) -> None:
     for each in held.allocations:
         held.levels.by_place[each.place].claim(allocated=-each.quantity)
     await work.raw.execute("DELETE FROM stock_allocations WHERE document = ANY($1)", list(documents))
+    await serve_waiting(work, held.levels, {each.place for each in held.allocations})
     await held.levels.save(StockReleased)
 
 

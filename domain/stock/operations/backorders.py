@@ -86,6 +86,12 @@ async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Dec
     )
 
 
+async def serve_waiting(work: Work, levels: Levels, places: Collection[Place]) -> None:
+    """What has become available at these places goes to those who wait for it, before anybody new can take it."""
+    if places:
+        await fill_backorders(work, levels, dict.fromkeys(places, Decimal(0)))
+
+
 _HOLDS = """
 SELECT line.reservation_id, line.n, line.variant_id, line.location_id, line.held
 FROM stock_reservation_lines AS line

@@ -13,6 +13,7 @@ from domain.kernel.work import Work
 from domain.stock.events import StockReleased, StockReserved
 from domain.stock.levels import Levels, Place
 from domain.stock.operations import inputs
+from domain.stock.operations.backorders import serve_waiting
 from domain.stock.operations.inputs import Path, Wanted
 from domain.stock.placement import Demand, Part, place, shortages
 from domain.stock.tables import ReservationStatus, StockReservation, StockReservationLine
@@ -103,7 +104,8 @@ async def release(work: Work, reservation_id: str) -> ID:
     path = ("reservationId",)
     places = await held_places(work, reservation_id, path=path)
     levels = await Levels.lock(work, places)
-    await give_up(work, levels, reservation_id, ReservationStatus.RELEASED, path=path)
+    freed = await give_up(work, levels, reservation_id, ReservationStatus.RELEASED, path=path)
+    await serve_waiting(work, levels, freed)
     await levels.save(StockReleased)
     return ID(reservation_id)
 
@@ -122,12 +124,12 @@ async def lock_and_place(
     else:
         wanted = {(demand.variant_id, demand.location_id) for demand in demands if demand.location_id is not None}
         levels = await Levels.lock(work, wanted | held)
-    preferred: set[Place] = set()
+    mine: dict[Place, Decimal] = {}
     if reservation_id is not None:
-        preferred = await give_up(work, levels, reservation_id, ReservationStatus.CONSUMED, path=path)
-    parts, short = place(levels, demands, preferred)
+        mine = await give_up(work, levels, reservation_id, ReservationStatus.CONSUMED, path=path)
+    parts, short = place(levels, demands, mine)
     if short and await free_expired(work, levels, [level.place for level in levels]):
-        parts, short = place(levels, demands, preferred)
+        parts, short = place(levels, demands, mine)
     if short:
         raise shortages(levels, demands, short)
     return levels, parts
@@ -150,8 +152,8 @@ async def held_places(work: Work, reservation_id: str, *, path: Path) -> set[Pla
 
 async def give_up(
     work: Work, levels: Levels, reservation_id: str, outcome: ReservationStatus, *, path: Path
-) -> set[Place]:
-    """End a hold whose levels are locked. Returns where it still held something; the caller saves the levels.
+) -> dict[Place, Decimal]:
+    """End a hold whose levels are locked. Returns what it still held and where; the caller saves the levels.
 
     Refused with NotAllowedNow when it has ended already. A hold whose time is over still holds what nobody took.
     """
@@ -159,11 +161,11 @@ async def give_up(
     assert row is not None
     if row["outcome"] is not None:
         raise NotAllowedNow(f"This reservation is {row['outcome'].lower()} already.", path=path)
-    places: set[Place] = set()
+    held: dict[Place, Decimal] = {}
     for record in await work.raw.fetch(_HELD, reservation_id[4:]):
         there = ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])
         levels.by_place[there].claim(reserved=-record["held"])
-        places.add(there)
+        held[there] = held.get(there, Decimal(0)) + record["held"]
     await work.raw.execute(
         "UPDATE stock_reservation_lines SET held = 0 WHERE reservation_id = $1 AND open", reservation_id[4:]
     )
@@ -173,7 +175,7 @@ async def give_up(
         outcome.value,
         work.now,
     )
-    return places
+    return held
 
 
 _FREE_EXPIRED = """
@@ -233,5 +235,6 @@ async def sweep(work: Work) -> int:
     levels = await Levels.lock(work, places)
     await free_expired(work, levels, places)
     await work.raw.execute(_CLOSE_EXPIRED, sorted({record["id"] for record in found}), work.now)
+    await serve_waiting(work, levels, places)
     await levels.save(StockReleased)
     return len(found)
