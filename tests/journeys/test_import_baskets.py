@@ -155,10 +155,11 @@ async def test_killed_anywhere_it_ends_the_same(
     def dying(name: str, function: Any, at: int, *, after: bool) -> Any:
         async def wrapped(*arguments: Any, **named: Any) -> Any:
             calls[name] += 1
-            if calls[name] == at and not after:
+            chosen = calls[name] == at
+            if chosen and not after:
                 raise Killed
             result = await function(*arguments, **named)
-            if calls[name] == at:
+            if chosen:
                 raise Killed
             return result
 

@@ -21,7 +21,7 @@ from api.graphql.kit.context import Context
 from api.graphql.kit.enums import published
 from api.graphql.kit.errors import request_error
 from api.graphql.kit.operations import subscription
-from api.graphql.kit.reading import Record, among, columns_of
+from api.graphql.kit.reading import Reading, Record, among, columns_of
 from api.graphql.kit.views import VIEWS
 from api.graphql.stock import StockLevel
 from domain import business, catalog, stock
@@ -86,21 +86,24 @@ async def stock_changed(
     snapshot: Annotated[bool, "Begin with one SNAPSHOT per level; not when resuming."] = True,
 ) -> AsyncIterator[StockChange]:
     """Stock as it changes: each level as it is first, then every change, once and in the order of its versions."""
-    watched = await _watched(context, variant_ids, skus, location_ids)
-    if after is None:
-        after, present = await context.reading.run(lambda connection: _present(connection, watched, wanted=snapshot))
-        assert after is not None  # the foundation has announced its channel, so the log is never empty
-        for record in present:
-            yield StockChange(cursor=after, kind=StockChangeKind.SNAPSHOT, level=record, at=context.now)  # type: ignore[arg-type]
-    async for event in context.services.tail.follow(after=after, types=_TYPES):
+    # A reading of its own, ended before anything is waited for: a subscription holds no connection.
+    reading = Reading(context.database, context.caller.actor)
+    try:
+        watched = await _watched(reading, variant_ids, skus, location_ids)
+        cursor, present = await reading.run(lambda it: _present(it, watched, wanted=snapshot and after is None))
+    finally:
+        await reading.close()
+    assert cursor is not None  # the foundation has announced its channel, so the log is never empty
+    for record in present:
+        yield StockChange(cursor=cursor, kind=StockChangeKind.SNAPSHOT, level=record, at=context.now)  # type: ignore[arg-type]
+    async for event in context.services.tail.follow(after=cursor if after is None else after, types=_TYPES):
         if watched.includes(event.data):
             yield _changed(event, watched)
 
 
 async def _watched(
-    context: Context, variant_ids: Sequence[ID] | None, skus: Sequence[str] | None, location_ids: Sequence[ID] | None
+    reading: Reading, variant_ids: Sequence[ID] | None, skus: Sequence[str] | None, location_ids: Sequence[ID] | None
 ) -> _Watched:
-    reading = context.reading
     variants: set[ID] | None = None
     if variant_ids is not None or skus is not None:
         variants = set(variant_ids or ())
