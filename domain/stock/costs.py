@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 from domain.kernel.ids import ID
 from domain.kernel.work import Work
-from domain.stock.levels import Place
+from domain.stock.locked import Place
 
 _EXACT = Context(prec=50)
 """Wide enough for the product of the largest value and the largest quantity: only the last step rounds."""

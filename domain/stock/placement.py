@@ -13,7 +13,7 @@ from domain.kernel.errors import Refusals
 from domain.kernel.ids import ID
 from domain.kernel.money import format_quantity
 from domain.stock.errors import InsufficientStock
-from domain.stock.levels import Level, Levels, Place
+from domain.stock.locked import Level, Levels, Place
 from domain.stock.tables import LocationKind
 
 
@@ -45,15 +45,16 @@ class Part:
 def place(
     levels: Levels, demands: Collection[Demand], held: Mapping[Place, Decimal] = MappingProxyType({})
 ) -> tuple[list[Part], list[Demand]]:
-    """The parts that serve the demands, in their order, and the demands that cannot be served in full.
+    """The parts that serve the demands, and the demands that cannot be served in full.
 
-    What was held for them is used first, wherever it is. Nothing is changed on the levels.
+    Demands are served in their order, those that name a place before those that do not mind. What was held for them is
+    used first, wherever it is. Nothing is changed on the levels.
     """
     free: dict[Place, Decimal] = {}
     mine = dict(held)
     parts: list[Part] = []
     short: list[Demand] = []
-    for demand in demands:
+    for demand in sorted(demands, key=lambda each: each.location_id is None):
         candidates = _candidates(levels, demand)
         for level in candidates:
             free.setdefault(level.place, level.available)
@@ -110,7 +111,9 @@ def _choose(
             taken[level.place] = part
             rest -= part
     left = {level.place: free[level.place] - taken.get(level.place, Decimal(0)) for level in candidates}
-    single = next((level for level in candidates if left[level.place] >= rest), None)
+    # A place that is taken from already comes first: then nothing is split that need not be.
+    asked = sorted(candidates, key=lambda level: level.place not in taken)
+    single = next((level for level in asked if left[level.place] >= rest), None)
     for level in candidates if single is None else [single]:
         part = min(left[level.place], rest)
         if part > 0:

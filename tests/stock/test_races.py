@@ -5,7 +5,6 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -18,8 +17,8 @@ from domain.kernel.ids import ID
 from domain.kernel.money import Quantity
 from domain.kernel.work import SYSTEM, Work, begin
 from domain.orders import NewOrder, NewOrderLine
-from domain.stock import costs
-from domain.stock.levels import Level, Place
+from domain.stock import costs, locked
+from domain.stock.locked import Level, Place
 from tests.support import shop
 from tests.support.api import Api
 from tests.support.shop import (
@@ -38,15 +37,14 @@ from tests.support.shop import (
     stocked,
 )
 
-levels: Any = import_module("domain.stock.levels")  # the room's own `levels` is a listing
 UNLOCKED = " FOR NO KEY UPDATE OF level"
 
 
 def _without_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_LOCK_PLACES", "_LOCK_VARIANTS"):
-        statement = getattr(levels, name)
+        statement = getattr(locked, name)
         assert UNLOCKED in statement
-        monkeypatch.setattr(levels, name, statement.replace(UNLOCKED, ""))
+        monkeypatch.setattr(locked, name, statement.replace(UNLOCKED, ""))
 
 
 async def _two_hundred_for_fifty(api: Api) -> None:
@@ -247,11 +245,11 @@ async def test_sixty_four_at_once_on_ten_hot_variants(fresh_api: Api, monkeypatc
 
 async def test_without_an_order_of_locks_they_deadlock(fresh_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_LOCK_PLACES", "_LOCK_VARIANTS"):
-        statement = getattr(levels, name)
+        statement = getattr(locked, name)
         ordering = "ORDER BY level.variant_id, level.location_id"
         assert ordering in statement
         # Each act takes its locks in an order of its own.
-        monkeypatch.setattr(levels, name, statement.replace(ordering, "ORDER BY random()"))
+        monkeypatch.setattr(locked, name, statement.replace(ordering, "ORDER BY random()"))
     collisions = _counted(monkeypatch)
     # Few writers and fewer acts: each deadlock costs a second, and an act that met three of them gives up.
     with pytest.raises(AssertionError):
@@ -312,17 +310,17 @@ async def test_read_in_the_statement_that_locks_they_are_those_of_before(
     layers = """SELECT array_agg(ROW(layer.id, layer.quantity, layer.value_amount) ORDER BY founded_at, layer.id)
       FROM cost_layers AS layer WHERE layer.variant_id = level.variant_id AND layer.location_id = level.location_id
         AND layer.live"""
-    one = levels._LOCK_PLACES.replace("level.version\n", f"level.version, ({layers}) AS layers\n", 1)
-    assert one != levels._LOCK_PLACES
-    monkeypatch.setattr(levels, "_LOCK_PLACES", one)
-    read = levels._level
+    one = locked._LOCK_PLACES.replace("level.version\n", f"level.version, ({layers}) AS layers\n", 1)
+    assert one != locked._LOCK_PLACES
+    monkeypatch.setattr(locked, "_LOCK_PLACES", one)
+    read = locked._level
 
     def reading(record: Any) -> Level:
         found = read(record)
         seen[found.place] = [costs.Layer(ID(f"mov_{row[0]}"), row[1], row[2]) for row in record.get("layers") or ()]
         return found
 
-    monkeypatch.setattr(levels, "_level", reading)
+    monkeypatch.setattr(locked, "_level", reading)
 
     async def as_seen(_work: Work, places: Sequence[Place]) -> dict[Place, list[costs.Layer]]:
         return {place: seen[place] for place in places}

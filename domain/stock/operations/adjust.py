@@ -12,7 +12,7 @@ from domain.kernel.work import Work
 from domain.stock import costs, postings
 from domain.stock.errors import CostUnknown, InsufficientStock, StaleQuantity
 from domain.stock.events import StockAdjusted
-from domain.stock.levels import Level, Levels, Move
+from domain.stock.locked import Level, Levels, Move
 from domain.stock.operations import inputs
 from domain.stock.operations.backorders import fill_backorders, give_way
 from domain.stock.operations.inputs import Path, Wanted

@@ -14,7 +14,7 @@ from domain.kernel.work import Work
 from domain.stock import costs
 from domain.stock.costs import Draw
 from domain.stock.events import StockAllocated, StockReleased, StockShipped
-from domain.stock.levels import Levels, Move, Place
+from domain.stock.locked import Levels, Move, Place
 from domain.stock.operations.backorders import NewAllocation, lower_allocations, serve_waiting, write_allocations
 from domain.stock.operations.inputs import Path
 from domain.stock.operations.reserve import lock_and_place

@@ -11,7 +11,7 @@ from domain.kernel.ids import ID, new_id
 from domain.kernel.money import format_quantity
 from domain.kernel.work import Work
 from domain.stock.events import StockDiscrepancyOpened
-from domain.stock.levels import Level, Levels, Place
+from domain.stock.locked import Level, Levels, Place
 from domain.stock.tables import DiscrepancyKind, LocationKind, StockDiscrepancy
 
 _WAITING = """

@@ -14,7 +14,7 @@ from domain.kernel.money import Money, Quantity, currency_digits, format_quantit
 from domain.kernel.work import Work
 from domain.stock import costs, postings
 from domain.stock.events import IncomingStockAnnounced, StockReceiptCreated, StockReceived
-from domain.stock.levels import Levels, Move, Place
+from domain.stock.locked import Levels, Move, Place
 from domain.stock.operations import inputs
 from domain.stock.operations.backorders import fill_backorders
 from domain.stock.operations.inputs import Path, Wanted

@@ -11,7 +11,7 @@ from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.money import Quantity
 from domain.kernel.work import Work
 from domain.stock.events import StockReleased, StockReserved
-from domain.stock.levels import Levels, Place
+from domain.stock.locked import Levels, Place
 from domain.stock.operations import inputs
 from domain.stock.operations.backorders import serve_waiting
 from domain.stock.operations.inputs import Path, Wanted
