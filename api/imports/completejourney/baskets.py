@@ -8,11 +8,12 @@ receipts. A batch of baskets is one transaction: placed, paid and shipped, or no
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import select, text
 
@@ -142,27 +143,38 @@ class _Journey:
     started: float = field(default_factory=time.monotonic)
 
     async def block(self, start: int, block: Sequence[Basket], refused: Refused) -> None:
-        """A block's goods come in; then its baskets, as many as are asked for, are sold, in a few lanes at once."""
+        """A block's goods come in; then its baskets, as many as are asked for, are sold: each in lanes side by side."""
         wanted = block[: self.total - start]
         async with self.database.connection() as connection:
             variants = await _variants(connection, block)
-            deliveries = _deliveries(start, block, variants, self.shop)
-            self.result.received += await _receive(connection, deliveries, block[0].at - timedelta(hours=1))
         _note_refused(self.result, wanted, variants, refused)
-        try:
-            async with asyncio.TaskGroup() as lanes:  # when one fails, the others stop too
-                for baskets in _lanes(wanted):
-                    lanes.create_task(self._lane(baskets, variants))
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
+        deliveries = _deliveries(start, block, variants, self.shop)
+        received_at = block[0].at - timedelta(hours=1)
+        await _side_by_side(self._take_in(deliveries[lane::LANES], received_at) for lane in range(LANES))
+        await _side_by_side(self._sell(baskets, variants) for baskets in _lanes(wanted))
 
-    async def _lane(self, baskets: Sequence[Basket], variants: Mapping[str, ID]) -> None:
+    async def _take_in(self, deliveries: Sequence[NewReceipt], received_at: datetime) -> None:
+        async with self.database.connection() as connection:
+            received = await _receive(connection, deliveries, received_at)
+        self.result.received += received  # not across the wait: lanes would overwrite each other's sums
+
+    async def _sell(self, baskets: Sequence[Basket], variants: Mapping[str, ID]) -> None:
         async with self.database.connection() as connection:
             for first in range(0, len(baskets), BATCH):
                 await _sell(connection, self.shop, baskets[first : first + BATCH], variants, self.result)
                 await events.notify(connection)
                 self.result.seconds = time.monotonic() - self.started
                 self.report("baskets", self.result.baskets, self.total)
+
+
+async def _side_by_side(lanes: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run lanes at once; when one fails, the others stop too."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for lane in lanes:
+                group.create_task(lane)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 # --- the shop -------------------------------------------------------------------------------------------------------
@@ -232,7 +244,7 @@ def _note_refused(
 
 
 async def _receive(connection: AsyncConnection, deliveries: Sequence[NewReceipt], received_at: datetime) -> int:
-    """Take in the deliveries that are not there yet. Returns how many lines they had."""
+    """Take in the deliveries that are not there yet, each store's one. Returns how many lines they had."""
     received, waiting = 0, list(deliveries)
     while waiting:
         async with begin(connection, actor=SYSTEM) as work:
