@@ -37,6 +37,7 @@ async def _sums(database: Database) -> dict[str, Any]:
     """What the imported orders and the books come to, in cents."""
     query = """
       SELECT (SELECT count(*) FROM orders) AS orders, (SELECT count(*) FROM order_lines) AS lines,
+        (SELECT count(*) FROM stock_movements WHERE kind = 'RECEIPT') AS received,
         (SELECT sum(subtotal) * 100 FROM orders)::bigint AS gross,
         (SELECT sum(discount) * 100 FROM orders)::bigint AS discounts,
         (SELECT sum(total) * 100 FROM orders)::bigint AS net, (SELECT sum(paid) * 100 FROM orders)::bigint AS paid,
@@ -144,6 +145,7 @@ async def test_killed_anywhere_it_ends_the_same(
     assert (whole.baskets, whole.present) == (SOME, 0)
     assert whole.created + whole.empty == SOME
     assert whole.gross - whole.discounts == whole.net
+    assert whole.received == (await _sums(database))["received"]
     await _catalog(fresh_database)
 
     class Killed(Exception):  # noqa: N818
