@@ -5,7 +5,7 @@ and never commits, reads the clock or sees the request. State, movements, journa
 or not at all.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -66,6 +66,8 @@ class Work:
     announced: "list[Event]" = field(default_factory=list)
     remembered: dict[str, Any] = field(default_factory=dict)
     """What rooms looked up for this act and need not ask for again: settings that no act changes under way."""
+    closing: dict[str, "Callable[[Work], Awaitable[None]]"] = field(default_factory=dict)
+    """What rooms write last, each once however often it was asked for: figures that an act changes more than once."""
     finished: bool = False
 
     def announce(self, *events: "Event") -> None:
@@ -85,6 +87,8 @@ class Work:
         from domain.kernel import events  # noqa: PLC0415  events know the work they are announced by
 
         await self.session.flush()
+        for close in self.closing.values():
+            await close(self)
         await events.write(self)
         await self.raw.execute("SET CONSTRAINTS ALL IMMEDIATE")
         self.finished = True

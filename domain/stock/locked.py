@@ -3,6 +3,9 @@
 Lock, then look: locking is a statement of its own, in (variant, location) order everywhere. A statement that waited for
 a row lock sees the locked row as it is now, but every other row as it was before the wait; so layers, allocations and
 holds are read by later statements.
+
+An act may come to the same level more than once (placed and shipped at once, say). It finds it as it left it, and the
+level's row and event are written once: with the movements that take its claims along, or at the end of the act.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -40,11 +43,11 @@ class Level:
     unavailable: Decimal
     value: Decimal
     version: int
-    bound: Decimal
-    """What is allocated according to its row: `allocated` may be ahead of it."""
+    written: tuple[Decimal, Decimal, Decimal]
+    """Allocated, reserved and unavailable as its row has them: the fields above may be ahead of it."""
     touched: bool = False
-    freed: bool = False
-    """Whether holds or the unavailable fell."""
+    event: type[LevelChange] | None = None
+    """What is to be announced of it at the end of the act."""
 
     @property
     def available(self) -> Decimal:
@@ -56,7 +59,11 @@ class Level:
         self.allocated += allocated
         self.reserved += reserved
         self.touched = True
-        self.freed |= reserved < 0
+
+    @property
+    def claims(self) -> tuple[Decimal, Decimal, Decimal]:
+        """Allocated, reserved and unavailable."""
+        return self.allocated, self.reserved, self.unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +119,9 @@ class Levels:
     @classmethod
     async def lock(cls, work: Work, places: Collection[Place], *, create: bool = False) -> "Levels":
         """Lock the levels of places; with `create`, those that are missing are made first, in the same order."""
-        distinct = sorted(set(places))
+        distinct, known = sorted(set(places)), _known(work)
+        if all(place in known for place in distinct):
+            return cls.over(work, [known[place] for place in distinct])
         variants, locations = [place[0][4:] for place in distinct], [place[1][4:] for place in distinct]
         if create:
             currency = (await ledger.books(work)).currency
@@ -126,7 +135,14 @@ class Levels:
 
     @classmethod
     def _of(cls, work: Work, records: Iterable[Record]) -> "Levels":
-        levels = cls(work, {level.place: level for level in map(_level, records)})
+        known = _known(work)
+        found = [level_of(record) for record in records]
+        return cls.over(work, [known.setdefault(level.place, level) for level in found])
+
+    @classmethod
+    def over(cls, work: Work, found: Sequence[Level]) -> "Levels":
+        """Levels that are locked already."""
+        levels = cls(work, {level.place: level for level in found})
         for level in sorted(levels, key=lambda each: (each.priority, each.place[1])):
             levels._by_variant.setdefault(level.place[0], []).append(level)
         return levels
@@ -138,11 +154,12 @@ class Levels:
         """The levels of a variant in the order in which allocation takes them: by priority, then by location."""
         return self._by_variant.get(variant, [])
 
-    async def save(self, event: type[LevelChange]) -> None:
-        """Write the claims of every level that was touched, and announce each once."""
-        touched = [level for level in self if level.touched]
-        await self._write(touched, raised=True)
-        await self._announce(touched, event)
+    def save(self, event: type[LevelChange]) -> None:
+        """The claims of every level that was touched are written at the end of the act, and announced."""
+        for level in self:
+            if level.touched:
+                level.touched, level.event = False, event
+        self.work.closing["stock.levels"] = _close
 
     async def move(self, moves: Sequence[Move], event: type[LevelChange]) -> None:
         """Write movements, and the claims that change with them; every level touched is announced once.
@@ -154,15 +171,15 @@ class Levels:
         for move in moves:
             move.level.on_hand += move.quantity
             move.level.value += move.value
-            move.level.touched = True
             moving.setdefault(move.level.id, move)
-        touched = [level for level in self if level.touched]
-        await self._write([level for level in touched if level.freed and level.id in moving], raised=False)
+        levels = [move.level for move in moving.values()]
+        await _write(self.work, [each for each in levels if each.claims[1:] != each.written[1:]], raised=False)
         await self._insert(moves, set(map(id, moving.values())))
-        await self._write([level for level in touched if level.id not in moving], raised=True)
-        for move in moving.values():
-            move.level.version += 1
-        await self._announce(touched, event)
+        for level in levels:
+            level.version += 1  # as the trigger that follows movements does
+            level.written, level.touched, level.event = level.claims, False, None
+        await _announce(self.work, [(level, event) for level in levels])
+        self.save(event)
 
     async def _insert(self, moves: Sequence[Move], first: Collection[int]) -> None:
         """`first` are the ones that carry the allocations of their levels along."""
@@ -175,7 +192,7 @@ class Levels:
                 "location_id": move.level.place[1],
                 "layer_id": move.layer_id,
                 "quantity": move.quantity,
-                "allocated": move.level.allocated - move.level.bound if id(move) in first else Decimal(0),
+                "allocated": move.level.allocated - move.level.written[0] if id(move) in first else Decimal(0),
                 "value_amount": move.value,
                 "value_currency": currency,
                 "account_id": account,
@@ -192,30 +209,43 @@ class Levels:
         ]
         await bulk.insert(work, StockMovement, rows)
 
-    async def _write(self, levels: Sequence[Level], *, raised: bool) -> None:
-        """Write claims; with `raised`, allocations and the next version too, which else come with movements."""
-        rows: list[dict[str, Any]] = []
-        for level in levels:
-            if raised:
-                level.version += 1
-                level.bound = level.allocated
-            rows.append(
-                {
-                    "id": level.id,
-                    "allocated": level.bound,
-                    "reserved": level.reserved,
-                    "unavailable": level.unavailable,
-                    "version": level.version,
-                }
-            )
-        await bulk.update(self.work, StockLevel, rows)
 
-    async def _announce(self, levels: Sequence[Level], event: type[LevelChange]) -> None:
-        currency = CurrencyCode((await ledger.books(self.work)).currency)
-        for level in levels:
-            level.bound = level.allocated
-            level.touched = level.freed = False
-        self.work.announce(*(_announcement(level, event, currency) for level in levels))
+def _known(work: Work) -> dict[Place, Level]:
+    """The levels that this act has locked already, as it left them."""
+    return work.remembered.setdefault("stock.levels", {})
+
+
+async def _close(work: Work) -> None:
+    """The claims that no movement took along, and what was done about each level, are written."""
+    pending = [(level, level.event) for level in _known(work).values() if level.event is not None]
+    await _write(work, [level for level, _ in pending], raised=True)
+    await _announce(work, pending)
+    for level, _ in pending:
+        level.event = None
+
+
+async def _write(work: Work, levels: Sequence[Level], *, raised: bool) -> None:
+    """Write claims; with `raised`, allocations and the next version too, which else come with movements."""
+    rows: list[dict[str, Any]] = []
+    for level in levels:
+        if raised:
+            level.version += 1
+            level.written = level.claims
+        rows.append(
+            {
+                "id": level.id,
+                "allocated": level.written[0],
+                "reserved": level.reserved,
+                "unavailable": level.unavailable,
+                "version": level.version,
+            }
+        )
+    await bulk.update(work, StockLevel, rows)
+
+
+async def _announce(work: Work, changes: Sequence[tuple[Level, type[LevelChange]]]) -> None:
+    currency = CurrencyCode((await ledger.books(work)).currency)
+    work.announce(*(_announcement(level, event, currency) for level, event in changes))
 
 
 def _announcement(level: Level, event: type[LevelChange], currency: CurrencyCode) -> LevelChange:
@@ -231,7 +261,8 @@ def _announcement(level: Level, event: type[LevelChange], currency: CurrencyCode
     )
 
 
-def _level(record: Record) -> Level:
+def level_of(record: Record) -> Level:
+    """A level as the statement that locked it found it."""
     return Level(
         id=ID("slv_" + record["id"]),
         place=(ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])),
@@ -239,9 +270,9 @@ def _level(record: Record) -> Level:
         kind=record["kind"],
         on_hand=record["on_hand"],
         allocated=record["allocated"],
-        bound=record["allocated"],
         reserved=record["reserved"],
         unavailable=record["unavailable"],
         value=record["value_amount"],
         version=record["version"],
+        written=(record["allocated"], record["reserved"], record["unavailable"]),
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from domain.kernel.ids import ID
 from domain.kernel.money import format_quantity
 from domain.stock.errors import InsufficientStock
-from domain.stock.locked import Level, Levels, Place
+from domain.stock.locked import Level, Levels, Place, level_of
 from domain.stock.placement import Demand, Part, place, shortages
 from domain.stock.tables import LocationKind
 
@@ -56,7 +56,7 @@ def locked(sites: list[Site], there: dict[tuple[int, int], Any]) -> Levels:
                 "version": 1,
             }
         )
-    return Levels._of(cast("Any", None), cast("Any", records))
+    return Levels.over(cast("Any", None), [level_of(cast("Any", record)) for record in records])
 
 
 def demand(of: int, many: Any, at: int | None = None, n: int = 0) -> Demand:

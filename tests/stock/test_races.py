@@ -313,14 +313,14 @@ async def test_read_in_the_statement_that_locks_they_are_those_of_before(
     one = locked._LOCK_PLACES.replace("level.version\n", f"level.version, ({layers}) AS layers\n", 1)
     assert one != locked._LOCK_PLACES
     monkeypatch.setattr(locked, "_LOCK_PLACES", one)
-    read = locked._level
+    read = locked.level_of
 
     def reading(record: Any) -> Level:
         found = read(record)
         seen[found.place] = [costs.Layer(ID(f"mov_{row[0]}"), row[1], row[2]) for row in record.get("layers") or ()]
         return found
 
-    monkeypatch.setattr(locked, "_level", reading)
+    monkeypatch.setattr(locked, "level_of", reading)
 
     async def as_seen(_work: Work, places: Sequence[Place]) -> dict[Place, list[costs.Layer]]:
         return {place: seen[place] for place in places}

@@ -126,7 +126,15 @@ async def _all_connections(pool: Any) -> list[Any]:
 async def serving(database_url: str, settings: Settings | None = None) -> AsyncIterator[Api]:
     """Serve the API on a free port of this machine."""
     app = application(settings or Settings(housekeeping_seconds=0), database_url)
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="websockets-sansio", lifespan="on")
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=0,
+        log_level="warning",
+        ws="websockets-sansio",
+        lifespan="on",
+        timeout_keep_alive=120,  # a connection that is closed just as it is used again would fail a test
+    )
     server = uvicorn.Server(config)
     server.config.load()
     task = asyncio.create_task(server.serve())

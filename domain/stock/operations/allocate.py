@@ -40,7 +40,7 @@ async def allocate(
             for part in parts
         ],
     )
-    await levels.save(StockAllocated)
+    levels.save(StockAllocated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ async def deallocate(work: Work, documents: Collection[ID]) -> None:
         held.levels.by_place[each.place].claim(allocated=-each.quantity)
     await work.raw.execute("DELETE FROM stock_allocations WHERE document = ANY($1)", list(documents))
     await serve_waiting(work, held.levels, {each.place for each in held.allocations})
-    await held.levels.save(StockReleased)
+    held.levels.save(StockReleased)
 
 
 @dataclass

@@ -176,7 +176,7 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
         if rest:
             level = levels.by_place[place]
             level.unavailable -= rest
-            level.touched = level.freed = True
+            level.touched = True
     await _open_cases(work, missing)
 
 

@@ -92,7 +92,7 @@ async def reserve(work: Work, new: NewReservation) -> ID:
     await bulk.insert(work, StockReservationLine, rows)
     for part in parts:
         part.level.claim(reserved=part.quantity)
-    await levels.save(StockReserved)
+    levels.save(StockReserved)
     return reservation["id"]
 
 
@@ -106,7 +106,7 @@ async def release(work: Work, reservation_id: str) -> ID:
     levels = await Levels.lock(work, places)
     freed = await give_up(work, levels, reservation_id, ReservationStatus.RELEASED, path=path)
     await serve_waiting(work, levels, freed)
-    await levels.save(StockReleased)
+    levels.save(StockReleased)
     return ID(reservation_id)
 
 
@@ -236,5 +236,5 @@ async def sweep(work: Work) -> int:
     await free_expired(work, levels, places)
     await work.raw.execute(_CLOSE_EXPIRED, sorted({record["id"] for record in found}), work.now)
     await serve_waiting(work, levels, places)
-    await levels.save(StockReleased)
+    levels.save(StockReleased)
     return len(found)
