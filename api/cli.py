@@ -334,6 +334,7 @@ class _Server(uvicorn.Server):
                 ws="websockets-sansio",
                 lifespan="on",
                 timeout_graceful_shutdown=GRACE_SECONDS,
+                timeout_keep_alive=75,  # longer than clients and proxies keep a connection that they do not use
             )
         )
         self._app, self._ready = app, ready
