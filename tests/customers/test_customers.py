@@ -301,21 +301,22 @@ async def test_whoever_names_a_customer_does_not_wait_for_an_edit(fresh_database
     await said(fresh_database, edit)
 
 
-SECRETS = ("Ada", "Quay", "ada@", "hidden.example", "+49", "Hafenstraße", "Hamburg")
+# Nothing of these is spelled in hexadecimal digits alone, as an id is.
+SECRETS = ("Otto", "Quay", "otto@", "hidden.example", "+49", "Hafenstraße", "Hamburg")
 
 
 async def test_events_hold_nothing_personal(api: Api, database: Database) -> None:
     create = "mutation M($input: CustomerCreateInput!) { customerCreate(input: $input) { customer { id } } }"
     update = """mutation M($id: ID!, $input: CustomerUpdateInput!) {
       customerUpdate(id: $id, input: $input) { userErrors { code } } }"""
-    home = {"name": "Ada Quay", "line1": "Hafenstraße 1", "city": "Hamburg", "countryCode": "DE", "phone": "+49 40 1"}
-    ada = {"name": "Ada Quay", "email": "ada@hidden.example", "phone": "+49 40 1", "addresses": [home]}
-    customer = (await api.data(create, {"input": ada}))["customerCreate"]["customer"]["id"]
-    changed = {"name": "Ada Quay-Sea", "email": "Ada@hidden.example", "phone": "+49 40 2", "addresses": [home, home]}
+    home = {"name": "Otto Quay", "line1": "Hafenstraße 1", "city": "Hamburg", "countryCode": "DE", "phone": "+49 40 1"}
+    person = {"name": "Otto Quay", "email": "otto@hidden.example", "phone": "+49 40 1", "addresses": [home]}
+    customer = (await api.data(create, {"input": person}))["customerCreate"]["customer"]["id"]
+    changed = {"name": "Otto Quay-Sea", "email": "Otto@hidden.example", "phone": "+49 40 2", "addresses": [home, home]}
     assert (await api.data(update, {"id": customer, "input": changed}))["customerUpdate"]["userErrors"] == []
-    imported = NewCustomer("Ada Quay", "ada2@hidden.example", external_id=ExternalId("till", "1"))
+    imported = NewCustomer("Otto Quay", "otto2@hidden.example", external_id=ExternalId("till", "1"))
     await said(database, customers.bring_in, "till", [imported])
-    await said(database, customers.bring_in, "till", [replace(imported, email="ada3@hidden.example")])
+    await said(database, customers.bring_in, "till", [replace(imported, email="otto3@hidden.example")])
     log = await rows(database, "SELECT events::text FROM events WHERE type LIKE 'customer.%'")
     assert len(log) == 4
     log += await rows(database, "SELECT event_heads::text FROM event_heads")
