@@ -10,11 +10,11 @@ from api.graphql.external import ExternalReference, external_ids_of, external_ke
 from api.graphql.kit.access import access
 from api.graphql.kit.inputs import input_name
 from api.graphql.kit.operations import mutation
-from api.graphql.kit.views import Connection, Node, batch, derived, extends, find, many, one, pages, view
+from api.graphql.kit.views import Connection, Node, amount, batch, derived, extends, find, many, one, pages, view
 from domain import catalog
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID
-from domain.kernel.money import CurrencyCode, Money
+from domain.kernel.money import Money
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 
@@ -22,13 +22,6 @@ input_name(catalog.NewVariant, "ProductVariantInput")
 input_name(catalog.VariantChanges, "ProductVariantUpdateInput")
 
 ProductId = Annotated[ID, "The product."]
-
-
-def _price_in(
-    price: Money | None, currency: Annotated[CurrencyCode | None, "The currency wanted."] = None
-) -> Money | None:
-    """The price, unless another currency is asked for."""
-    return price if price is None or currency is None or price.currency == currency else None
 
 
 @view(catalog.Product)
@@ -44,7 +37,7 @@ class Product(Node):
     """Text for customers."""
     status: catalog.ProductStatus
     """Where it is in its life."""
-    variants: list["ProductVariant"] = many(order_by=catalog.ProductVariant.__table__.c.position)
+    variants: list["ProductVariant"] = many(catalog.ProductVariant.__table__.c.position)
     """Its variants in their order; at most 250."""
     available_actions: list[catalog.ProductAction] = derived(catalog.PRODUCT.available, needs=["status"])
     """What can be done with its status now."""
@@ -69,7 +62,7 @@ class ProductVariant(Node):
     """What tells it from its sisters."""
     barcode: str | None
     """The code that scanners read; unique."""
-    price: Money | None = derived(_price_in, needs=["price"])
+    price: Money | None = amount("price_amount", "price_currency", in_currency=True)
     """What it costs unless a price list says otherwise; null where it has no price in the currency wanted."""
     unit: Unit = one()
     """The unit its stock is counted in."""

@@ -58,7 +58,7 @@ class Customer(Node):
     """The email address as it was typed; unique without regard to case."""
     phone: str | None
     """The phone number as it was typed."""
-    addresses: list[Address] = many(order_by=customers.CustomerAddress.__table__.c.position)
+    addresses: list[Address] = many(customers.CustomerAddress.__table__.c.position)
     """The addresses in their order; at most 50."""
     external_ids: list[ExternalReference] = batch(external_ids_of)
     """What other systems call it."""

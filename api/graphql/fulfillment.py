@@ -48,7 +48,7 @@ class Shipment(Node):
     """The carrier's number for it."""
     revenue: Money = amount("revenue")
     """What was earned by it, before tax."""
-    lines: list[ShipmentLine] = many(order_by=fulfillment.ShipmentLine.__table__.c.order_line_id)
+    lines: list[ShipmentLine] = many(fulfillment.ShipmentLine.__table__.c.order_line_id)
     """What left."""
     shipped_at: datetime
     """When it left."""

@@ -12,9 +12,10 @@ from api.graphql.kit.access import access, restrict
 from api.graphql.kit.context import Context
 from api.graphql.kit.inputs import input_name
 from api.graphql.kit.operations import mutation, query
+from api.graphql.kit.plain import refers
 from api.graphql.kit.reading import Reading, among
 from api.graphql.kit.scalars import MoneyType
-from api.graphql.kit.views import VIEWS, Connection, Node, amount, batch, derived, extends, find, many, one, pages, view
+from api.graphql.kit.views import Connection, Node, amount, batch, derived, extends, find, many, one, pages, view
 from domain import business, ledger
 from domain.kernel.ids import ID
 from domain.kernel.money import Money
@@ -96,7 +97,7 @@ class JournalEntry(Node):
     """When what it records really happened."""
     recorded_at: datetime
     """When it was written."""
-    lines: list[JournalLine] = many(order_by=_line.n)
+    lines: list[JournalLine] = many(_line.n)
     """Its lines: debits equal credits."""
     reversal_of: "JournalEntry | None" = one(by="reversal_of_id")
     """The entry that it takes back."""
@@ -126,7 +127,8 @@ class LedgerEffects:
 @restrict(Scope.LEDGER_READ)
 @strawberry.type(name="TrialBalanceRow", description="The balance of one account.")
 class TrialBalanceRow:
-    account: Account = strawberry.field(description="The account.")
+    account_id: strawberry.Private[ID]
+    account = refers(Account, by="account_id", nullable=False, description="The account.")
     debit: MoneyType = strawberry.field(description="Its balance, where that is a debit; else zero.")
     credit: MoneyType = strawberry.field(description="Its balance, where that is a credit; else zero.")
 
@@ -150,7 +152,6 @@ async def trial_balance(
     settings = (await reading.execute(select(business.Business.base_currency, business.Business.time_zone)))[0]
     currency, day = settings["base_currency"], as_of or context.now.astimezone(ZoneInfo(settings["time_zone"])).date()
     balances = await reading.run(lambda connection: ledger.trial_balance(connection, day))
-    accounts = await reading.several(VIEWS[Account], [each.account for each in balances])
 
     def money(amount: Decimal) -> MoneyType:
         return MoneyType.of(Money(amount, currency))  # type: ignore[return-value]
@@ -158,7 +159,7 @@ async def trial_balance(
     return TrialBalance(
         as_of=day,
         rows=[
-            TrialBalanceRow(account=accounts[each.account], debit=money(each.debit), credit=money(each.credit))  # type: ignore[arg-type]
+            TrialBalanceRow(account_id=each.account, debit=money(each.debit), credit=money(each.credit))
             for each in balances
         ],
         debit=money(sum((each.debit for each in balances), Decimal(0))),

@@ -110,7 +110,7 @@ class Order(Node):
     """Where to write about it."""
     channel: SalesChannel = one()
     """Where it was sold."""
-    lines: list[OrderLine] = many(order_by=_line.position)
+    lines: list[OrderLine] = many(_line.position)
     """What is wanted; at most 500 lines."""
     shipping_address: OrderAddress | None = one()
     """Where it goes."""

@@ -1,8 +1,6 @@
 """Locations, stock levels and movements, holds, what can be promised and why."""
 
-from collections.abc import Mapping
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Annotated, Any
 
 import strawberry
@@ -16,10 +14,12 @@ from api.graphql.kit.enums import published
 from api.graphql.kit.errors import UserError, user_error
 from api.graphql.kit.inputs import input_name
 from api.graphql.kit.operations import Nouns, mutation, query
+from api.graphql.kit.plain import refers
 from api.graphql.kit.reading import Reading
 from api.graphql.kit.views import (
     VIEWS,
     Connection,
+    Narrow,
     Node,
     batch,
     column,
@@ -29,13 +29,14 @@ from api.graphql.kit.views import (
     many,
     one,
     pages,
+    sql,
     view,
     view_named,
 )
 from domain import stock
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID
-from domain.kernel.listing import slice_of
+from domain.kernel.listing import in_ids
 from domain.kernel.money import Money, Quantity
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
@@ -72,8 +73,7 @@ class Location(Node):
     """When it was changed last."""
 
 
-def _available(on_hand: Decimal, allocated: Decimal, reserved: Decimal, unavailable: Decimal) -> Decimal:
-    return on_hand - allocated - reserved - unavailable
+_level = stock.StockLevel.__table__.c
 
 
 @view(stock.StockLevel)
@@ -93,7 +93,7 @@ class StockLevel(Node):
     """Held for a while."""
     unavailable: Quantity
     """There, but not to be sold."""
-    available: Quantity = derived(_available, needs=["on_hand", "allocated", "reserved", "unavailable"])
+    available: Quantity = sql(_level.on_hand - _level.allocated - _level.reserved - _level.unavailable)
     """What can be promised right now: on hand, less allocated, reserved and unavailable."""
     value: Money | None = column(scopes=[Scope.COSTS_READ])
     """What it is worth, in the currency of the books."""
@@ -175,7 +175,7 @@ class StockReservation(Node):
     """What has become of it."""
     reference: str | None
     """What it is for."""
-    lines: list[StockReservationLine] = many(order_by=_line.n)
+    lines: list[StockReservationLine] = many(_line.n)
     """What it holds, and where."""
     expires_at: datetime
     """When it ends by itself."""
@@ -239,11 +239,7 @@ class AvailabilityTerm:
     on: date | None = strawberry.field(description="Its day: due, held until, or promised on.")
     note: str | None = strawberry.field(description="What the document says of itself.")
     location_id: strawberry.Private[ID | None]
-
-    @strawberry.field(description="Where; null for what may come from anywhere.")
-    async def location(self, info: strawberry.Info) -> Location | None:
-        reading: Reading = info.context.reading
-        return None if self.location_id is None else await reading.by_id(VIEWS[Location], self.location_id)  # type: ignore[return-value]
+    location = refers(Location, by="location_id", description="Where; null for what may come from anywhere.")
 
 
 @restrict(Scope.STOCK_READ)
@@ -295,19 +291,19 @@ async def _availability_of(ids: list[ID], reading: Reading, on: On = None) -> di
     return {variant: _availability(each) for variant, each in found.items()}
 
 
-async def _levels_of(
-    ids: list[ID],
-    reading: Reading,
-    first: Annotated[int | None, "How many at most, the places that allocation takes first."] = 50,
-    location_ids: Annotated[list[ID] | None, "Only at these locations."] = None,
-) -> Mapping[ID, list[ID]]:
-    size = slice_of(first=first).size
-    return await reading.run(lambda connection: stock.levels_of(connection, ids, first=size, locations=location_ids))
-
-
 @extends("ProductVariant")
 class VariantStock:
-    stock_levels: list[StockLevel] = batch(_levels_of)
+    stock_levels: list[StockLevel] = many(
+        _location.priority,
+        _location.id,
+        beside=stock.Location,
+        first=(50, "How many at most, the places that allocation takes first."),
+        narrow={
+            "location_ids": Narrow(
+                list[ID] | None, "Only at these locations.", lambda ids: in_ids(_level.location_id, ids)
+            )
+        },
+    )
     """Where it is and how much: the places that allocation takes first, first."""
     availability: Availability | None = batch(_availability_of, scopes=[Scope.STOCK_READ])
     """What can be promised of it over all locations, and why."""
@@ -385,10 +381,7 @@ class InsufficientStock(UserError):  # noqa: N818  named as in the schema
     requested: Quantity = strawberry.field(description="How many the act asked for in all.")
     available: Quantity = strawberry.field(description="How many were available to it.")
     variant_id: strawberry.Private[ID | None]
-
-    @strawberry.field(description="Of what.")
-    async def variant(self, info: strawberry.Info) -> ProductVariant | None:
-        return await _variant(info, self.variant_id)
+    variant = refers(ProductVariant, by="variant_id", description="Of what.")
 
 
 def _stale(refusal: stock.StaleQuantity) -> dict[str, Any]:
@@ -400,15 +393,7 @@ def _stale(refusal: stock.StaleQuantity) -> dict[str, Any]:
 class StaleQuantity(UserError):  # noqa: N818  named as in the schema
     present: Quantity = strawberry.field(description="How many are on hand by now.")
     variant_id: strawberry.Private[ID | None]
-
-    @strawberry.field(description="Of what.")
-    async def variant(self, info: strawberry.Info) -> ProductVariant | None:
-        return await _variant(info, self.variant_id)
-
-
-async def _variant(info: strawberry.Info, variant_id: ID | None) -> ProductVariant | None:
-    reading: Reading = info.context.reading
-    return None if variant_id is None else await reading.by_id(VIEWS[ProductVariant], variant_id)  # type: ignore[return-value]
+    variant = refers(ProductVariant, by="variant_id", description="Of what.")
 
 
 # --- mutations ------------------------------------------------------------------------------------------------------

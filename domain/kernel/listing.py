@@ -180,22 +180,22 @@ def keyset(listing: Listing, orders: Sequence[Order], part: Slice, *, base: Sele
     `base` selects from the listed row and carries the conditions. The sort values of each row come back as columns
     `_sort_0`, … for its cursor. A backward page is read in the reverse order; the caller turns it round.
     """
-    keys = _sort_columns(listing, orders)
+    keys = sort_columns(listing, orders)
     statement = base.add_columns(*(column.label(f"_sort_{n}") for n, (column, _) in enumerate(keys)))
     if part.cursor is not None:
-        statement = statement.where(_beyond(keys, read_cursor(listing, orders, part), backward=part.backward))
+        statement = statement.where(beyond(keys, read_cursor(listing, orders, part), backward=part.backward))
     direction = [column.desc() if descending != part.backward else column.asc() for column, descending in keys]
     return statement.order_by(*direction).limit(part.size + 1)
 
 
 def sort_values(listing: Listing, orders: Sequence[Order]) -> list[ColumnElement[Any]]:
     """The columns that a row's place in the list is made of, the id last."""
-    return [column for column, _ in _sort_columns(listing, orders)]
+    return [column for column, _ in sort_columns(listing, orders)]
 
 
 def ordering(listing: Listing, orders: Sequence[Order]) -> list[ColumnElement[Any]]:
     """ORDER BY of the list, for statements that page within a parent."""
-    return [column.desc() if descending else column.asc() for column, descending in _sort_columns(listing, orders)]
+    return [column.desc() if descending else column.asc() for column, descending in sort_columns(listing, orders)]
 
 
 def total(listing: Listing, base: Select[Any]) -> Select[Any]:
@@ -226,7 +226,7 @@ def read_cursor(listing: Listing, orders: Sequence[Order], part: Slice) -> list[
         raise refusal from None
 
 
-def _sort_columns(listing: Listing, orders: Sequence[Order]) -> list[tuple[ColumnElement[Any], bool]]:
+def sort_columns(listing: Listing, orders: Sequence[Order]) -> list[tuple[Any, bool]]:
     """The columns to sort by and whether each is descending.
 
     Ties are broken by id, the way of the last sort; a unique column has none, and its index has no id in it.
@@ -247,10 +247,14 @@ def _is_unique(column: "SchemaColumn[Any]") -> bool:
     )
 
 
-def _beyond(keys: Sequence[tuple[Any, bool]], values: Sequence[Any], *, backward: bool) -> ColumnElement[bool]:
-    """Rows strictly behind the values. One row comparison, which an index answers, where all go the same way."""
+def beyond(keys: Sequence[tuple[Any, bool]], values: Sequence[Any], *, backward: bool) -> ColumnElement[bool]:
+    """Rows strictly behind the values (or parameters). One row comparison, which an index answers, where all sorts go
+    the same way."""
     ways = {descending for _, descending in keys}
-    typed = [literal(value, column.type) for (column, _), value in zip(keys, values, strict=True)]
+    typed = [
+        value if isinstance(value, ColumnElement) else literal(value, column.type)
+        for (column, _), value in zip(keys, values, strict=True)
+    ]
     if len(ways) == 1:
         mine, theirs = tuple_(*(column for column, _ in keys)), tuple_(*typed)
         return mine < theirs if (True in ways) != backward else mine > theirs
@@ -284,7 +288,7 @@ def _typed(column: Any, value: Any) -> Any:
     return value
 
 
-def _in_ids(column: Any, values: Sequence[str]) -> ColumnElement[bool]:
+def in_ids(column: Any, values: Sequence[str]) -> ColumnElement[bool]:
     """Foreign and malformed ids name nothing, so they are left out."""
     prefix = column.type.prefix
     return column == func.any(literal([value for value in values if is_id(value, prefix)], ARRAY(column.type)))
@@ -312,7 +316,7 @@ def starts_folded(column: Any, search: str) -> ColumnElement[bool]:
 _Operators = Mapping[str, Callable[[Any, Any], ColumnElement[bool]]]
 
 _OPERATORS: Mapping[str, _Operators] = {
-    "ID": {"in": _in_ids},
+    "ID": {"in": in_ids},
     "TEXT": {
         "eq": lambda column, value: column == value,
         "in": _any,

@@ -196,30 +196,6 @@ async def availability(
     return found
 
 
-_LEVELS_OF = """
-SELECT level.variant_id, level.id FROM unnest($1::uuid[]) AS wanted(variant_id)
-CROSS JOIN LATERAL (
-  SELECT level.id, level.variant_id, location.priority, location.id AS location_id
-  FROM stock_levels AS level JOIN locations AS location ON location.id = level.location_id
-  WHERE level.variant_id = wanted.variant_id AND ($2::uuid[] IS NULL OR level.location_id = ANY($2))
-  ORDER BY location.priority, location.id LIMIT $3
-) AS level
-ORDER BY level.variant_id, level.priority, level.location_id
-"""
-
-
-async def levels_of(
-    connection: AsyncConnection, variants: Sequence[ID], *, first: int, locations: Collection[ID] | None
-) -> Mapping[ID, list[ID]]:
-    """The ids of the levels of variants, each variant's in the order in which allocation takes them."""
-    wanted = None if locations is None else [each[4:] for each in locations if is_id(each, "loc")]
-    found: dict[ID, list[ID]] = {variant: [] for variant in variants}
-    driver = await raw(connection)
-    for record in await driver.fetch(_LEVELS_OF, [each[4:] for each in variants], wanted, first):
-        found[ID("var_" + record["variant_id"])].append(ID("slv_" + record["id"]))
-    return found
-
-
 _CLAIMS = """
 SELECT wanted.source,
   coalesce((SELECT sum(quantity) FROM stock_allocations WHERE source = wanted.source), 0) AS allocated

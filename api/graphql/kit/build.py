@@ -18,7 +18,8 @@ from api.graphql.kit.enums import published
 from api.graphql.kit.operations import Operation, Payload
 from api.graphql.kit.reading import Record
 from api.graphql.kit.scalars import PLAIN, SCALARS
-from api.graphql.kit.views import Batch, Connection, Derived, Field, Find, Many, Node, Pages, View
+from api.graphql.kit.views import Amount, Batch, Connection, Derived, Field, Find, Many, Node, Pages, View
+from domain.kernel.money import CurrencyCode
 
 KEY_DOC = "Same key and same input: one effect, however often it is sent. Kept for 7 days."
 DRY_RUN_DOC = "Do everything, answer as if it were done, and leave nothing behind."
@@ -192,8 +193,12 @@ class _Builder:
         directives: list[Any] = [directive(each.scopes)] if each.scopes else []
         match each:
             case Many():
-                directives.append(limits.ListSize(assumed_size=each.size))
+                arguments = resolvers.many_arguments(each)
+                slicing = {"slicing_arguments": ["first"]} if each.first else {}
+                directives.append(limits.ListSize(assumed_size=each.size, **slicing))
                 self.costs.assumed[owner.name, to_camel_case(each.name)] = each.size
+            case Amount(in_currency=True):
+                arguments = {"currency": (CurrencyCode | None, "The currency wanted.")}
             case Derived():
                 arguments = resolvers.function_arguments(each.function, skip=len(each.needs) + each.for_actor)
             case Batch():

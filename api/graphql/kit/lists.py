@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 import strawberry
-from sqlalchemy import Select, func
+from sqlalchemy import ColumnElement, Select, func
 
 from api.graphql.kit.enums import published
 from api.graphql.kit.reading import Reading, Record, among, columns_of, first_per_parent
-from api.graphql.kit.views import Pages, View
+from api.graphql.kit.views import Many, Pages, View
 from domain.kernel import listing as keyset
 from domain.kernel.errors import Invalid
 from domain.kernel.listing import LARGEST_PAGE, Listing, Order, Slice
@@ -57,8 +57,8 @@ class Page:
 
 async def whole_list(reading: Reading, view: View, listing: Listing, arguments: Mapping[str, Any]) -> Page:
     """A page of a whole listing: one statement, and one more where the total is asked for."""
-    part, orders = _slice(arguments), _orders(listing, arguments)
-    base = _narrowed(columns_of(view).where(*view.visible(reading.actor)), listing, arguments)
+    part, orders = slice_asked(arguments), orders_asked(listing, arguments)
+    base = columns_of(view).where(*view.visible(reading.actor), *conditions_asked(listing, arguments))
 
     async def count() -> int:
         return (await reading.execute(keyset.total(listing, base)))[0]["count_1"]
@@ -73,10 +73,10 @@ async def list_of_parent(
     reading: Reading, view: View, pages: Pages, parent_id: str, arguments: Mapping[str, Any]
 ) -> Page:
     """A page of the rows that belong to one parent: one statement for all parents of the level."""
-    part, orders = _slice(arguments), _orders(pages.listing, arguments)
+    part, orders = slice_asked(arguments), orders_asked(pages.listing, arguments)
     assert pages.by is not None
     by = pages.by
-    base = _narrowed(columns_of(view).where(*view.visible(reading.actor)), pages.listing, arguments)
+    base = columns_of(view).where(*view.visible(reading.actor), *conditions_asked(pages.listing, arguments))
     key = (view.name, str(by), repr(sorted(arguments.items(), key=lambda item: item[0])))
 
     async def load(parents: list[str]) -> list[list[dict[str, Any]]]:
@@ -94,6 +94,18 @@ async def list_of_parent(
 
     rows = await reading.loader(("pages", *key), load).load(parent_id)
     return _page(view, rows, orders, part, lambda: reading.loader(("count", *key), load_counts).load(parent_id))
+
+
+def size_of(many: Many, arguments: Mapping[str, Any]) -> int | None:
+    """How many rows of a plain list come for each parent at most; None: as many as there are."""
+    return None if many.first is None else keyset.slice_of(first=arguments.get("first")).size
+
+
+def narrowing(many: Many, arguments: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    """What the arguments of a plain list ask of its rows."""
+    return [
+        narrow.condition(arguments[name]) for name, narrow in many.narrow.items() if arguments.get(name) is not None
+    ]
 
 
 def _page(
@@ -134,11 +146,13 @@ def _turned(listing: Listing, orders: Sequence[Order]) -> list[Order]:
     return [Order(each.name, not each.descending) for each in orders or [Order(listing.default_sort)]]
 
 
-def _slice(arguments: Mapping[str, Any]) -> Slice:
+def slice_asked(arguments: Mapping[str, Any]) -> Slice:
+    """The page that the arguments ask for. Refuses with Invalid."""
     return keyset.slice_of(**{name: arguments.get(name) for name in ("first", "after", "last", "before")})
 
 
-def _orders(listing: Listing, arguments: Mapping[str, Any]) -> list[Order]:
+def orders_asked(listing: Listing, arguments: Mapping[str, Any]) -> list[Order]:
+    """The sorts that the arguments ask for. Refuses with Invalid what is named twice."""
     orders = [member.value for member in arguments.get("sort") or ()]
     names = [order.name for order in orders]
     if len(set(names)) != len(names):
@@ -146,17 +160,19 @@ def _orders(listing: Listing, arguments: Mapping[str, Any]) -> list[Order]:
     return orders or [Order(listing.default_sort)]
 
 
-def _narrowed(base: Select[Any], listing: Listing, arguments: Mapping[str, Any]) -> Select[Any]:
+def conditions_asked(listing: Listing, arguments: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    """What `filter` and `search` ask of the rows. Refuses with Invalid what asks too much."""
+    conditions: list[ColumnElement[bool]] = []
     if (given := arguments.get("filter")) is not None:
         condition = keyset.condition(listing, _plain(given))
-        base = base if condition is None else base.where(condition)
+        conditions += [] if condition is None else [condition]
     words = (arguments.get("search") or "").strip()
     if len(words) > keyset.LONGEST_SEARCH or len(words.split()) > keyset.MOST_WORDS:
         message = f"Search for at most {keyset.MOST_WORDS} words and {keyset.LONGEST_SEARCH} characters."
         raise Invalid(message, path=("search",))
     if words and listing.search is not None:
-        base = base.where(listing.search(words))
-    return base
+        conditions.append(listing.search(words))
+    return conditions
 
 
 def _plain(given: Any) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from api.graphql.kit import inputs, lists, views
 from api.graphql.kit.context import Context
 from api.graphql.kit.docs import first_paragraph
 from api.graphql.kit.operations import Operation, Payload
-from api.graphql.kit.reading import Record, among, columns_of
+from api.graphql.kit.reading import Record, among, columns_of, first_per_parent
 from api.graphql.kit.scalars import MoneyType
-from api.graphql.kit.views import Batch, Column, Derived, Field, Find, Many, One, Pages, Sql, View
+from api.graphql.kit.views import Amount, Batch, Column, Derived, Field, Find, Many, One, Pages, Sql, View
 from domain.kernel.ids import split_id
 from domain.kernel.money import Money
 
@@ -28,10 +28,9 @@ Resolve = Callable[..., Any]
 
 def of_field(owner: View, each: Field) -> Resolve:
     """The resolver of one declared field of a view."""
-    if isinstance(each, Column) and views.without_none(each.annotation) is Money:
-        return _money(each)
     makers: dict[type[Field], Callable[..., Resolve]] = {
         Column: _column,
+        Amount: _amount,
         One: _one,
         Many: _many,
         Sql: _sql,
@@ -63,6 +62,16 @@ def function_arguments(
                 description or f"The {name.replace('_', ' ')}.",
                 *default,
             )
+    return arguments
+
+
+def many_arguments(each: Many) -> dict[str, Any]:
+    """The GraphQL arguments of a plain list of a view."""
+    arguments: dict[str, Any] = {}
+    if each.first is not None:
+        arguments["first"] = (int | None, each.first[1], each.first[0])
+    for name, narrow in each.narrow.items():
+        arguments[name] = (inputs.argument_type(narrow.annotation), narrow.description)
     return arguments
 
 
@@ -104,12 +113,18 @@ def _given(arguments: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value is not strawberry.UNSET}
 
 
-def _money(each: Column) -> Resolve:
-    return lambda root, _info: MoneyType.of(views.money_of(root, each.name))
-
-
 def _column(_owner: View, each: Column) -> Resolve:
     return lambda root, _info: getattr(root, each.name)
+
+
+def _amount(_owner: View, each: Amount) -> Resolve:
+    def resolve(root: Record, _info: Any, currency: str | None = None) -> MoneyType | None:
+        amount, own = getattr(root, each.amount), getattr(root, each.currency)
+        if amount is None or (currency is not None and currency != own):
+            return None
+        return MoneyType.of(Money(amount, own))
+
+    return resolve
 
 
 def _one(owner: View, each: One) -> Resolve:
@@ -126,25 +141,37 @@ def _many(owner: View, each: Many) -> Resolve:
     name, target = views.back_reference(owner, each), cast(View, views.view_of(each.annotation))
     parent = target.row.__table__.c[name]
 
-    async def resolve(root: Record, info: Any) -> list[Record]:
+    async def resolve(root: Record, info: Any, **given: Any) -> list[Record]:
         reading = info.context.reading
+        size = lists.size_of(each, given)
 
         async def load(ids: list[str]) -> list[list[Record]]:
-            order = [each.order_by] if each.order_by is not None else [target.row.__table__.c.id]
-            statement = columns_of(target).add_columns(parent.label("_parent"))
-            statement = statement.where(among(parent, ids), *target.visible(reading.actor)).order_by(*order)
+            order = list(each.order_by) or [target.row.__table__.c.id]
+            statement = columns_of(target)
+            if each.beside is not None:
+                statement = statement.join(each.beside.__table__)
+            statement = statement.where(
+                among(parent, ids), *target.visible(reading.actor), *lists.narrowing(each, given)
+            )
+            if size is None:
+                statement = statement.add_columns(parent.label("_parent")).order_by(*order)
+            else:
+                statement = first_per_parent(statement, parent, order, size)
             groups: dict[str, list[Record]] = {row_id: [] for row_id in ids}
             for row in await reading.execute(statement):
                 groups[row["_parent"]].append(Record(target, row))
             return [groups[row_id] for row_id in ids]
 
-        return await reading.loader((owner.name, each.name), load).load(root.id)  # type: ignore[attr-defined]
+        key = (owner.name, each.name, repr(sorted(given.items())))
+        return await reading.loader(key, load).load(root.id)  # type: ignore[attr-defined]
 
     return resolve
 
 
 def _sql(owner: View, each: Sql) -> Resolve:
     async def resolve(root: Record, info: Any) -> Any:
+        if each.name in root.__dict__:  # whoever made the record knows it already
+            return root.__dict__[each.name]
         reading = info.context.reading
 
         async def load(ids: list[str]) -> list[Any]:
@@ -223,16 +250,24 @@ def whole_list(target: View, each: Pages) -> Resolve:
 
 def find(target: View, each: Find) -> Resolve:
     async def resolve(_root: Any, info: Any, by: Any) -> Record | None:
-        for name, condition in each.keys.items():
-            given = getattr(by, name)
-            if given is not None:
-                value = inputs.to_domain(given.value)
-                if name == "id":
-                    return await info.context.reading.by_id(target, value)
-                return await info.context.reading.find(target, condition(value))
-        return None
+        asked = key_asked(each, by)
+        if asked is None:
+            return None
+        name, value = asked
+        if name == "id":
+            return await info.context.reading.by_id(target, value)
+        return await info.context.reading.find(target, each.keys[name](value))
 
     return resolve
+
+
+def key_asked(each: Find, by: Any) -> tuple[str, Any] | None:
+    """The key that a `@oneOf` input names, and its value."""
+    for name in each.keys:
+        given = getattr(by, name)
+        if given is not None:
+            return name, inputs.to_domain(given.value)
+    return None
 
 
 def nouns(noun: str, target: View, *, is_list: bool) -> Resolve:

@@ -23,7 +23,6 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import Enum
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -75,12 +74,40 @@ class One(Field):
 
 
 @dataclass(kw_only=True)
+class Amount(Field):
+    """Money whose amount and currency are these columns; null where the amount is.
+
+    `in_currency`: an argument may ask for one currency, and the answer is null where it is another.
+    """
+
+    amount: str
+    currency: str
+    in_currency: bool = False
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """An argument of a plain list: its type, what it is, and the condition it puts on the rows."""
+
+    annotation: Any
+    description: str
+    condition: Callable[[Any], ColumnElement[bool]]
+
+
+@dataclass(kw_only=True)
 class Many(Field):
-    """The rows whose foreign key names this row. Bounded by nature, so they need no pages; `size` is for pricing."""
+    """The rows whose foreign key names this row. Bounded by nature, so they need no pages; `size` is for pricing.
+
+    `beside` is a row that they refer to and that `order_by` may speak of. With `first` (how many, unless the argument
+    of that name says otherwise, and its description) no more than that come for each parent.
+    """
 
     by: str | None = None
-    order_by: ColumnElement[Any] | None = None
+    order_by: Sequence[ColumnElement[Any]] = ()
     size: int = 10
+    beside: type[Row] | None = None
+    first: tuple[int, str] | None = None
+    narrow: Mapping[str, Narrow] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -139,10 +166,24 @@ def one(*, by: str | None = None, scopes: Sequence[Scope] = ()) -> Any:
 
 
 def many(
-    *, order_by: ColumnElement[Any] | Any = None, by: str | None = None, size: int = 10, scopes: Sequence[Scope] = ()
+    *order_by: ColumnElement[Any] | Any,
+    by: str | None = None,
+    size: int = 10,
+    beside: type[Row] | None = None,
+    first: tuple[int, str] | None = None,
+    narrow: Mapping[str, Narrow] | None = None,
+    scopes: Sequence[Scope] = (),
 ) -> Any:
     """A plain list, bounded by nature; `size` is what it is taken to have when a document is priced."""
-    return Many(by=by, order_by=order_by, size=size, scopes=frozenset(scopes))
+    return Many(
+        by=by,
+        order_by=order_by,
+        size=size,
+        beside=beside,
+        first=first,
+        narrow=narrow or {},
+        scopes=frozenset(scopes),
+    )
 
 
 def pages(listing: Listing, *, by: ColumnElement[Any] | Any = None, scopes: Sequence[Scope] = ()) -> Any:
@@ -162,13 +203,9 @@ def derived(
     return Derived(function=function, needs=tuple(needs), for_actor=for_actor, scopes=frozenset(scopes))
 
 
-def _money(amount: Decimal, currency: CurrencyCode) -> Money:
-    return Money(amount, currency)
-
-
-def amount(column: str, currency: str = "currency", *, scopes: Sequence[Scope] = ()) -> Any:
+def amount(column: str, currency: str = "currency", *, in_currency: bool = False, scopes: Sequence[Scope] = ()) -> Any:
     """Money whose amount and currency are these columns: several amounts of a row may share one currency."""
-    return Derived(function=_money, needs=(column, currency), scopes=frozenset(scopes))
+    return Amount(amount=column, currency=currency, in_currency=in_currency, scopes=frozenset(scopes))
 
 
 def batch(function: Callable[..., Any], *, scopes: Sequence[Scope] = ()) -> Any:
@@ -225,8 +262,13 @@ EXTENSIONS: list[tuple[str, type]] = []
 """What higher rooms add: the name of a type, and the class that declares the fields."""
 
 
+def everything(_actor: Actor) -> Sequence[ColumnElement[bool]]:
+    """The row scope of views whose rows are all in sight of whoever may read the type."""
+    return ()
+
+
 def view(
-    row: type[Row], *, visible: Callable[[Actor], Sequence[ColumnElement[bool]]] = lambda _: ()
+    row: type[Row], *, visible: Callable[[Actor], Sequence[ColumnElement[bool]]] = everything
 ) -> Callable[[type[Viewed]], type[Viewed]]:
     """Declare a class as the view of a row. `visible` says which rows an actor sees, everywhere alike."""
 
@@ -257,6 +299,8 @@ def collect(cls: type) -> dict[str, Field]:
             continue
         declared = getattr(cls, name, None)
         each = declared if isinstance(declared, Field) else Column()
+        if isinstance(each, Column) and without_none(annotation) is Money:
+            each = Amount(amount=f"{name}_amount", currency=f"{name}_currency", scopes=each.scopes)
         each.name, each.annotation, each.description = name, annotation, first_paragraph(docs.get(name))
         fields[name] = each
     return fields
@@ -297,10 +341,10 @@ def columns_of(owner: View, each: Field) -> set[str]:
     """The names of the row's columns that a field reads; raises when a published name has no counterpart."""
     table = owner.row.__table__.c
     match each:
-        case Column() if without_none(each.annotation) is Money:
-            names = set(_money_columns(each.name))
         case Column():
             names = {each.name}
+        case Amount():
+            names = {each.amount, each.currency}
         case One():
             names = {reference(owner, each)}
         case Derived():

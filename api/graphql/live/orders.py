@@ -11,8 +11,7 @@ from api.graphql.kit.access import access, restrict
 from api.graphql.kit.context import Context
 from api.graphql.kit.enums import published
 from api.graphql.kit.operations import subscription
-from api.graphql.kit.reading import Reading
-from api.graphql.kit.views import VIEWS
+from api.graphql.kit.plain import refers
 from api.graphql.orders import Order
 from domain import fulfillment, orders
 from domain.kernel.ids import ID
@@ -49,11 +48,7 @@ class OrderChange:
     at: datetime = strawberry.field(description="When it became true.")
     version: int = strawberry.field(description="The order's version right after it: from 1, without gaps.")
     order_id: strawberry.Private[ID]
-
-    @strawberry.field(description="The order as it is now.")
-    async def order(self, info: strawberry.Info) -> Order:
-        reading: Reading = info.context.reading
-        return await reading.by_id(VIEWS[Order], self.order_id)  # type: ignore[return-value]
+    order = refers(Order, by="order_id", nullable=False, description="The order as it is now.")
 
 
 @subscription

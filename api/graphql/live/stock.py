@@ -164,6 +164,10 @@ def _record(level: ID, version: int, data: dict[str, Any], watched: _Watched) ->
         "allocated": Decimal(data["allocated"]),
         "reserved": Decimal(data["reserved"]),
         "unavailable": Decimal(data["unavailable"]),
+        "available": Decimal(data["on_hand"])
+        - Decimal(data["allocated"])
+        - Decimal(data["reserved"])
+        - Decimal(data["unavailable"]),
         "value_amount": Decimal(data["value"]),
         "value_currency": watched.currency,
         "version": version,
