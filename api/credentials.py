@@ -84,9 +84,8 @@ def _read(file: Path) -> Credentials | None:
 
 async def _works(database: Database, token: str) -> bool:
     try:
-        async with database.snapshot() as connection:
-            await connection.exec_driver_sql("SELECT 1")
-            await identity.authenticate(connection, token)
+        async with database.readers.reader() as reader:
+            await identity.authenticate(reader, token)
     except AccessDenied:
         return False
     return True

@@ -1,7 +1,6 @@
 """The business, its channels and units; who the caller is; and finding anything by its id."""
 
 from datetime import datetime
-from typing import Annotated
 
 import strawberry
 from sqlalchemy import true
@@ -9,10 +8,8 @@ from sqlalchemy import true
 from api.graphql.kit.access import access
 from api.graphql.kit.context import Context
 from api.graphql.kit.operations import query
-from api.graphql.kit.resolvers import find_node, find_nodes
-from api.graphql.kit.views import VIEWS, Connection, Node, extends, pages, view
+from api.graphql.kit.views import VIEWS, Connection, Node, by_id, extends, pages, view
 from domain import business
-from domain.kernel.ids import ID
 from domain.kernel.money import CurrencyCode
 
 
@@ -89,6 +86,10 @@ class BusinessQueries:
     """The sales channels."""
     units: Connection[Unit] = pages(business.units)
     """The units of measure."""
+    node: Node | None = by_id()
+    """Anything by its id; null when there is no such thing in sight."""
+    nodes: list[Node | None] = by_id(many=True)
+    """Several things by their ids, in the same order; null for each that is not in sight."""
 
 
 @strawberry.type(name="Viewer", description="Who is behind the token, and what the token may do.")
@@ -120,20 +121,3 @@ async def viewer(context: Context) -> Viewer:
         scopes=sorted(caller.actor.scopes),
         expires_at=caller.expires_at,
     )
-
-
-@query
-@access()
-async def node(
-    context: Context,
-    id: Annotated[ID, "The id of anything."],
-) -> Node | None:
-    """Anything by its id; null when there is no such thing in sight."""
-    return await find_node(context, id)  # type: ignore[return-value]
-
-
-@query
-@access()
-async def nodes(context: Context, ids: Annotated[list[ID], "The ids, of any kinds."]) -> list[Node | None]:
-    """Several things by their ids, in the same order; null for each that is not in sight."""
-    return await find_nodes(context, ids)  # type: ignore[return-value]

@@ -10,14 +10,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
-import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from api.graphql import execution
 from api.graphql.execution import Answer, Services
+from api.graphql.kit.context import Unproven
 from api.graphql.kit.errors import request_error
-from api.http.requests import BadRequest, bearer, caller_of, graphql_request, parse_json, read_body
+from api.http.requests import BadRequest, bearer, graphql_request, parse_json, read_body
 from domain.kernel.errors import AccessDenied
 
 MODERN = "application/graphql-response+json"
@@ -28,6 +28,7 @@ KEEP_ALIVE_SECONDS = 12
 _STATUS = {
     "UNAUTHENTICATED": 401,
     "METHOD_NOT_ALLOWED": 405,
+    "PERSISTED_QUERY_NOT_FOUND": 200,
     "THROTTLED": 429,
     "INTERNAL": 500,
     "OVERLOADED": 503,
@@ -48,7 +49,9 @@ async def graphql(request: Request) -> Response:
         return _bad(BadRequest(f"Accept {MODERN}, {PLAIN} or {EVENTS}.", status=406), PLAIN)
     try:
         asked = graphql_request(await _parameters(request))
-        caller = await caller_of(services.database, bearer(request))
+        token = bearer(request)
+        remembered = services.callers.remembered(token) if token and media != EVENTS else None
+        caller = remembered or await services.callers.authenticated(token)
     except BadRequest as bad:
         return _bad(bad, media)
     except ClientDisconnect:
@@ -57,7 +60,21 @@ async def graphql(request: Request) -> Response:
         return _respond(execution.refusal(error), media)
     if media == EVENTS:
         return await _event_stream(services, asked, caller, get=request.method != "POST")
-    return _respond(await execution.run(services, asked, caller, read_only=request.method != "POST"), media)
+    read_only = request.method != "POST"
+    try:
+        answer = await execution.run(services, asked, caller, read_only=read_only, proven=remembered is None)
+    except Unproven:
+        answer = await _once_more(services, asked, token, read_only=read_only)
+    return _respond(answer, media)
+
+
+async def _once_more(services: Services, asked: execution.Request, token: str | None, *, read_only: bool) -> Answer:
+    """The same for whoever the token stands for now: the remembered caller could not be proven."""
+    try:
+        caller = await services.callers.authenticated(token)
+    except Exception as error:
+        return execution.refusal(error)
+    return await execution.run(services, asked, caller, read_only=read_only)
 
 
 async def _parameters(request: Request) -> object:
@@ -111,13 +128,13 @@ def _respond(answer: Answer, media: str) -> Response:
     if status in (429, 503):
         headers["retry-after"] = str(first.get("retryAfterSeconds", _RETRY_AFTER[code]))
     media = PLAIN if media == EVENTS else media
-    return Response(orjson.dumps(answer.as_dict()), status, headers, media_type=f"{media}; charset=utf-8")
+    return Response(answer.as_bytes(), status, headers, media_type=f"{media}; charset=utf-8")
 
 
 def _bad(bad: BadRequest, media: str) -> Response:
     answer = execution.refusal(request_error(bad.message, "BAD_REQUEST"))
     media = PLAIN if media == EVENTS else media
-    return Response(orjson.dumps(answer.as_dict()), bad.status, bad.headers, media_type=f"{media}; charset=utf-8")
+    return Response(answer.as_bytes(), bad.status, bad.headers, media_type=f"{media}; charset=utf-8")
 
 
 async def _event_stream(
@@ -172,7 +189,7 @@ async def _events(answers: AsyncIterator[Answer], expires_at: datetime | None) -
 
 
 def _message(answer: Answer) -> bytes:
-    return b"event: next\ndata: " + orjson.dumps(answer.as_dict()) + b"\n\n"
+    return b"event: next\ndata: " + answer.as_bytes() + b"\n\n"
 
 
 async def _leave(waiting: "asyncio.Task[Answer] | None", answers: AsyncIterator[Answer]) -> None:

@@ -7,9 +7,6 @@ import msgspec
 from starlette.requests import HTTPConnection, Request
 
 from api.graphql.execution import Request as GraphQLRequest
-from domain import identity
-from domain.identity import ANONYMOUS, Caller
-from domain.kernel.database import Database
 from domain.kernel.errors import AccessDenied
 
 LARGEST_BODY = 5_000_000
@@ -57,7 +54,9 @@ def graphql_request(parameters: Any) -> GraphQLRequest:
         raise BadRequest("The body must be a JSON object with `query`.")
     query, variables = parameters.get("query"), parameters.get("variables")
     operation_name, extensions = parameters.get("operationName"), parameters.get("extensions")
-    if not isinstance(query, str) or not query.strip():
+    if query is None and isinstance(extensions, dict) and "persistedQuery" in extensions:
+        query = None
+    elif not isinstance(query, str) or not query.strip():
         raise BadRequest("`query` must be given, as a string.")
     if variables is not None and not isinstance(variables, dict):
         raise BadRequest("`variables` must be an object.")
@@ -81,15 +80,6 @@ def token_in(header: str | None) -> str | None:
     if scheme.lower() != "bearer" or not token.strip():
         raise AccessDenied("UNAUTHENTICATED", "Send the access token as `Authorization: Bearer …`.")
     return token.strip()
-
-
-async def caller_of(database: Database, token: str | None) -> Caller:
-    """Who stands behind a token. Raises AccessDenied when it is not, or no longer, valid."""
-    if token is None:
-        return ANONYMOUS
-    async with database.snapshot() as connection:
-        await connection.exec_driver_sql("SELECT 1")
-        return await identity.authenticate(connection, token)
 
 
 def _too_large() -> BadRequest:

@@ -10,13 +10,12 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api.graphql import execution
 from api.graphql.execution import Answer, Services
-from api.http.requests import LARGEST_BODY, BadRequest, caller_of, graphql_request, parse_json, token_in
-from domain.identity import ANONYMOUS, Caller
+from api.http.requests import LARGEST_BODY, BadRequest, graphql_request, parse_json, token_in
+from domain.identity import Caller
 from domain.kernel.errors import AccessDenied
 
 PROTOCOL = "graphql-transport-ws"
@@ -133,7 +132,7 @@ class _Connection:
         header = next((str(value) for name, value in given.items() if name.lower() == "authorization"), None)
         try:
             token = token_in(header if header is not None else self.socket.headers.get("authorization"))
-            self.caller = await caller_of(self.services.database, token) if token else ANONYMOUS
+            self.caller = await self.services.callers.authenticated(token)
         except AccessDenied as denied:
             raise _Closed(FORBIDDEN, denied.message[:120]) from denied
         await self._send({"type": "connection_ack"})
@@ -183,7 +182,7 @@ class _Connection:
             if self.socket.application_state is not WebSocketState.CONNECTED:
                 raise WebSocketDisconnect(1006)
             try:
-                await self.socket.send_text(orjson.dumps(message).decode())
+                await self.socket.send_text(execution.encode(message).decode())
             except RuntimeError as gone:  # closed between the check and the send
                 raise WebSocketDisconnect(1006) from gone
 

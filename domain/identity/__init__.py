@@ -9,10 +9,12 @@ from domain.identity.operations import (
     app_by_name,
     authenticate,
     authenticate_app,
+    hash_of,
     issue_token,
     register_app,
     revoke_token,
     secret_matches,
+    still_valid,
     valid_token,
 )
 from domain.identity.tables import AccessToken, App
@@ -28,9 +30,11 @@ __all__ = [
     "app_by_name",
     "authenticate",
     "authenticate_app",
+    "hash_of",
     "issue_token",
     "register_app",
     "revoke_token",
     "secret_matches",
+    "still_valid",
     "valid_token",
 ]

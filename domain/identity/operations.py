@@ -6,17 +6,18 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select, update
+import asyncpg
+from sqlalchemy import ColumnElement, exists, func, select, update
 
 from domain.identity.events import AppRegistered
 from domain.identity.tables import AccessToken, App
 from domain.kernel import words
-from domain.kernel.database import raw
 from domain.kernel.errors import AccessDenied
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.scopes import implied
-from domain.kernel.work import Actor, AsyncConnection, Work
+from domain.kernel.work import Actor, Work
 
 TOKEN_LIFETIME = timedelta(hours=1)
 """Of tokens from the token endpoint."""
@@ -134,6 +135,18 @@ async def revoke_token(work: Work, token_text: str, *, app: App | None = None) -
     await work.session.execute(statement.values(revoked_at=work.now))
 
 
+def still_valid(token: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a token that was valid once still is, for statements that prove their caller beside what they read."""
+    tokens, apps = AccessToken.__table__, App.__table__
+    return exists().where(
+        tokens.c.id == token,
+        tokens.c.revoked_at.is_(None),
+        tokens.c.expires_at > func.now(),
+        apps.c.id == tokens.c.app_id,
+        apps.c.disabled_at.is_(None),
+    )
+
+
 _AUTHENTICATE = """
 SELECT token.id, token.scopes, token.expires_at, token.revoked_at, token.limited,
   app.id AS app_id, app.name, app.disabled_at, app.cost_per_second, now() AS now
@@ -141,9 +154,9 @@ FROM access_tokens AS token JOIN apps AS app ON app.id = token.app_id WHERE toke
 """
 
 
-async def authenticate(connection: AsyncConnection, token_text: str) -> Caller:
+async def authenticate(driver: "asyncpg.Connection[asyncpg.Record]", token_text: str) -> Caller:
     """The caller behind a token. Raises AccessDenied when it is unknown, expired, revoked or a disabled app's."""
-    record = await (await raw(connection)).fetchrow(_AUTHENTICATE, hash_of(token_text))
+    record = await driver.fetchrow(_AUTHENTICATE, hash_of(token_text))
     if record is None or record["revoked_at"] is not None or record["disabled_at"] is not None:
         raise AccessDenied("UNAUTHENTICATED", "This access token is not valid. Ask for a new one at /oauth/token.")
     if record["expires_at"] <= record["now"]:

@@ -15,31 +15,53 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from domain.kernel.errors import Trouble
+from domain.kernel.readers import Readers
 
 OLDEST_POSTGRES = 15
+POOL_SECONDS = 5
+"""How long to wait for a connection while all are in use."""
+STATEMENTS = 200
+"""Prepared statements that a reader keeps."""
+_SERVER_SETTINGS = {"application_name": "waterline", "jit": "off"}
+# A statement of several levels relies on the order of its parts, which parallel workers would mix.
+_READER_SETTINGS = {"default_transaction_read_only": "on", "max_parallel_workers_per_gather": "0"}
 
 
 class Database:
     """One pool on one database, for one role."""
 
-    def __init__(self, url: str, *, pool: int = 12) -> None:
+    def __init__(self, url: str, *, pool: int = 12, readers: int = 8) -> None:
         self.url = async_url(url)
         self.engine: AsyncEngine = create_async_engine(
             self.url,
             pool_size=pool,
             max_overflow=0,
             hide_parameters=True,  # what people searched for is nobody's business in a log
-            pool_timeout=5,
-            json_serializer=lambda value: orjson.dumps(value).decode(),
+            pool_timeout=POOL_SECONDS,
+            json_serializer=_json,
             json_deserializer=orjson.loads,
-            connect_args={"timeout": 10, "server_settings": {"application_name": "waterline", "jit": "off"}},
+            connect_args={"timeout": 10, "server_settings": _SERVER_SETTINGS},
         )
         event.listen(self.engine.sync_engine, "connect", _hex_uuids)
         event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+        self.readers = Readers(self._reader, size=readers, patience=POOL_SECONDS)
 
     async def close(self) -> None:
         """Give all connections back to the server."""
         await self.engine.dispose()
+        await self.readers.close()
+
+    async def _reader(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """A new connection for `readers`."""
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+            self.url.set(drivername="postgresql").render_as_string(hide_password=False),
+            statement_cache_size=STATEMENTS,
+            max_cacheable_statement_size=0,
+            timeout=10,
+            server_settings=_SERVER_SETTINGS | _READER_SETTINGS,
+        )
+        await _prepare_reader(connection)
+        return connection
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
@@ -107,11 +129,23 @@ def async_url(url: str) -> URL:
 
 def _hex_uuids(dbapi_connection: Any, _record: object) -> None:
     """Read and write uuids as 32 hexadecimal digits: what `Id` needs, and cheaper than UUID objects."""
-    dbapi_connection.run_async(
-        lambda connection: connection.set_type_codec(
-            "uuid", schema="pg_catalog", encoder=bytes.fromhex, decoder=bytes.hex, format="binary"
-        )
+    dbapi_connection.run_async(_prepare)
+
+
+async def _prepare(connection: Any) -> None:
+    await connection.set_type_codec(
+        "uuid", schema="pg_catalog", encoder=bytes.fromhex, decoder=bytes.hex, format="binary"
     )
+
+
+async def _prepare_reader(connection: Any) -> None:
+    """Readers bring the same values as the engine's connections do."""
+    await _prepare(connection)
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_json, decoder=orjson.loads, format="text")
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _refuse_closed(dbapi_connection: Any, _record: object, _proxy: object) -> None:

@@ -161,6 +161,13 @@ def format_amount(money: Money) -> str:
     return f"{money.amount:.{max(behind, currency_digits(money.currency))}f}"
 
 
+def amount_text(digits: str, currency: str) -> str:
+    """`format_amount` of an amount that the database printed with all the digits it stores: "12.500000" of EUR."""
+    whole, _, behind = digits.partition(".")
+    behind = behind.rstrip("0").ljust(currency_digits(currency), "0")
+    return f"{whole}.{behind}" if behind else whole
+
+
 def format_quantity(quantity: Decimal) -> str:
     """Plain digits, no trailing zeros: 12, 0.5, never 1.2E+1."""
     text = f"{quantity:f}"

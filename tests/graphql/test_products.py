@@ -260,11 +260,11 @@ async def test_a_payload_that_cannot_be_read_says_that_the_act_is_committed(
 ) -> None:
     from api.graphql.kit.reading import Reading  # noqa: PLC0415
 
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("secret detail")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Reading, "by_id", broken)
+        patched.setattr(Reading, "fetch", broken)
         answer = await api.post(CREATE, {"input": {"name": "Committed", "variants": [{"sku": "COMMITTED-1"}]}})
     assert answer["errors"][0]["extensions"]["committed"] is True
     assert answer["errors"][0]["extensions"]["code"] == "INTERNAL"

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from api.graphql.kit.reading import Reading
 from domain.kernel.scopes import Scope
-from tests.support.api import Api, serving
+from tests.support.api import Api, exhausted, serving
 from tests.support.server import Server
 
 MODERN = "application/graphql-response+json"
@@ -330,11 +330,7 @@ async def test_a_bug_outside_graphql_is_masked_as_well(api: Api, monkeypatch: py
 
 async def test_an_exhausted_pool_is_overload_and_passes(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     await api.token()
-    pool: Any = api.services.database.engine.pool
-    monkeypatch.setattr(pool, "_timeout", 0.05)
-    async with AsyncExitStack() as stack:
-        for _ in range(pool.size() - pool.checkedout()):
-            await stack.enter_async_context(api.services.database.connection())
+    async with exhausted(api.services, monkeypatch):
         for accept in (MODERN, "application/json", "text/event-stream"):
             response = await send(api, BUSINESS, accept=accept)
             assert (response.status_code, response.headers["retry-after"]) == (503, "2")
@@ -382,14 +378,14 @@ async def test_a_database_lost_in_the_middle_of_an_act_is_unavailable(
 ) -> None:
     async with serving(server.app_url(fresh_name)) as api:
         await api.token()
-        find = Reading.find
+        fetch = Reading.fetch
 
-        async def lost(self: Reading, *arguments: Any) -> Any:
-            await self.execute(arguments[0].row.__table__.select())
+        async def lost(self: Reading, *arguments: Any, **options: Any) -> Any:
+            await self.run(lambda connection: connection.exec_driver_sql("SELECT 1"))
             await server.disconnect_app(fresh_name)
-            return await find(self, *arguments)
+            return await fetch(self, *arguments, **options)
 
-        monkeypatch.setattr(Reading, "find", lost)
+        monkeypatch.setattr(Reading, "fetch", lost)
         with capture_logs() as logs:
             response = await send(api, '{ product(by: {slug: "x"}) { id } }')
         assert only_error(response)["extensions"]["code"] == "UNAVAILABLE"

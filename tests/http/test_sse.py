@@ -107,7 +107,8 @@ async def test_a_subscription_that_fails_says_why_and_completes(api: Api) -> Non
 
 async def test_a_silent_stream_is_kept_alive(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.http.graphql.KEEP_ALIVE_SECONDS", 0.02)
-    async with asked(api, "POST", FEED) as response:
+    silent = 'subscription { eventFeed(types: ["nothing.happens"]) { type } }'
+    async with asked(api, "POST", silent) as response:
         comments = response.aiter_text()
         for _ in range(3):
             assert set(await asyncio.wait_for(anext(comments), 40)) == {":", "\n"}

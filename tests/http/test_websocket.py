@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from api.graphql.kit.reading import Reading
 from api.http import websocket
 from domain.kernel.scopes import Scope
-from tests.support.api import Api
+from tests.support.api import Api, exhausted
 
 FEED = "subscription { eventFeed { type subject } }"
 
@@ -292,16 +292,9 @@ async def test_a_bug_in_an_answer_is_masked(api: Api, monkeypatch: pytest.Monkey
 
 async def test_a_busy_database_asks_to_come_again_later(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     token = await api.token()
-    pool: Any = api.services.database.engine.pool
-    monkeypatch.setattr(pool, "_timeout", 0.05)
-    held = [await api.services.database.engine.connect() for _ in range(pool.size() - pool.checkedout())]
-    try:
-        async with opened(api) as socket:
-            await socket.send_json({"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}})
-            assert (await closed(socket))[0] == 1013
-    finally:
-        for connection in held:
-            await connection.close()
+    async with exhausted(api.services, monkeypatch), opened(api) as socket:
+        await socket.send_json({"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}})
+        assert (await closed(socket))[0] == 1013
 
 
 async def test_a_socket_ends_with_its_token(api: Api) -> None:

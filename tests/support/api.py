@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 from httpx_ws import AsyncWebSocketSession, aconnect_ws
 from sqlalchemy import event
@@ -88,14 +89,22 @@ class Api:
 
         # The driver's logger hears what is run on it directly; SQLAlchemy prepares its statements, which it does not.
         pool = self.services.database.engine
-        connections = await _all_connections(pool)
+        readers = self.services.database.readers
+        connections = [*await _all_connections(pool), *readers._idle]
+
+        def listen(connection: Any) -> None:
+            connections.append(connection)
+            connection.add_query_logger(note)
+
         for connection in connections:
             connection.add_query_logger(note)
+        readers.opened.append(listen)
         event.listen(pool.sync_engine, "before_cursor_execute", note_prepared)
         try:
             yield statements
         finally:
             event.remove(pool.sync_engine, "before_cursor_execute", note_prepared)
+            readers.opened.remove(listen)
             for connection in connections:
                 connection.remove_query_logger(note)
 
@@ -106,6 +115,21 @@ async def _messages(socket: AsyncWebSocketSession) -> AsyncIterator[dict[str, An
         if message["type"] == "complete":
             return
         yield message
+
+
+@asynccontextmanager
+async def exhausted(services: Services, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Every connection of the API is in use, and nobody waits long for one."""
+    pool: Any = services.database.engine.pool
+    readers = services.database.readers
+    monkeypatch.setattr(pool, "_timeout", 0.05)
+    monkeypatch.setattr(readers, "_patience", 0.05)
+    async with AsyncExitStack() as stack:
+        for _ in range(pool.size() - pool.checkedout()):
+            await stack.enter_async_context(services.database.connection())
+        while not readers._free.locked():
+            await stack.enter_async_context(readers.reader())
+        yield
 
 
 async def _all_connections(pool: Any) -> list[Any]:

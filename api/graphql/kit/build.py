@@ -3,6 +3,7 @@
 import inspect
 import typing
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import strawberry
@@ -15,10 +16,10 @@ from api.graphql.kit import errors, inputs, limits, lists, operations, resolvers
 from api.graphql.kit.access import PLAIN_TYPES, AccessBook, directive
 from api.graphql.kit.docs import attribute_docs, first_paragraph
 from api.graphql.kit.enums import published
-from api.graphql.kit.operations import Operation, Payload
+from api.graphql.kit.operations import Mutation, Operation, Payload
 from api.graphql.kit.reading import Record
 from api.graphql.kit.scalars import PLAIN, SCALARS
-from api.graphql.kit.views import Amount, Batch, Connection, Derived, Field, Find, Many, Node, Pages, View
+from api.graphql.kit.views import Amount, Batch, ById, Connection, Derived, Field, Find, Many, Node, Pages, View
 from domain.kernel.money import CurrencyCode
 
 KEY_DOC = "Same key and same input: one effect, however often it is sent. Kept for 7 days."
@@ -29,10 +30,27 @@ class Effects:
     """What an act did. Each part needs its own scope."""
 
 
+@dataclass
+class Declared:
+    """What stands behind the names of the schema, for whoever compiles documents."""
+
+    views: dict[str, View] = field(default_factory=dict)
+    """By GraphQL type."""
+    fields: dict[tuple[str, str], Field | Operation | Mutation] = field(default_factory=dict)
+    """By GraphQL type and field: of views, `Query`, `Mutation`, `Subscription` and `Effects`."""
+    connections: dict[str, str] = field(default_factory=dict)
+    """The type of the nodes, by the type of the connection."""
+    payloads: dict[str, dict[str, tuple[View, bool]]] = field(default_factory=dict)
+    """The nouns of payloads by type and field: the view of each, and whether it is a list."""
+
+
 class Built:
     """The schema and what the doors need to know about it."""
 
-    def __init__(self, schema: strawberry.Schema, access: AccessBook, costs: "limits.CostBook") -> None:
+    def __init__(
+        self, schema: strawberry.Schema, access: AccessBook, costs: "limits.CostBook", declared: Declared
+    ) -> None:
+        self.declared = declared
         self.schema = schema
         self.core: GraphQLSchema = schema._schema
         self.access = access
@@ -49,6 +67,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self.access = AccessBook(types=dict(PLAIN_TYPES))
+        self.declared = Declared()
         self.costs = limits.CostBook()
         self.connections: dict[str, Any] = {}
         self.error_code = errors.error_codes()
@@ -75,7 +94,7 @@ class _Builder:
             types=[*errors.declared_user_errors(), *(each.cls for each in views.VIEWS.values())],
             config=StrawberryConfig(scalar_map=SCALARS),
         )
-        built = Built(schema, self.access, self.costs)
+        built = Built(schema, self.access, self.costs, self.declared)
         limits.assume_sizes(built.core, self.costs)
         return built
 
@@ -116,6 +135,9 @@ class _Builder:
         cls = each.cls
         own = {name: declared for name, declared in each.fields.items() if not (each.is_node and name == "id")}
         cls.__annotations__ = {}
+        self.declared.views[each.name] = each
+        for name, declared in each.fields.items():
+            self.declared.fields[each.name, to_camel_case(name)] = declared
         for name, declared in own.items():
             setattr(cls, name, self._field(each, declared))
             self.access.fields[each.name, to_camel_case(name)] = declared.scopes
@@ -181,6 +203,7 @@ class _Builder:
                     cls, part, strawberry.field(resolver=resolvers.signed(resolve, annotation), description=description)
                 )
             scopes = views.VIEWS[node].scopes if node in views.VIEWS else frozenset()
+            self.declared.connections[f"{name}Connection"] = name
             self.access.types[f"{name}Connection"] = self.access.types[f"{name}Edge"] = scopes
             made = strawberry.type(cls, name=f"{name}Connection", description=f"A page of a list ({name}).")
             self.connections[name] = made
@@ -217,6 +240,7 @@ class _Builder:
     def _effect(self, each: Field) -> Any:
         if not isinstance(each, Pages):
             raise TypeError(f"Effects.{each.name} must be pages(...)")
+        self.declared.fields["Effects", to_camel_case(each.name)] = each
         directives: list[Any] = []
         arguments = self._page_arguments("Effects", each, directives)
         annotation = typing.Optional[self.output(each.annotation)]  # noqa: UP045
@@ -238,10 +262,14 @@ class _Builder:
 
     def _query_fields(self) -> Iterable[tuple[str, Any, Any]]:
         for name, each in self.query_fields.items():
+            self.declared.fields["Query", to_camel_case(name)] = each
             target = views.view_of(each.annotation)
+            directives: list[Any] = []
+            if isinstance(each, ById):
+                yield name, *self._by_id(each)
+                continue
             if target is None:
                 raise TypeError(f"Query.{name} must be annotated with a view")
-            directives: list[Any] = []
             match each:
                 case Pages():
                     resolve, arguments = (
@@ -264,6 +292,14 @@ class _Builder:
             )
             yield name, annotation, made
 
+    def _by_id(self, each: ById) -> tuple[Any, Any]:
+        annotation = self.output(each.annotation)
+        kind, what = (
+            (list[strawberry.ID], "The ids, of any kinds.") if each.many else (strawberry.ID, "The id of anything.")
+        )
+        resolver = resolvers.signed(resolvers.by_id(each), annotation, {"ids" if each.many else "id": (kind, what)})
+        return annotation, strawberry.field(resolver=resolver, description=each.description)
+
     def _key_input(self, target: View, each: Find) -> Any:
         name = f"{_pascal(each.name)}Key"
         cls = type(name, (), {"__annotations__": {}})
@@ -284,6 +320,7 @@ class _Builder:
             arguments = resolvers.function_arguments(operation.function, skip=1)
             parent = "Subscription" if stream else "Query"
             self.access.fields[parent, to_camel_case(operation.name)] = operation.scopes
+            self.declared.fields[parent, to_camel_case(operation.name)] = operation
             directives: list[Any] = [directive(operation.scopes)] if stream else []
             if typing.get_origin(views.without_none(returned)) is Connection:
                 self.costs.sliced.add((parent, to_camel_case(operation.name)))
@@ -313,24 +350,10 @@ class _Builder:
         annotation = typing.Optional[payload]  # noqa: UP045
 
         async def resolve(_root: Any, info: Any, **given: Any) -> Payload:
-            key, dry_run = given.pop("idempotency_key", None), given.pop("dry_run", False)
-            prepared = {}
-            try:
-                for name, value in given.items():
-                    prepared[name] = inputs.to_domain(value, path=(to_camel_case(name),))
-            except errors.Refusal as refusal:
-                return Payload(user_errors=errors.as_user_errors(refusal))
-            return await operations.act(
-                info.context,
-                operation,
-                noun,
-                prepared,
-                response_key=str(info.path.key),
-                idempotency_key=key,
-                dry_run=dry_run,
-            )
+            return await operations.perform(info.context, operation, noun, given, response_key=str(info.path.key))
 
         self.access.fields["Mutation", to_camel_case(operation.name)] = operation.scopes
+        self.declared.fields["Mutation", to_camel_case(operation.name)] = Mutation(operation, noun)
         self.costs.weights["Mutation", to_camel_case(operation.name)] = operation.cost
         description = _described(inspect.getdoc(operation.function), operation.scopes)
         made = strawberry.field(
@@ -374,6 +397,7 @@ class _Builder:
             made = strawberry.field(resolver=resolvers.signed(resolve, annotation), description=description, name=name)
             setattr(cls, part, made)
         name = f"{_pascal(operation.name)}Payload"
+        self.declared.payloads[name] = dict(nouns)
         self.access.types[name] = frozenset()
         return strawberry.type(cls, name=name, description=f"What came of `{to_camel_case(operation.name)}`.")
 

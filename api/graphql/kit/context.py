@@ -9,6 +9,12 @@ from domain.identity import Caller
 from domain.kernel.database import Database
 from domain.kernel.errors import AccessDenied
 from domain.kernel.idempotency import Turns
+from domain.kernel.ids import ID
+from domain.kernel.scopes import Scope
+
+
+class Unproven(Exception):  # noqa: N818  a reason to look again, not a fault
+    """The token of a remembered caller has not been proven: nothing was done, and the request begins anew."""
 
 
 @dataclass
@@ -29,6 +35,14 @@ class Context:
     """The one clock reading of this operation."""
     closing: list[Any] = field(default_factory=list)
     """What the present mutation field holds open until its payload has been read."""
+
+    proof: ID | None = None
+    """The token that the first statement has to prove, for a caller who was remembered; None: it is proven."""
+
+    @property
+    def hints(self) -> bool:
+        """Whether errors may say what names the schema has."""
+        return Scope.SCHEMA_READ in self.caller.actor.scopes
 
     def require(self, scopes: frozenset[str]) -> None:
         """Make sure that the caller has these scopes. Raises AccessDenied otherwise."""

@@ -48,6 +48,8 @@ REPEATED_PAIRS = 10_000
 INPUT_LIST = 10_000
 COST = 100_000
 DEFAULT_SLICE = 50
+SLICING = ("first", "last", "ids")
+"""The arguments that say how long a list is."""
 _NUL = "Text cannot contain the NUL character."
 _HIGHEST_COST = 2**53 - 1
 """What is more is not told apart: larger numbers do not fit into the answer."""
@@ -345,15 +347,13 @@ class _Pricer:
         if parent.name.endswith("Connection") and name in ("edges", "nodes"):
             return own + slice_size * (1 + self.selections(node.selection_set, inner_type, 1))
         size = self.book.assumed.get(place, 1)
-        if place in self.book.assumed and any(
-            each.name.value in ("first", "last", "ids") for each in node.arguments or ()
-        ):
+        if place in self.book.assumed and any(each.name.value in SLICING for each in node.arguments or ()):
             size = self._sliced(node, size)
         return own + size * (1 + self.selections(node.selection_set, inner_type, 1))
 
     def _sliced(self, node: FieldNode, default: int = DEFAULT_SLICE) -> int:
         for argument in node.arguments or ():
-            if argument.name.value in ("first", "last", "ids"):
+            if argument.name.value in SLICING:
                 value: Any = None
                 if isinstance(argument.value, IntValueNode):
                     value = int(argument.value.value)
@@ -375,6 +375,7 @@ __all__ = [
     "DEPTH",
     "DIRECTIVES",
     "INPUT_LIST",
+    "SLICING",
     "TOKENS",
     "Cost",
     "CostBook",

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import strawberry
-from sqlalchemy import ColumnElement, Select, func
+from sqlalchemy import ColumnElement, func
 
 from api.graphql.kit.enums import published
 from api.graphql.kit.reading import Reading, Record, among, columns_of, first_per_parent

@@ -19,11 +19,12 @@ from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
+from strawberry.utils.str_converters import to_camel_case
 
 from api.graphql.kit.access import access_of
 from api.graphql.kit.context import Context
 from api.graphql.kit.errors import as_user_errors
-from api.graphql.kit.inputs import meaning
+from api.graphql.kit.inputs import meaning, to_domain
 from api.graphql.kit.reading import Reading
 from domain.kernel import idempotency
 from domain.kernel.database import collided
@@ -52,6 +53,14 @@ class Operation:
     def name(self) -> str:
         """The name in Python: `product_create`."""
         return self.function.__name__
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A mutation of the built schema. `noun`: its one noun, where its function returns that alone."""
+
+    operation: Operation
+    noun: str | None
 
 
 QUERIES: list[Operation] = []
@@ -100,6 +109,23 @@ class Payload:
     nouns: dict[str, Any] = field(default_factory=dict)
     act: ID | None = None
     user_errors: list[Any] = field(default_factory=list)
+
+
+async def perform(
+    context: Context, operation: Operation, noun: str | None, given: dict[str, Any], *, response_key: str
+) -> Payload:
+    """Run a mutation with the arguments of its field. What is wrong with them is a refusal like any other."""
+    given = dict(given)
+    key, dry_run = given.pop("idempotency_key", None), given.pop("dry_run", False)
+    prepared = {}
+    try:
+        for name, value in given.items():
+            prepared[name] = to_domain(value, path=(to_camel_case(name),))
+    except Refusal as refusal:
+        return Payload(user_errors=as_user_errors(refusal))
+    return await act(
+        context, operation, noun, prepared, response_key=response_key, idempotency_key=key, dry_run=dry_run
+    )
 
 
 async def act(

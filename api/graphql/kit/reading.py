@@ -16,7 +16,7 @@ from strawberry.dataloader import DataLoader
 
 from api.graphql.kit.errors import request_error
 from api.graphql.kit.limits import COST
-from domain.kernel.database import Database, snapshot
+from domain.kernel.database import Database, raw, snapshot
 from domain.kernel.ids import is_id
 from domain.kernel.work import Actor
 
@@ -67,6 +67,10 @@ class Reading:
             self.statements += 1
             result = await connection.execute(statement)
             rows = [dict(row) for row in result.mappings()]
+        self._counted(rows)
+        return rows
+
+    def _counted(self, rows: Sequence[Any]) -> Sequence[Any]:
         self._rows += len(rows)
         if self._rows > MOST_ROWS:
             raise request_error(f"The answer has more than {MOST_ROWS:,} rows. Ask for smaller pages.", "TOO_COSTLY")
@@ -78,6 +82,18 @@ class Reading:
             connection = await self._snapshot()
             self.statements += 1
             return await read(connection)
+
+    async def fetch(self, statement: str, arguments: Sequence[Any], *, alone: bool) -> Sequence[Any]:
+        """Run a compiled statement through the driver. `alone`: nothing else is read, so it is a snapshot by itself."""
+        async with self._lock:
+            self.statements += 1
+            if alone and not self._ready:
+                if self._connection is None:
+                    async with self._database.readers.reader() as reader:
+                        return self._counted(await reader.fetch(statement, *arguments))
+                return self._counted(await (await raw(self._connection)).fetch(statement, *arguments))
+            driver = await raw(await self._snapshot())
+            return self._counted(await driver.fetch(statement, *arguments))
 
     async def find(self, view: "View", condition: ColumnElement[bool]) -> Record | None:
         """The one row that meets the condition, or None."""

@@ -19,7 +19,7 @@ from api.graphql.kit.docs import first_paragraph
 from api.graphql.kit.operations import Operation, Payload
 from api.graphql.kit.reading import Record, among, columns_of, first_per_parent
 from api.graphql.kit.scalars import MoneyType
-from api.graphql.kit.views import Amount, Batch, Column, Derived, Field, Find, Many, One, Pages, Sql, View
+from api.graphql.kit.views import Amount, Batch, ById, Column, Derived, Field, Find, Many, One, Pages, Sql, View
 from domain.kernel.ids import split_id
 from domain.kernel.money import Money
 
@@ -291,14 +291,21 @@ async def total_count(root: lists.Page, _info: Any) -> int | None:
     return await root.count()
 
 
-async def find_node(context: Context, node_id: str) -> Record | None:
-    """The row behind an id of any kind, with the scopes its type asks for; None when there is none in sight."""
-    return (await find_nodes(context, [node_id]))[0]
+def by_id(each: ById) -> Resolve:
+    """Rows of any kind by their ids."""
+
+    async def one(_root: Any, info: Any, id: str) -> Record | None:
+        return (await find_nodes(info.context, [id]))[0]
+
+    async def several(_root: Any, info: Any, ids: list[str]) -> list[Record | None]:
+        return await find_nodes(info.context, ids)
+
+    return several if each.many else one
 
 
 async def find_nodes(context: Context, ids: Sequence[str]) -> list[Record | None]:
     """The rows behind ids of any kinds, in their order: a statement per kind. Scopes are looked at before any row."""
-    kinds = [_kind_of(each) for each in ids]
+    kinds = [kind_of(each) for each in ids]
     for kind in kinds:
         if kind is not None:
             context.require(kind.scopes)
@@ -309,7 +316,8 @@ async def find_nodes(context: Context, ids: Sequence[str]) -> list[Record | None
     return await asyncio.gather(*map(find_one, kinds, ids))
 
 
-def _kind_of(row_id: str) -> View | None:
+def kind_of(row_id: str) -> View | None:
+    """The view whose rows have ids of that prefix; None for what is no id of a node."""
     parts = split_id(row_id)
     if parts is None:
         return None

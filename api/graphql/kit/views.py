@@ -155,6 +155,18 @@ class Find(Field):
     key_types: Mapping[str, Any]
 
 
+@dataclass(kw_only=True)
+class ById(Field):
+    """Rows of any kind by their ids, with the scopes that their types ask for; null for each that is not in sight."""
+
+    many: bool
+
+
+def by_id(*, many: bool = False) -> Any:
+    """A row of any kind by its id, or several by theirs."""
+    return ById(many=many)
+
+
 def column(*, scopes: Sequence[Scope] = ()) -> Any:
     """A column with scopes of its own."""
     return Column(scopes=frozenset(scopes))
@@ -221,7 +233,7 @@ def find(**keys: tuple[Any, Callable[[Any], ColumnElement[bool]]]) -> Any:
     )
 
 
-@dataclass
+@dataclass(eq=False)
 class View:
     """A declared type and what it needs to know to be read."""
 

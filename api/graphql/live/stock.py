@@ -124,8 +124,7 @@ async def _present(connection: Any, watched: _Watched, *, wanted: bool) -> tuple
     cursor = await events.last_readable(connection)
     if not wanted:
         return cursor, []
-    view = VIEWS[StockLevel]
-    statement = columns_of(view)
+    statement = columns_of(VIEWS[StockLevel])
     for column, ids, prefix in (
         (_level.variant_id, watched.variants, "var"),
         (_level.location_id, watched.locations, "loc"),
@@ -143,7 +142,7 @@ async def _present(connection: Any, watched: _Watched, *, wanted: bool) -> tuple
     present: list[Record] = []
     for row in found:
         if row["id"] not in ahead:
-            present.append(Record(view, dict(row)))
+            present.append(_told(dict(row)))
         elif (known := ahead[row["id"]]) is not None:
             present.append(_record(row["id"], *known, watched))
     return cursor, present
@@ -164,12 +163,14 @@ def _record(level: ID, version: int, data: dict[str, Any], watched: _Watched) ->
         "allocated": Decimal(data["allocated"]),
         "reserved": Decimal(data["reserved"]),
         "unavailable": Decimal(data["unavailable"]),
-        "available": Decimal(data["on_hand"])
-        - Decimal(data["allocated"])
-        - Decimal(data["reserved"])
-        - Decimal(data["unavailable"]),
         "value_amount": Decimal(data["value"]),
         "value_currency": watched.currency,
         "version": version,
     }
-    return Record(VIEWS[StockLevel], values)
+    return _told(values)
+
+
+def _told(values: dict[str, Any]) -> Record:
+    """A level as it is told, with what the database would compute of it."""
+    claimed = values["allocated"] + values["reserved"] + values["unavailable"]
+    return Record(VIEWS[StockLevel], {**values, "available": values["on_hand"] - claimed})

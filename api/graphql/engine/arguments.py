@@ -1,0 +1,60 @@
+"""The arguments of a field, coerced as graphql-core and Strawberry coerce them for a resolver."""
+
+from typing import Any
+
+import strawberry
+from graphql import VariableNode, Visitor, visit
+from graphql.execution.values import VariableValues, get_argument_values
+from strawberry.types.arguments import convert_arguments
+
+from api.graphql.engine.selection import Selected
+
+
+class Arguments:
+    """What one field is given: worked out once where the document says it all, in each run where variables do."""
+
+    def __init__(self, selected: Selected, schema: strawberry.Schema) -> None:
+        self._selected, self._schema = selected, schema
+        self._field = selected.definition.extensions.get("strawberry-definition")
+        self.constant = not _names_variables(selected)
+        self._known: dict[str, Any] | Exception | None = None
+
+    def of(self, variables: VariableValues) -> dict[str, Any]:
+        """The arguments by their Python names, those left out left out. Raises what the coercion raises."""
+        if not self.constant:
+            return self._coerced(variables)
+        if self._known is None:
+            try:
+                self._known = self._coerced(variables)
+            except Exception as error:
+                self._known = error
+        if isinstance(self._known, Exception):
+            raise self._known
+        return self._known
+
+    def _coerced(self, variables: VariableValues) -> dict[str, Any]:
+        if not self._selected.definition.args:
+            return {}
+        values = get_argument_values(self._selected.definition, self._selected.nodes[0], variables)
+        assert self._field is not None
+        given = convert_arguments(
+            values,
+            self._field.arguments,
+            scalar_registry=self._schema.schema_converter.scalar_registry,
+            config=self._schema.config,
+        )
+        return {name: value for name, value in given.items() if value is not strawberry.UNSET}
+
+
+def _names_variables(selected: Selected) -> bool:
+    finder = _Variables()
+    for argument in selected.nodes[0].arguments or ():
+        visit(argument, finder)
+    return finder.found
+
+
+class _Variables(Visitor):
+    found = False
+
+    def enter_variable(self, _node: VariableNode, *_: Any) -> None:
+        self.found = True

@@ -1,0 +1,149 @@
+"""A planned operation, and the three ways of running one."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import GraphQLError, OperationType
+from graphql.execution.values import VariableValues, get_variable_values
+
+from api.graphql.documents import Prepared
+from api.graphql.engine.arguments import Arguments
+from api.graphql.engine.planner import Plan, Planner
+from api.graphql.engine.run import Result, Run
+from api.graphql.engine.selection import Selected, Selector, deciding_variables
+from api.graphql.engine.unplannable import Unplannable
+from api.graphql.kit.build import Built
+from api.graphql.kit.context import Context
+from api.graphql.kit.operations import Mutation, close_payload, perform
+from api.graphql.kit.operations import Operation as Declared
+
+MOST_VARIABLE_ERRORS = 50
+
+
+@dataclass(eq=False)
+class Field:
+    """A field of a mutation or a subscription: what brings its value, and the plan that reads it."""
+
+    selected: Selected
+    arguments: Arguments
+    plan: Plan | None
+    """None: `__typename`, which needs neither."""
+
+
+@dataclass(eq=False)
+class Operation:
+    """What a document comes to, under given values of the variables in its directives."""
+
+    plan: Plan | None
+    """Of a query: all its fields at once."""
+    fields: list[Field]
+    built: Built
+
+    @property
+    def proves(self) -> bool:
+        """Whether a run is one statement, which can prove the caller's token."""
+        return self.plan is not None and self.plan.alone and bool(self.plan.layouts[0].levels)
+
+    async def query(self, context: Context, variables: VariableValues) -> Result:
+        """Run a query."""
+        assert self.plan is not None
+        return await Run(self.plan, context, variables).read()
+
+    async def mutation(self, context: Context, variables: VariableValues) -> Result:
+        """Run a mutation: its fields one after the other, each an act whose payload is read before the next begins."""
+        data: dict[str, Any] | None = {}
+        errors: list[GraphQLError] = []
+        for field in self.fields:
+            key = field.selected.key
+            try:
+                result = await self._act(field, context, variables)
+            except Exception as error:
+                result = Result(None, [field.selected.located(error, (key,))])
+            finally:
+                await close_payload(context)
+            errors += result.errors
+            value = None if result.data is None else result.data[key]
+            if value is None and field.selected.nonnull:
+                data = None
+            elif data is not None:
+                data[key] = value
+        return Result(data, errors)
+
+    async def _act(self, field: Field, context: Context, variables: VariableValues) -> Result:
+        if field.plan is None:
+            return Result({field.selected.key: field.selected.parent.name}, [])
+        declared = self.built.declared.fields["Mutation", field.selected.name]
+        assert isinstance(declared, Mutation)
+        given = field.arguments.of(variables)
+        payload = await perform(context, declared.operation, declared.noun, given, response_key=field.selected.key)
+        return await Run(field.plan, context, variables).read_given(payload)
+
+    async def subscription(self, context: Context, variables: VariableValues) -> AsyncIterator[Result]:
+        """Follow a subscription: one answer for each of its messages.
+
+        Raises GraphQLError when its arguments are at fault, and whatever ends its source.
+        """
+        field = self.fields[0]
+        assert field.plan is not None
+        declared = self.built.declared.fields["Subscription", field.selected.name]
+        assert isinstance(declared, Declared)
+        try:
+            given = field.arguments.of(variables)
+        except Exception as error:
+            raise field.selected.located(error, (field.selected.key,)) from None
+        source = declared.function(context, **given)
+        try:
+            async for message in source:
+                yield await Run(field.plan, context, variables).read_given(message)
+        finally:
+            await source.aclose()
+
+
+def plan(built: Built, prepared: Prepared, variables: VariableValues) -> Operation:
+    """The planned operation, made once for the values of the variables that decide which fields there are.
+
+    Raises Unplannable for what only graphql-core does.
+    """
+    known = prepared.plans.get("deciding")
+    if known is None:
+        known = deciding_variables(prepared.document)
+        prepared.plans.put("deciding", known)
+    key = tuple(sorted((name, repr(variables.coerced.get(name))) for name in known))
+    found = prepared.plans.get(key)
+    if found is None:
+        try:
+            found = _planned(built, prepared, variables)
+        except Unplannable as reason:
+            found = reason
+        except GraphQLError:  # a directive with null: graphql-core says where that is an error
+            found = Unplannable("directive")
+        prepared.plans.put(key, found)
+    if isinstance(found, Unplannable):
+        raise found
+    return found
+
+
+def _planned(built: Built, prepared: Prepared, variables: VariableValues) -> Operation:
+    selector = Selector(built.core, prepared.document, prepared.operation, variables)
+    roots = selector.root()
+    if prepared.operation.operation is OperationType.QUERY:
+        return Operation(Planner(built, selector).query(roots), [], built)
+    fields = []
+    for selected in roots:
+        planned = None if selected.name == "__typename" else Planner(built, selector).given(selected)
+        fields.append(Field(selected, Arguments(selected, built.schema), planned))
+    return Operation(None, fields, built)
+
+
+def coerced(
+    built: Built, prepared: Prepared, given: dict[str, Any], *, hints: bool
+) -> VariableValues | list[GraphQLError]:
+    """The variables of a request as the operation declares them, or what is wrong with them."""
+    return get_variable_values(
+        built.core,
+        prepared.operation.variable_definitions or (),
+        given,
+        max_errors=MOST_VARIABLE_ERRORS,
+        hide_suggestions=not hints,
+    )
