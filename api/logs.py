@@ -6,6 +6,13 @@ from typing import Any
 
 import structlog
 
+_debugging = False
+
+
+def debugging() -> bool:
+    """Whether lines of the level `debug` are written at all: even to drop one costs something."""
+    return _debugging
+
 
 def configure(level: str, form: str) -> None:
     """Set up logging for this process: ours, and what libraries say through the standard library."""
@@ -14,7 +21,12 @@ def configure(level: str, form: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: Any = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
+    global _debugging  # noqa: PLW0603  one configuration per process
+    _debugging = level.lower() == "debug"
+    # Without the values of variables: they are long, and nobody's business.
+    tracebacks = structlog.dev.RichTracebackFormatter(show_locals=False, max_frames=20)
+    console = structlog.dev.ConsoleRenderer(exception_formatter=tracebacks)
+    renderer: Any = structlog.processors.JSONRenderer() if form == "json" else console
     rendering = [structlog.processors.format_exc_info, renderer] if form == "json" else [renderer]
     structlog.configure(
         processors=[*shared, *rendering],

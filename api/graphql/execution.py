@@ -107,6 +107,8 @@ async def run(
     context = _context(services, caller)
     if not proven:
         context.proof = caller.token
+    if request.extensions.get("explain") and context.hints:
+        context.explained = []
     try:
         prepared = _prepare(services, request, context)
         kind = prepared.operation.operation
@@ -126,6 +128,7 @@ async def run(
         if isinstance(planned, Answer):
             return planned
         if planned is None:
+            context.explained = None
             result: Any = await oracle.run(services.built, prepared, context, request.variables)
         else:
             operation, variables = planned
@@ -243,6 +246,8 @@ def _answer(
         requested, available = cost
         actual = limits.actual_cost(result.data)
         context.extensions["cost"] = {"requested": requested, "actual": actual, "available": available}
+    if context.explained is not None:
+        context.extensions["plan"] = context.explained
     # Variables that cannot be coerced stop the operation before it starts: there is no data entry then.
     before_start = result.data is None and all(error.get("path") is None for error in errors)
     return Answer(result.data, errors, context.extensions, refused=refused or (bool(errors) and before_start))

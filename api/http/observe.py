@@ -2,12 +2,15 @@
 
 import secrets
 import time
+from functools import lru_cache
 from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import logs
 
 log = structlog.get_logger("waterline.http")
 
@@ -60,8 +63,19 @@ def sample(services: Any) -> None:
 
 def _measure(scope: Scope, status: int, seconds: float) -> None:
     path = scope["path"] if scope["path"] in _KNOWN else "other"
-    REQUESTS.labels(path, str(status)).inc()
-    SECONDS.labels(path).observe(seconds)
-    log.debug(
-        "request", method=scope["method"], path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1)
-    )
+    _counter(path, status).inc()
+    _timer(path).observe(seconds)
+    if logs.debugging():
+        log.debug(
+            "request", method=scope["method"], path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1)
+        )
+
+
+@lru_cache(maxsize=256)
+def _counter(path: str, status: int) -> Counter:
+    return REQUESTS.labels(path, str(status))
+
+
+@lru_cache(maxsize=16)
+def _timer(path: str) -> Histogram:
+    return SECONDS.labels(path)

@@ -161,11 +161,18 @@ def format_amount(money: Money) -> str:
     return f"{money.amount:.{max(behind, currency_digits(money.currency))}f}"
 
 
+@lru_cache(maxsize=50_000)
 def amount_text(digits: str, currency: str) -> str:
     """`format_amount` of an amount that the database printed with all the digits it stores: "12.500000" of EUR."""
+    kept = currency_digits(currency)
+    if kept and digits.endswith(_ZEROS[kept]) and digits[-UNIT_COST_DECIMALS - 1 :].startswith("."):
+        return digits[: kept - UNIT_COST_DECIMALS]  # what nearly every amount looks like
     whole, _, behind = digits.partition(".")
-    behind = behind.rstrip("0").ljust(currency_digits(currency), "0")
+    behind = behind.rstrip("0").ljust(kept, "0")
     return f"{whole}.{behind}" if behind else whole
+
+
+_ZEROS = ["0" * (UNIT_COST_DECIMALS - kept) for kept in range(UNIT_COST_DECIMALS)]
 
 
 def format_quantity(quantity: Decimal) -> str:

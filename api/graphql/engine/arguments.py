@@ -5,7 +5,7 @@ from typing import Any
 import strawberry
 from graphql import VariableNode, Visitor, visit
 from graphql.execution.values import VariableValues, get_argument_values
-from strawberry.types.arguments import convert_arguments
+from strawberry.types.arguments import convert_argument
 
 from api.graphql.engine.selection import Selected
 
@@ -14,8 +14,13 @@ class Arguments:
     """What one field is given: worked out once where the document says it all, in each run where variables do."""
 
     def __init__(self, selected: Selected, schema: strawberry.Schema) -> None:
-        self._selected, self._schema = selected, schema
-        self._field = selected.definition.extensions.get("strawberry-definition")
+        self._selected = selected
+        self._registry, self._config = schema.schema_converter.scalar_registry, schema.config
+        field = selected.definition.extensions.get("strawberry-definition")
+        self._kinds = [
+            (schema.config.name_converter.from_argument(each), each.python_name, each.type)
+            for each in (field.arguments if field else ())
+        ]
         self.constant = not _names_variables(selected)
         self._known: dict[str, Any] | Exception | None = None
 
@@ -36,14 +41,13 @@ class Arguments:
         if not self._selected.definition.args:
             return {}
         values = get_argument_values(self._selected.definition, self._selected.nodes[0], variables)
-        assert self._field is not None
-        given = convert_arguments(
-            values,
-            self._field.arguments,
-            scalar_registry=self._schema.schema_converter.scalar_registry,
-            config=self._schema.config,
-        )
-        return {name: value for name, value in given.items() if value is not strawberry.UNSET}
+        given: dict[str, Any] = {}
+        for name, python_name, kind in self._kinds:
+            if name in values:
+                value = convert_argument(values[name], kind, self._registry, self._config)
+                if value is not strawberry.UNSET:
+                    given[python_name] = value
+        return given
 
 
 def _names_variables(selected: Selected) -> bool:

@@ -77,6 +77,8 @@ class Source:
     def __init__(self, level: "Level", view: View, *, above: "Source | None" = None, by: str = "") -> None:
         self.level, self.view, self.above, self.by = level, view, above, by
         self.name = f"j{len(level.joins)}" if above else ""
+        self.sure = False
+        """Whether every row above has one: the foreign key says so, and no scope hides any."""
         self.columns: set[str] = {"id"}
         self.computations: dict[str, Sql] = {}
 
@@ -168,6 +170,8 @@ class Level(Unit):
         self.above: Level | None = None
         """The level in the same statement whose rows hold the keys of this one; None: keys are parameters, or none."""
         self.above_key: Slot | None = None
+        self.scoped: list[View] = []
+        """Its views of which an actor may not see every row."""
         self.key: Slot | None = None
         """By what rows are told apart: the parent's id, or their own."""
 
@@ -262,7 +266,7 @@ class ManyLevel(KeyedLevel):
         )
         order = list(self.declared.order_by) or [froms.column(self.base, "id")]
         if self.declared.first is None:
-            return statement.order_by(*order).limit(literal_column(str(MOST_ROWS)))
+            return statement.order_by(parent, *order).limit(literal_column(str(MOST_ROWS)))
         place = func.row_number().over(partition_by=parent, order_by=order).label("place")
         numbered = statement.add_columns(place).subquery()
         kept = [column for column in numbered.c if column.name != "place"]
@@ -438,6 +442,13 @@ def joined(source: Source, view: View, by: str) -> Source | None:
         if known.above is source and known.by == by:
             return known
     made = Source(level, view, above=source, by=by)
+    column = source.table.c[by]
+    made.sure = (
+        not column.nullable
+        and any(key.column is view.row.__table__.c.id for key in column.foreign_keys)
+        and view.visible is views.everything
+        and (source.above is None or source.sure)
+    )
     level.joins.append(made)
     source.columns.add(by)
     return made
@@ -446,10 +457,14 @@ def joined(source: Source, view: View, by: str) -> Source | None:
 def selectable(level: Level, froms: Froms, aliases: dict[Source, FromClause]) -> FromClause:
     """The table of a level with all that is joined to it. Fills `aliases` with what stands for each joined source."""
     clause: FromClause = level.view.row.__table__
-    if isinstance(level, ManyLevel) and level.declared.beside is not None:
-        clause = clause.join(level.declared.beside.__table__)
+    beside = level.declared.beside if isinstance(level, ManyLevel) else None
+    if beside is not None:
+        clause = clause.join(beside.__table__)
     for source in level.joins:
         target = source.table
+        if source.sure and source.above is level.base and beside is source.view.row and _only_key(level, source):
+            aliases[source] = target  # it is joined already, for the order
+            continue
         scope = froms.scope(source.view)
         if scope or source.computations:
             columns = [target.c[name] for name in sorted(source.columns)]
@@ -458,8 +473,14 @@ def selectable(level: Level, froms: Froms, aliases: dict[Source, FromClause]) ->
         else:
             aliases[source] = target.alias(source.name)
         assert source.above is not None
-        clause = clause.outerjoin(aliases[source], aliases[source].c.id == froms.column(source.above, source.by))
+        on = aliases[source].c.id == froms.column(source.above, source.by)
+        clause = clause.join(aliases[source], on, isouter=not source.sure)
     return clause
+
+
+def _only_key(level: Level, source: Source) -> bool:
+    """Whether a joined source follows the one foreign key by which a list's `beside` is joined."""
+    return not source.computations and views.foreign_keys(level.view.row, source.view.row) == [source.by]
 
 
 def scoped_views(level: Level) -> list[View]:

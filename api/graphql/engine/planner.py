@@ -38,6 +38,7 @@ from api.graphql.engine.levels import (
     Source,
     Unit,
     joined,
+    scoped_views,
 )
 from api.graphql.engine.selection import Selected, Selector
 from api.graphql.engine.shapes import (
@@ -129,9 +130,8 @@ class Plan:
     alone: bool = True
     """Whether one statement is all that is read, so that it needs no transaction around it."""
 
-    def stage(self, number: int) -> list[Unit]:
-        """The units that one round reads."""
-        return [unit for unit in self.units if unit.stage == number]
+    rounds: list[list[Unit]] = field(default_factory=list)
+    """The units by the round that reads them."""
 
 
 class Planner:
@@ -159,7 +159,12 @@ class Planner:
         stages = 1 + max((unit.stage for unit in plan.units), default=0)
         plan.alone = stages == 1 and not calls and not batches
         for number in range(stages):
-            plan.layouts.append(Layout([unit for unit in plan.stage(number) if isinstance(unit, Level)]))
+            units = [unit for unit in plan.units if unit.stage == number]
+            plan.rounds.append(units)
+            plan.layouts.append(Layout([unit for unit in units if isinstance(unit, Level)]))
+        for unit in plan.units:
+            if isinstance(unit, Level):
+                unit.scoped = scoped_views(unit)
         for level in plan.shapes:
             if isinstance(level, GivenLevel):
                 for place, slot in enumerate(level.slots.values()):
@@ -232,7 +237,7 @@ class Planner:
             slot = source.digits(declared.name)
         else:
             slot = source.plain(declared.name)
-        return Value(selected, _shown(slot, column.type, kind), sure=sure)
+        return Value(selected, _shown(slot, column.type, kind, sure=sure), sure=sure)
 
     def _amount(self, source: Source, selected: Selected, declared: Amount) -> Part:
         money = cast(GraphQLObjectType, self.built.core.get_type("Money"))
@@ -254,7 +259,7 @@ class Planner:
         target, by = cast(View, views.view_of(declared.annotation)), views.reference(source.view, declared)
         into = joined(source, target, by)
         if into is not None:
-            return Joined(selected, into.plain("id"), self._parts(into, selected))
+            return Joined(selected, None if into.sure else into.plain("id"), self._parts(into, selected))
         key = source.plain(by)
         level = self._level(ByIdLevel(target), above=source.level, key=key)
         return Referred(selected, key, level, self._shape(level.base, selected))
@@ -466,8 +471,10 @@ def _compiled(shape: Shape) -> Callable[..., Any]:
     return names.names["build"]
 
 
-def _shown(slot: Slot, sql_type: Any, annotation: Any) -> Callable[[Namespace], str]:
-    """The expression that shows a value of a row."""
+def _shown(slot: Slot, sql_type: Any, annotation: Any, *, sure: bool = False) -> Callable[[Namespace], str]:
+    """The expression that shows a value of a row. `sure`: it is not null."""
+    if isinstance(sql_type, Id) and sure:
+        return lambda _: f"{sql_type.prefix + '_'!r} + {slot.code}"
     if isinstance(sql_type, Id):
         return lambda _: _unless_null(slot.code, f"{sql_type.prefix + '_'!r} + {{}}")
     if isinstance(sql_type, Choice):

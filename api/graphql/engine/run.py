@@ -12,7 +12,7 @@ from graphql import GraphQLError
 from graphql.execution.values import VariableValues
 
 from api.graphql.engine.fragments import Fragment
-from api.graphql.engine.levels import Binding, GivenLevel, KeyedLevel, Level, Unit, scoped_views
+from api.graphql.engine.levels import Binding, GivenLevel, KeyedLevel, Level, Unit
 from api.graphql.engine.planner import BatchUnit, Given, Plan, Root
 from api.graphql.engine.selection import Selected
 from api.graphql.engine.shapes import NullError, Path, Row
@@ -118,7 +118,7 @@ class Run:
 
     async def _round(self, number: int, layout: Layout) -> None:
         """Read the levels of one round in one statement, then call its batch functions."""
-        units = self.plan.stage(number)
+        units = self.plan.rounds[number]
         for unit in units:
             if isinstance(unit, GivenLevel):
                 self._place_records(unit)
@@ -156,7 +156,7 @@ class Run:
         binding = level.bind(self)
         if binding is not None:
             self.bindings[level.index] = binding
-            for view in scoped_views(level):
+            for view in level.scoped:
                 if view not in self._scopes:
                     self._scopes[view] = Fragment(view.visible(self.actor))
 
@@ -182,12 +182,25 @@ class Run:
             raise Unproven
         for level in layout.levels:
             self.rows[level.index] = split[level.index]
+        if self.context.explained is not None:
+            self.context.explained.append(self._explained(layout, statement))
+
+    def _explained(self, layout: Layout, statement: Statement) -> dict[str, Any]:
+        levels = [
+            {
+                "level": level.index,
+                "of": level.view.name,
+                "as": type(level).__name__,
+                "rows": len(self.rows[level.index]),
+            }
+            for level in layout.levels
+            if level.index in self.bindings
+        ]
+        return {"statement": statement.text, "levels": levels}
 
     def _statement(self, layout: Layout, *, proving: bool) -> Statement:
         bindings = self.bindings_of(layout)
-        scopes = {
-            view: self._scopes[view] for level in layout.levels for view in scoped_views(level) if view in self._scopes
-        }
+        scopes = {view: self._scopes[view] for view in layout.scoped if view in self._scopes}
         form = form_of(bindings, scopes, proving=proving)
         known = self.plan.statements.get(form)
         if known is None:
@@ -203,6 +216,9 @@ class Run:
         ids = list(dict.fromkeys(prefix + row[place] for row in rows if row[place] is not None))
         if not ids:
             return
+        if self.context.explained is not None:
+            called = getattr(unit.function, "__name__", "a function")
+            self.context.explained.append({"batch": called, "of": unit.level.view.name, "keys": len(ids)})
         try:
             given = unit.arguments.of(self.variables)
             found = await unit.function(ids, self.context.reading, **given)

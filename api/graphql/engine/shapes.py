@@ -30,6 +30,7 @@ class Namespace:
 
     def __init__(self) -> None:
         self.names: dict[str, Any] = {"stop": stop}
+        self.lookups: dict[str, str] = {}
         self.temporaries = 0
 
     def constant(self, value: Any) -> str:
@@ -37,6 +38,10 @@ class Namespace:
         name = f"k{len(self.names)}"
         self.names[name] = value
         return name
+
+    def lookup(self, code: str) -> str:
+        """A name for an expression that is worked out once, before the rows are gone through."""
+        return self.lookups.setdefault(code, f"g{len(self.lookups)}")
 
     def temporary(self) -> str:
         """A fresh name for a value that is looked at twice."""
@@ -139,15 +144,19 @@ class Money(Part):
 class Joined(Part):
     """A row that is joined to this one."""
 
-    presence: Slot
+    presence: Slot | None
+    """The slot that is null where there is no such row; None: there always is one."""
     shape: "Shape"
 
     def code(self, names: Namespace) -> str:
+        if self.presence is None:
+            return self.shape.code(names)
         nothing = "stop()" if self.selected.nonnull else "None"
         return f"({self.shape.code(names)} if {self.presence.code} is not None else {nothing})"
 
     def careful(self, row: Row, run: "Run", path: Path) -> Any:
-        return None if row[self.presence.place] is None else self.shape.careful(row, run, path)
+        missing = self.presence is not None and row[self.presence.place] is None
+        return None if missing else self.shape.careful(row, run, path)
 
 
 @dataclass(eq=False)
@@ -159,7 +168,8 @@ class Referred(Part):
     shape: "Shape"
 
     def code(self, names: Namespace) -> str:
-        return self.checked(f"e[{self.level.index}][{self.shape.index}].get({self.key.code})", names)
+        found = names.lookup(f"e[{self.level.index}][{self.shape.index}].get")
+        return self.checked(f"{found}({self.key.code})", names)
 
     def careful(self, row: Row, run: "Run", path: Path) -> Any:
         run.must_be_read(self.level)
@@ -175,8 +185,9 @@ class Rows(Part):
     level: Level
     shape: "Shape"
 
-    def code(self, names: Namespace) -> str:  # noqa: ARG002
-        return f"e[{self.level.index}][{self.shape.index}].get({self.key.code}, [])"
+    def code(self, names: Namespace) -> str:
+        found = names.lookup(f"e[{self.level.index}][{self.shape.index}].get")
+        return f"{found}({self.key.code}, [])"
 
     def careful(self, row: Row, run: "Run", path: Path) -> Any:
         run.must_be_read(self.level)
@@ -207,7 +218,7 @@ class Batched(Part):
     completer: "Completer"
 
     def code(self, names: Namespace) -> str:
-        return self.checked(f"e[{self.batch.index}].get({self.key.code})", names)
+        return self.checked(f"{names.lookup(f'e[{self.batch.index}].get')}({self.key.code})", names)
 
     def careful(self, row: Row, run: "Run", path: Path) -> Any:
         run.must_be_read(self.batch)
@@ -273,20 +284,19 @@ class Shape:
     def source(self, names: Namespace) -> str:
         """The code of a function from rows to objects, in their order or by their key."""
         made = self.code(names)
+        head = "def build(rows, e):\n"
+        head += "".join(f"    {name} = {code}\n" for code, name in names.lookups.items())
         if self.level.key is None or isinstance(self.level, GivenLevel):
-            return f"def build(rows, e):\n    return [{made} for r in rows]\n"
+            return f"{head}    return [{made} for r in rows]\n"
         key = self.level.key.code
         if self.level.single:
-            return f"def build(rows, e):\n    return {{{key}: {made} for r in rows}}\n"
+            return f"{head}    return {{{key}: {made} for r in rows}}\n"
         return (
-            "def build(rows, e):\n"
-            "    groups = {}\n"
+            f"{head}"
+            "    groups, last = {}, None\n"
             "    for r in rows:\n"
-            f"        made = {made}\n"
-            f"        group = groups.get({key})\n"
-            "        if group is None:\n"
-            f"            groups[{key}] = [made]\n"
-            "        else:\n"
-            "            group.append(made)\n"
+            f"        if (key := {key}) != last:\n"  # rows of one parent follow each other
+            "            group, last = groups.setdefault(key, []), key\n"
+            f"        group.append({made})\n"
             "    return groups\n"
         )

@@ -50,6 +50,7 @@ class Layout:
                 counts[slot.kind] = counts.get(slot.kind, 0) + 1
             for kind, count in counts.items():
                 most[kind] = max(most.get(kind, 0), count)
+        self.scoped = list(dict.fromkeys(view for level in self.levels for view in kinds.scoped_views(level)))
         self.kinds = [kind for kind, count in most.items() for _ in range(count)]
         for level in self.levels:
             self._place(level)

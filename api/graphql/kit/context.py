@@ -39,6 +39,9 @@ class Context:
     proof: ID | None = None
     """The token that the first statement has to prove, for a caller who was remembered; None: it is proven."""
 
+    explained: list[dict[str, Any]] | None = None
+    """Where runs of the engine say what they did, when somebody wants to know."""
+
     @property
     def hints(self) -> bool:
         """Whether errors may say what names the schema has."""
