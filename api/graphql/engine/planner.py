@@ -20,7 +20,6 @@ from graphql import (
     is_list_type,
     is_non_null_type,
 )
-from strawberry.utils.str_converters import to_snake_case
 
 from api.graphql.engine.arguments import Arguments
 from api.graphql.engine.connections import Connection, FunctionPages, Pages
@@ -525,8 +524,3 @@ def _needed(source: Source, name: str) -> Callable[[Namespace], str]:
 
 def _money_shown(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *values, **given: MoneyType.of(function(*values, **given))
-
-
-def python_name(name: str) -> str:
-    """The name of a GraphQL field in Python."""
-    return to_snake_case(name)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -15,11 +14,8 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     TypeNameMetaFieldDef,
-    VariableNode,
-    Visitor,
     is_non_null_type,
     located_error,
-    visit,
 )
 from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
 from graphql.execution.values import VariableValues
@@ -92,21 +88,3 @@ class Selector:
                 raise Unplannable("introspection")
             definition = TypeNameMetaFieldDef if name == "__typename" else kind.fields[name]
             yield Selected(key, name, kind, definition, details)
-
-
-def deciding_variables(document: DocumentNode) -> frozenset[str]:
-    """The variables whose values decide, through @skip and @include, which fields there are."""
-    finder = _Deciding()
-    visit(document, finder)
-    return frozenset(finder.names)
-
-
-class _Deciding(Visitor):
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-
-    def enter_directive(self, node: Any, *_: Any) -> None:
-        for argument in node.arguments or ():
-            if isinstance(argument.value, VariableNode):
-                self.names.add(argument.value.name.value)
