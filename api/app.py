@@ -16,7 +16,7 @@ from api.graphql.live.tail import Tail
 from api.graphql.schema import built
 from api.housekeeping import Housekeeping
 from api.http import health, oauth
-from api.http.graphql import graphql
+from api.http.graphql import GraphQL
 from api.http.observe import Observe
 from api.http.websocket import websocket
 from domain.kernel import events
@@ -60,7 +60,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
     return Starlette(
         lifespan=lifespan,
         routes=[
-            Route("/graphql", graphql, methods=["GET", "POST"]),
+            Route("/graphql", GraphQL(), methods=["GET", "POST"]),
             WebSocketRoute("/graphql", websocket),
             *oauth.routes,
             *health.routes,

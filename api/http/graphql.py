@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api.graphql import execution
 from api.graphql.execution import Answer, Services
@@ -41,8 +42,16 @@ _RETRY_AFTER = {"THROTTLED": 1, "OVERLOADED": 2, "UNAVAILABLE": 5}
 _QUALITY = re.compile(r"q=[01](\.[0-9]{0,3})?")
 
 
+class GraphQL:
+    """`GET` and `POST /graphql`, as an application of its own: what Starlette does for a function is not needed."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await graphql(Request(scope, receive))
+        await response(scope, receive, send)
+
+
 async def graphql(request: Request) -> Response:
-    """`GET` and `POST /graphql`."""
+    """The response to one request."""
     services: Services = request.app.state.services
     media = _negotiated(request.headers.get("accept"))
     if media is None:

@@ -5,9 +5,9 @@ own, last in first out, so that the few that suffice have their statements prepa
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -26,18 +26,22 @@ class Readers:
         self._closed = False
         self.opened: list[Callable[[Connection], None]] = []
 
+    async def fetch(self, statement: str, arguments: Sequence[Any]) -> "list[asyncpg.Record]":
+        """The rows of one statement. Raises PoolTimeout, a SQLAlchemy error, when no connection gets free in time."""
+        connection = await self._take()
+        try:
+            return await connection.fetch(statement, *arguments)
+        finally:
+            await self._give_back(connection)
+
     @asynccontextmanager
     async def reader(self) -> AsyncIterator["Connection"]:
-        """A connection for one statement. Raises PoolTimeout, a SQLAlchemy error, when none gets free in time."""
-        await self._turn()
+        """A connection for whatever else only reads. Raises PoolTimeout as `fetch` does."""
+        connection = await self._take()
         try:
-            connection = await self._take()
-            try:
-                yield connection
-            finally:
-                await self._give_back(connection)
+            yield connection
         finally:
-            self._free.release()
+            await self._give_back(connection)
 
     async def close(self) -> None:
         """Close what is idle now, and the others when they come back."""
@@ -56,13 +60,18 @@ class Readers:
             raise PoolTimeout("no reader got free in time") from error
 
     async def _take(self) -> "Connection":
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.is_closed():
-                return connection
-        connection = await self._opened()
-        for hear in self.opened:
-            hear(connection)
+        await self._turn()
+        try:
+            while self._idle:
+                connection = self._idle.pop()
+                if not connection.is_closed():
+                    return connection
+            connection = await self._opened()
+            for hear in self.opened:
+                hear(connection)
+        except BaseException:
+            self._free.release()
+            raise
         return connection
 
     async def _opened(self) -> "Connection":
@@ -76,10 +85,11 @@ class Readers:
 
     async def _give_back(self, connection: "Connection") -> None:
         """A statement that was cut off may have left the connection in the middle of something."""
-        if connection.is_closed():
-            return
-        if self._closed or connection.is_in_transaction():
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await connection.close(timeout=self._patience)
-            return
-        self._idle.append(connection)
+        try:
+            if self._closed or connection.is_closed() or connection.is_in_transaction():
+                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    await connection.close(timeout=self._patience)
+            else:
+                self._idle.append(connection)
+        finally:
+            self._free.release()

@@ -37,10 +37,14 @@ class Arguments:
             raise self._known
         return self._known
 
+    def plain(self, variables: VariableValues) -> dict[str, Any]:
+        """The arguments by their GraphQL names, as graphql-core coerces them: input objects are dictionaries."""
+        return get_argument_values(self._selected.definition, self._selected.nodes[0], variables)
+
     def _coerced(self, variables: VariableValues) -> dict[str, Any]:
         if not self._selected.definition.args:
             return {}
-        values = get_argument_values(self._selected.definition, self._selected.nodes[0], variables)
+        values = self.plain(variables)
         given: dict[str, Any] = {}
         for name, python_name, kind in self._kinds:
             if name in values:

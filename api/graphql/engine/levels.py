@@ -28,7 +28,7 @@ from api.graphql.engine.wire import kind_of, wire_of
 from api.graphql.kit import lists, resolvers, views
 from api.graphql.kit.views import Find, Many, Pages, Sql, View
 from domain.kernel import listing as keyset
-from domain.kernel.ids import is_id
+from domain.kernel.ids import ID, is_id
 from domain.kernel.listing import Order, Slice
 from domain.kernel.money import format_quantity
 
@@ -370,17 +370,25 @@ class FindLevel(Level):
     def __init__(self, view: View, declared: Find, arguments: "Arguments") -> None:
         super().__init__(view)
         self.declared, self.arguments = declared, arguments
+        self.simple = {name for name, kind in declared.key_types.items() if kind in (ID, str) and "_" not in name}
+        """The keys whose values are plain text, under the same name in GraphQL."""
 
     def bind(self, run: "Run") -> Binding | None:
-        given = resolvers.key_asked(self.declared, self.arguments.of(run.variables)["by"])
-        if given is None:
-            return None
-        name, value = given
+        name, value = self._key(run)
         if name == "id":
             known = is_id(value, self.view.prefix)
             return Binding("id", values={"id": value}) if known else None
         fragment = Fragment([self.declared.keys[name](value)])
         return Binding((name, fragment.form), (fragment,))
+
+    def _key(self, run: "Run") -> tuple[str, Any]:
+        """The key that is asked for and its value: of a `@oneOf` input exactly one is given."""
+        ((given, value),) = self.arguments.plain(run.variables)["by"].items()
+        if given in self.simple:
+            return given, value
+        asked = resolvers.key_asked(self.declared, self.arguments.of(run.variables)["by"])
+        assert asked is not None
+        return asked
 
     def select(self, froms: Froms, binding: Binding) -> Select[Any]:
         if binding.fragments:

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import GraphQLError, OperationType
-from graphql.execution.values import VariableValues, get_variable_values
+from graphql import GraphQLError, OperationType, Undefined, coerce_input_value, get_nullable_type, is_leaf_type
+from graphql.execution.get_variable_signature import get_variable_signature
+from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
 
 from api.graphql.documents import Prepared
 from api.graphql.engine.arguments import Arguments
@@ -136,10 +137,38 @@ def coerced(
     built: Built, prepared: Prepared, given: dict[str, Any], *, hints: bool
 ) -> VariableValues | list[GraphQLError]:
     """The variables of a request as the operation declares them, or what is wrong with them."""
+    definitions = prepared.operation.variable_definitions
+    if not definitions:
+        return _NONE
+    simple = _simply(built, prepared, given)
+    if simple is not None:
+        return simple
     return get_variable_values(
         built.core,
-        prepared.operation.variable_definitions or (),
+        definitions,
         given,
         max_errors=MOST_VARIABLE_ERRORS,
         hide_suggestions=not hints,
     )
+
+
+_NONE = VariableValues({}, {})
+
+
+def _simply(built: Built, prepared: Prepared, given: dict[str, Any]) -> VariableValues | None:
+    """The same where each variable is given and is a scalar, by signatures that are remembered; else None."""
+    if prepared.signatures is None:
+        found = [get_variable_signature(built.core, each) for each in prepared.operation.variable_definitions or ()]
+        prepared.signatures = [each for each in found if not isinstance(each, GraphQLError)]
+    sources: dict[str, VariableValueSource] = {}
+    values: dict[str, Any] = {}
+    for signature in prepared.signatures:
+        value = given.get(signature.name, Undefined)
+        if value is Undefined or not is_leaf_type(get_nullable_type(signature.type)):
+            return None
+        coerced_value = coerce_input_value(value, signature.type)
+        if coerced_value is Undefined:
+            return None
+        sources[signature.name] = VariableValueSource(signature, value)
+        values[signature.name] = coerced_value
+    return VariableValues(sources, values)

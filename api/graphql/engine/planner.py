@@ -11,8 +11,10 @@ from decimal import Decimal
 from typing import Any, cast
 
 from graphql import (
+    GraphQLID,
     GraphQLInterfaceType,
     GraphQLObjectType,
+    GraphQLString,
     GraphQLUnionType,
     get_named_type,
     get_nullable_type,
@@ -284,7 +286,8 @@ class Planner:
         function: Callable[..., Any] = declared.function
         if without_none(declared.annotation) is DomainMoney:
             function = _money_shown(declared.function)
-        return Computed(selected, function, needs, completer, arguments, declared.for_actor)
+        text = get_nullable_type(selected.definition.type) in (GraphQLString, GraphQLID)
+        return Computed(selected, function, needs, completer, arguments, declared.for_actor, text)
 
     def _batch(self, source: Source, selected: Selected, declared: Batch) -> Part:
         key = source.plain("id")

@@ -234,11 +234,17 @@ class Computed(Part):
     completer: "Completer"
     arguments: Unit | None = None
     for_actor: bool = False
+    text: bool = False
+    """Whether what it returns is shown as it is, as long as it is text."""
     _compute: Any = None
 
     def code(self, names: Namespace) -> str:
-        computed = self._call(names)
-        return self.checked(f"{names.constant(self.completer)}.complete({computed}, e[0], ())", names)
+        complete = f"{names.constant(self.completer)}.complete"
+        if not self.text:
+            return self.checked(f"{complete}({self._call(names)}, e[0], ())", names)
+        name = names.temporary()
+        shown = f"({name} if type({name} := {self._call(names)}) is str else {complete}({name}, e[0], ()))"
+        return self.checked(shown, names)
 
     def careful(self, row: Row, run: "Run", path: Path) -> Any:
         if self._compute is None:

@@ -89,8 +89,7 @@ class Reading:
             self.statements += 1
             if alone and not self._ready:
                 if self._connection is None:
-                    async with self._database.readers.reader() as reader:
-                        return self._counted(await reader.fetch(statement, *arguments))
+                    return self._counted(await self._database.readers.fetch(statement, arguments))
                 return self._counted(await (await raw(self._connection)).fetch(statement, *arguments))
             driver = await raw(await self._snapshot())
             return self._counted(await driver.fetch(statement, *arguments))
