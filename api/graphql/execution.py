@@ -119,7 +119,7 @@ async def run(
         cost = await _admit(services, context, prepared, request)
     except Exception as error:
         if not proven:
-            raise Unproven from error
+            raise Unproven(refusal(error)) from error
         return refusal(error)
     try:
         planned = None if by_oracle else _planned(services, prepared, request, context)

@@ -72,18 +72,20 @@ async def graphql(request: Request) -> Response:
     read_only = request.method != "POST"
     try:
         answer = await execution.run(services, asked, caller, read_only=read_only, proven=remembered is None)
-    except Unproven:
-        answer = await _once_more(services, asked, token, read_only=read_only)
+    except Unproven as unproven:
+        answer = await _proven(services, asked, token, unproven, read_only=read_only)
     return _respond(answer, media)
 
 
-async def _once_more(services: Services, asked: execution.Request, token: str | None, *, read_only: bool) -> Answer:
-    """The same for whoever the token stands for now: the remembered caller could not be proven."""
+async def _proven(
+    services: Services, asked: execution.Request, token: str | None, unproven: Unproven, *, read_only: bool
+) -> Answer:
+    """The answer to a remembered caller who has to be looked up after all."""
     try:
         caller = await services.callers.authenticated(token)
     except Exception as error:
         return execution.refusal(error)
-    return await execution.run(services, asked, caller, read_only=read_only)
+    return unproven.refusal or await execution.run(services, asked, caller, read_only=read_only)
 
 
 async def _parameters(request: Request) -> object:

@@ -14,7 +14,12 @@ from domain.kernel.scopes import Scope
 
 
 class Unproven(Exception):  # noqa: N818  a reason to look again, not a fault
-    """The token of a remembered caller has not been proven: nothing was done, and the request begins anew."""
+    """The token of a remembered caller has not been proven, and nothing was done. Where the token still holds, the
+    request begins anew, or the `refusal` is the answer."""
+
+    def __init__(self, refusal: Any = None) -> None:
+        super().__init__("the caller has to be proven")
+        self.refusal = refusal
 
 
 @dataclass
