@@ -125,12 +125,11 @@ async def run(
         planned = None if by_oracle else _planned(services, prepared, request, context)
         if not proven and not (isinstance(planned, tuple) and planned[0].proves):
             raise Unproven
-        if isinstance(planned, Answer):
-            return planned
+        result: Any = planned
         if planned is None:
             context.explained = None
-            result: Any = await oracle.run(services.built, prepared, context, request.variables)
-        else:
+            result = await oracle.run(services.built, prepared, context, request.variables)
+        elif isinstance(planned, tuple):
             operation, variables = planned
             run_it = operation.query if kind is OperationType.QUERY else operation.mutation
             result = await run_it(context, variables)
@@ -150,8 +149,8 @@ async def stream(
     except Exception as error:
         return refusal(error)
     planned = None if by_oracle else _planned(services, prepared, request, context)
-    if isinstance(planned, Answer):
-        return planned
+    if isinstance(planned, ExecutionResult):
+        return _answer(planned, context, request, cost=None, refused=True)
     if planned is not None:
         operation, variables = planned
         return _messages(operation.subscription(context, variables), context, request)
@@ -190,12 +189,12 @@ def _prepare(services: Services, request: Request, context: Context) -> Prepared
 
 def _planned(
     services: Services, prepared: Prepared, request: Request, context: Context
-) -> tuple[engine.Operation, VariableValues] | Answer | None:
-    """The operation as the engine runs it, with its variables; None where it does not; an answer where the variables
+) -> tuple[engine.Operation, VariableValues] | ExecutionResult | None:
+    """The operation as the engine runs it, with its variables; None where it does not; a result where the variables
     are not what the operation declares."""
     variables = coerced(services.built, prepared, request.variables, hints=context.hints)
     if isinstance(variables, list):
-        return Answer(None, [presentable(error) for error in variables], {}, refused=True)
+        return ExecutionResult(None, variables)
     try:
         return engine.plan(services.built, prepared, variables), variables
     except engine.Unplannable as left:

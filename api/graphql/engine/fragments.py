@@ -3,7 +3,8 @@
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, and_
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam
+from sqlalchemy.types import TypeEngine
 
 
 class Fragment:
@@ -20,4 +21,14 @@ class Fragment:
         self.parameters: Sequence[BindParameter[Any]] = ()
         if self.conditions:
             key: Any = and_(*self.conditions)._generate_cache_key()
-            self.form, self.parameters = (object(), ()) if key is None else (key.key, key.bindparams)
+            self.parameters = () if key is None else key.bindparams
+            self.form = object() if key is None else (key.key, self._lengths())
+
+    def _lengths(self) -> tuple[int, ...]:
+        """Of the lists after IN, which are written out: each length is another text."""
+        return tuple(len(each.effective_value or ()) for each in self.parameters if each.expanding)
+
+
+def parameter(name: str, sql_type: TypeEngine[Any]) -> BindParameter[Any]:
+    """A parameter whose value each run gives by its name."""
+    return bindparam(name, type_=sql_type, required=False)

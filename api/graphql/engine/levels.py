@@ -14,7 +14,6 @@ from sqlalchemy import (
     Select,
     Text,
     any_,
-    bindparam,
     cast,
     func,
     literal_column,
@@ -23,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from api.graphql.engine.fragments import Fragment
+from api.graphql.engine.fragments import Fragment, parameter
 from api.graphql.engine.wire import kind_of, wire_of
 from api.graphql.kit import lists, resolvers, views
 from api.graphql.kit.views import Find, Many, Pages, Sql, View
@@ -221,7 +220,7 @@ class KeyedLevel(Level):
 
     def ids_parameter(self) -> ColumnElement[Any]:
         """The parameter that holds the keys."""
-        return bindparam(f"ids_{self.index}", type_=ARRAY(self.key_type))
+        return parameter(f"ids_{self.index}", ARRAY(self.key_type))
 
 
 class ByIdLevel(KeyedLevel):
@@ -313,7 +312,7 @@ class ListingLevel(Level):
         """The rows of one page and one more, which tells whether there is a next one."""
         keys = keyset.sort_columns(self.listing, binding.orders)
         if binding.part.cursor is not None:
-            values = [bindparam(f"after{n}_{self.index}", type_=column.type) for n, (column, _) in enumerate(keys)]
+            values = [parameter(f"after{n}_{self.index}", column.type) for n, (column, _) in enumerate(keys)]
             base = base.where(keyset.beyond(keys, values, backward=binding.part.backward))
         ways = [column.desc() if descending != binding.part.backward else column.asc() for column, descending in keys]
         base = base.where(*binding.fragments[0].conditions, *froms.scope(self.view))
@@ -395,7 +394,7 @@ class FindLevel(Level):
             conditions: Sequence[ColumnElement[bool]] = binding.fragments[0].conditions
         else:
             column = froms.column(self.base, "id")
-            conditions = [column == bindparam(f"id_{self.index}", type_=column.type)]
+            conditions = [column == parameter(f"id_{self.index}", column.type)]
         statement = self._from(froms).where(*conditions, *froms.scope(self.view))
         return statement.limit(literal_column("1"))
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CTE, ColumnElement, FromClause, Select, bindparam, func, literal_column, select, union_all
+from sqlalchemy import CTE, ColumnElement, FromClause, Select, func, literal_column, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from api.graphql.engine import levels as kinds
-from api.graphql.engine.fragments import Fragment
+from api.graphql.engine.fragments import Fragment, parameter
 from api.graphql.engine.levels import Binding, GivenLevel, KeyedLevel, Level, ListLevel, Source
 from api.graphql.engine.wire import DIALECT, binder_of
 from api.graphql.kit.views import Sql, View
@@ -90,7 +90,7 @@ class Builder:
         nothing = [
             literal_column(f"CAST(NULL AS {kind})").label(f"p{n}") for n, kind in enumerate(self.layout.kinds, 1)
         ]
-        token = bindparam("proof", type_=Id("tok"))
+        token = parameter("proof", Id("tok"))
         return select(literal_column("0").label("level"), *nothing).where(identity.still_valid(token))
 
     def _padded(self, level: Level) -> Select[Any]:
@@ -101,7 +101,7 @@ class Builder:
         for place, kind in enumerate(self.layout.kinds, start=1):
             nothing: ColumnElement[Any] = literal_column(f"CAST(NULL AS {kind})")
             columns.append(own.get(place, nothing).label(f"p{place}"))
-        return select(*columns)
+        return select(*columns).select_from(rows)  # said, because there may be no column of it
 
     # --- what levels ask for while their statements are made
 
@@ -151,13 +151,18 @@ class Builder:
 
     def _compiled(self, statement: Any) -> Statement:
         compiled = statement.compile(dialect=DIALECT)
+        written = compiled.construct_expanded_state()
+        listed = {
+            each: (name, n) for name, expanded in written.parameter_expansion.items() for n, each in enumerate(expanded)
+        }
         found = self._known_parameters()
         parameters = []
-        for name in compiled.positiontup or ():
+        for place in written.positiontup or ():
+            name, n = listed.get(place, (place, None))
             bind = compiled.binds[name]
-            binder = binder_of(bind.type)
+            binder = _item(binder_of(bind.type), n)
             parameters.append(found[bind.key](binder) if bind.key in found else _constant(binder(bind.effective_value)))
-        return Statement(str(compiled), tuple(parameters))
+        return Statement(written.statement, tuple(parameters))
 
     def _known_parameters(self) -> dict[str, Callable[[Any], Callable[["Run", Scopes], Any]]]:
         """Where each parameter that may differ from run to run finds its value, by its key in the statement."""
@@ -166,12 +171,17 @@ class Builder:
             for name in binding.values:
                 found[f"{name}_{index}"] = _named(index, name)
             for place, fragment in enumerate(binding.fragments):
-                for n, parameter in enumerate(fragment.parameters):
-                    found[parameter.key] = _of_fragment(index, place, n)
+                for n, each in enumerate(fragment.parameters):
+                    found[each.key] = _of_fragment(index, place, n)
         for view, fragment in self.scopes.items():
-            for n, parameter in enumerate(fragment.parameters):
-                found[parameter.key] = _of_scope(view, n)
+            for n, each in enumerate(fragment.parameters):
+                found[each.key] = _of_scope(view, n)
         return found
+
+
+def _item(binder: Callable[[Any], Any], n: int | None) -> Callable[[Any], Any]:
+    """The binder of one element of a list after IN, where it is one."""
+    return binder if n is None else lambda values: binder(values[n])
 
 
 def _constant(value: Any) -> Callable[["Run", Scopes], Any]:

@@ -64,6 +64,8 @@ async def whole_list(reading: Reading, view: View, listing: Listing, arguments: 
         return (await reading.execute(keyset.total(listing, base)))[0]["count_1"]
 
     if part.size == 0:
+        if part.cursor is not None:
+            keyset.read_cursor(listing, orders, part)  # a cursor of another list is refused in any case
         return Page([], has_next_page=False, has_previous_page=part.cursor is not None, count=count)
     rows = await reading.execute(keyset.keyset(listing, orders, part, base=base))
     return _page(view, rows, orders, part, count)
