@@ -75,7 +75,11 @@ class Run:
     async def _rest(self) -> Result:
         for number, layout in enumerate(self.plan.layouts):
             await self._round(number, layout)
-        return self._answer()
+        try:
+            return self._answer()
+        finally:
+            # What is built begins with this very run: without this only the collector would set all its rows free.
+            self.built.clear()
 
     async def _call(self, place: int, root: Root) -> None:
         if root.call is None:
