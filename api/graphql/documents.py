@@ -34,8 +34,10 @@ from api.graphql.kit.build import Built
 from api.graphql.kit.errors import request_error
 
 KEPT_DOCUMENTS = 1_000
+KEPT_CHARACTERS = 1_000_000
+"""Of all documents that are kept, together: what is made of a document is some three hundred times its text."""
 LONGEST_KEPT = 50_000
-"""Characters; longer documents are parsed each time, so that the cache stays small."""
+"""Characters; longer documents are parsed each time."""
 KEPT_COSTS, KEPT_PLANS = 64, 16
 """Costs and plans that one document keeps, by the values of the variables that matter to them."""
 
@@ -43,24 +45,29 @@ Kept = TypeVar("Kept")
 
 
 class Cache(Generic[Kept]):
-    """A few things by their keys; what was not used for the longest time goes first."""
+    """At most `size` things by their keys, and of no more than `weight` together; the longest unused go first."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.kept: OrderedDict[Any, Kept] = OrderedDict()
+    def __init__(self, size: int, *, weight: int = 0) -> None:
+        self.size, self.weight = size, weight
+        self.held = 0
+        self.kept: OrderedDict[Any, tuple[Kept, int]] = OrderedDict()
 
     def get(self, key: Any) -> Kept | None:
         """What is kept under the key, if anything is."""
         found = self.kept.get(key)
-        if found is not None:
-            self.kept.move_to_end(key)
-        return found
+        if found is None:
+            return None
+        self.kept.move_to_end(key)
+        return found[0]
 
-    def put(self, key: Any, value: Kept) -> None:
-        """Keep it, and let the oldest go."""
-        self.kept[key] = value
-        if len(self.kept) > self.size:
-            self.kept.popitem(last=False)
+    def put(self, key: Any, value: Kept, *, weight: int = 0) -> None:
+        """Keep it, and let others go until there is room."""
+        _, before = self.kept.pop(key, (None, 0))
+        self.kept[key] = value, weight
+        self.held += weight - before
+        while len(self.kept) > self.size or self.held > self.weight:
+            _, (_, gone) = self.kept.popitem(last=False)
+            self.held -= gone
 
 
 @dataclass(eq=False)
@@ -96,8 +103,8 @@ class Documents:
 
     def __init__(self, built: Built) -> None:
         self.built = built
-        self._prepared: Cache[Prepared] = Cache(KEPT_DOCUMENTS)
-        self._texts: Cache[str] = Cache(KEPT_DOCUMENTS)
+        self._prepared: Cache[Prepared] = Cache(KEPT_DOCUMENTS, weight=KEPT_CHARACTERS)
+        self._texts: Cache[str] = Cache(KEPT_DOCUMENTS, weight=KEPT_CHARACTERS)
 
     def text_of(self, query: str | None, extensions: Mapping[str, Any]) -> str:
         """The text of a document that may be named by its hash (Apollo's automatic persisted queries, version 1).
@@ -134,10 +141,10 @@ class Documents:
         if prepared is None:
             prepared = _prepared(self.built, text, operation, hints=hints)
             if len(text) <= LONGEST_KEPT:
-                self._prepared.put(key, prepared)
+                self._prepared.put(key, prepared, weight=len(text))
         persisted = extensions.get("persistedQuery")
         if persisted is not None and query is not None and len(text) <= LONGEST_KEPT:
-            self._texts.put(persisted["sha256Hash"], text)
+            self._texts.put(persisted["sha256Hash"], text, weight=len(text))
         return prepared
 
 

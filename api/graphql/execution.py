@@ -126,7 +126,8 @@ async def run(
         if not proven and not (isinstance(planned, tuple) and planned[0].proves):
             raise Unproven
         result: Any = planned
-        if planned is None:
+        if planned is None or isinstance(planned, engine.Unplannable):
+            _count(planned)
             context.explained = None
             result = await oracle.run(services.built, prepared, context, request.variables)
         elif isinstance(planned, tuple):
@@ -151,9 +152,10 @@ async def stream(
     planned = None if by_oracle else _planned(services, prepared, request, context)
     if isinstance(planned, ExecutionResult):
         return _answer(planned, context, request, cost=None, refused=True)
-    if planned is not None:
+    if isinstance(planned, tuple):
         operation, variables = planned
         return _messages(operation.subscription(context, variables), context, request)
+    _count(planned)
     source = await oracle.stream(services.built, prepared, context, request.variables)
     if isinstance(source, ExecutionResult):
         return _answer(source, context, request, cost=None, refused=True)
@@ -189,17 +191,21 @@ def _prepare(services: Services, request: Request, context: Context) -> Prepared
 
 def _planned(
     services: Services, prepared: Prepared, request: Request, context: Context
-) -> tuple[engine.Operation, VariableValues] | ExecutionResult | None:
-    """The operation as the engine runs it, with its variables; None where it does not; a result where the variables
-    are not what the operation declares."""
+) -> tuple[engine.Operation, VariableValues] | ExecutionResult | engine.Unplannable:
+    """The operation as the engine runs it, with its variables; why it does not; or a result, where the variables are
+    not what the operation declares."""
     variables = coerced(services.built, prepared, request.variables, hints=context.hints)
     if isinstance(variables, list):
         return ExecutionResult(None, variables)
     try:
         return engine.plan(services.built, prepared, variables), variables
     except engine.Unplannable as left:
+        return left
+
+
+def _count(left: engine.Unplannable | None) -> None:
+    if left is not None:
         UNPLANNED.labels(left.reason).inc()
-        return None
 
 
 async def _end(context: Context) -> None:

@@ -1,0 +1,160 @@
+"""Random mutations, all of them dry runs: everything is done and answered, and nothing is left behind.
+
+Arguments are random values of their types, so most of the sorts of refusal come up; what would hardly ever be accepted
+that way is put together as a clerk would: orders, shipments, counts, postings.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from graphql import get_named_type, is_required_argument
+
+from api.graphql.kit.build import Built
+from tests.engine.documents import Document, Spot, Writer, assemble
+from tests.engine.pool import Ask, Pool
+from tests.engine.values import ABSENT, Name, Taste, Values
+
+WHY = "why"
+"""The response name under which every act tells the codes of its refusals."""
+
+
+class Desk:
+    """What a clerk knows beside names: what orders want, what is where, and what is not done yet."""
+
+    def __init__(self, read: dict[str, Any]) -> None:
+        self.lines = {
+            each["id"]: [line["id"] for line in each["lines"]]
+            for each in read["orders"]["nodes"]
+            if "SHIP" in each["availableActions"]
+        }
+        """The lines of orders that can be shipped."""
+        self.levels = [
+            (each["variant"]["id"], each["location"]["id"], each["onHand"]) for each in read["stockLevels"]["nodes"]
+        ]
+        """Variant, location, quantity on hand."""
+        self.skus = [each["sku"] for each in read["variants"]["nodes"]]
+        self.drafts = [each["id"] for each in read["products"]["nodes"] if "ACTIVATE" in each["availableActions"]]
+        self.entries = [
+            each["id"]
+            for each in read["journalEntries"]["nodes"]
+            if each["description"].startswith("By hand") and not each["reversedBy"]
+        ]
+        """Entries by hand that stand."""
+        self.today = read["trialBalance"]["asOf"]
+
+    def __repr__(self) -> str:
+        return "Desk(…)"
+
+
+async def desk(ask: Ask) -> Desk:
+    """Read what a clerk knows."""
+    return Desk(
+        await ask(
+            """{ orders(first: 250) { nodes { id availableActions lines { id } } }
+            stockLevels(first: 250) { nodes { variant { id } location { id } onHand } }
+            variants(first: 250) { nodes { sku } } products(first: 250) { nodes { id availableActions } }
+            journalEntries(first: 250) { nodes { id description reversedBy { id } } } trialBalance { asOf } }"""
+        )
+    )
+
+
+def acts(built: Built, pool: Pool, known: Desk, seed: int, taste: Taste | None = None) -> Document:
+    """The random mutation document of this seed: one to three acts, with a random selection of what they did."""
+    chance = random.Random(f"acts {seed}")
+    writer = Writer(built.core, pool, chance, taste or Taste(wrong=0.01), fields=chance.choice((8, 16, 24, 40)))
+    clerk = _Clerk(writer.values, known)
+    root: Any = built.core.mutation_type
+    spot = Spot({})
+    parts = []
+    for _ in range(chance.choice((1, 1, 1, 2, 3))):
+        name = chance.choice(sorted(root.fields))
+        definitions = root.fields[name].args
+        arguments = writer.values.arguments(definitions, clerk.arguments(name, definitions))
+        if part := writer.written(root, name, arguments, spot):
+            parts.append(part.removesuffix("}") + f"{WHY}: userErrors {{ code }} }}")
+    return assemble(writer.values, chance, seed, "mutation", f"{{ {' '.join(parts)} }}", writer.used_fragments())
+
+
+class _Clerk:
+    """Fills in what a mutation is given."""
+
+    def __init__(self, values: Values, known: Desk) -> None:
+        self.values, self.known, self.chance = values, known, values.chance
+        self.by_hand: dict[str, Callable[[], dict[str, Any]]] = {
+            "orderPlace": self._order,
+            "orderShip": self._shipment,
+            "stockSet": self._count,
+            "stockReceive": self._receipt,
+            "productActivate": lambda: {"id": self.chance.choice(self.known.drafts)},
+            "journalEntryPost": self._entry,
+            "journalEntryReverse": lambda: {"id": self.chance.choice(self.known.entries)},
+        }
+
+    def arguments(self, name: str, definitions: Any) -> dict[str, Any]:
+        """The arguments of a mutation, `dryRun` always among them."""
+        if name in self.by_hand and self.values.happens(0.8):
+            given = self.by_hand[name]()
+        else:
+            given = {
+                each: self.values.of(definition.type, self._owner(name, each, definition), each)
+                for each, definition in definitions.items()
+                if each not in ("idempotencyKey", "dryRun")
+                and (is_required_argument(definition) or self.values.happens(0.5))
+            }
+        key = f"key {self.chance.randint(0, 3)}" if self.values.happens(0.15) else ABSENT
+        return given | {"idempotencyKey": key, "dryRun": True}
+
+    def _owner(self, name: str, argument: str, definition: Any) -> str:
+        """The type that an act is about, by the beginning of its name."""
+        nouns = ("Product", "Customer", "Order", "JournalEntry", "Location")
+        return next(
+            (noun for noun in nouns if name.lower().startswith(noun.lower())), get_named_type(definition.type).name
+        )
+
+    def _order(self) -> dict[str, Any]:
+        lines: list[dict[str, Any]] = []
+        for _ in range(self.chance.choice((1, 1, 2, 3))):
+            variant, _, _ = self.chance.choice(self.known.levels)
+            what = {"sku": self.chance.choice(self.known.skus)} if self.values.happens(0.4) else {"variantId": variant}
+            lines.append({"quantity": self._some(), **what})
+        if self.values.happens(0.15):
+            lines[0]["discount"] = {"amount": "1.00", "currency": "USD"}
+        optional = {
+            "customerId": lambda: self.values.id("Customer", "id"),
+            "channelId": lambda: self.values.id("SalesChannel", "id"),
+            "email": lambda: "Somebody@Example.com",
+            "shippingAddress": lambda: {"line1": "1 Pier", "countryCode": "DE", "city": "Kiel"},
+            "locationId": lambda: self.chance.choice(self.known.levels)[1],
+            "externalId": lambda: {"system": "web", "id": f"W-{self.chance.randint(0, 9)}"},
+        }
+        given = {name: value() for name, value in optional.items() if self.values.happens(0.25)}
+        return {"input": {"lines": lines, **given}}
+
+    def _shipment(self) -> dict[str, Any]:
+        order = self.chance.choice(sorted(self.known.lines))
+        part = [{"orderLineId": line, "quantity": self._some()} for line in self.known.lines[order][:2]]
+        given = self.chance.choice((ABSENT, None, {"tracking": "1Z"}, {"lines": part}))
+        return {"id": order, "input": given}
+
+    def _count(self) -> dict[str, Any]:
+        variant, place, there = self.chance.choice(self.known.levels)
+        expected = there if self.values.happens(0.7) else "17"
+        line = {"variantId": variant, "quantity": self._some(), "expectedQuantity": expected}
+        return {"input": {"locationId": place, "reason": Name("COUNT"), "lines": [line]}}
+
+    def _receipt(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        costs = [{"amount": amount, "currency": "USD"} for amount in self.chance.sample(("0", "3.5", "2.125"), 2)]
+        lines = [{"variantId": variant, "quantity": self._some(), "unitCost": cost} for cost in costs]
+        return {"input": {"locationId": place, "lines": lines, "reference": self.chance.choice((None, "D-1"))}}
+
+    def _entry(self) -> dict[str, Any]:
+        money = {"amount": self.chance.choice(("1.00", "20", "300.5")), "currency": "USD"}
+        debit, credit = self.chance.sample(("1010", "1020", "6010", "6030", "1500", "2500", "1200", "1000"), 2)
+        lines = [{"accountCode": debit, "debit": money}, {"accountCode": credit, "credit": money}]
+        on = self.known.today if self.values.happens(0.9) else "1999-12-31"
+        return {"input": {"on": on, "description": "By hand", "lines": lines}}
+
+    def _some(self) -> Any:
+        return self.chance.choice((1, 1, 2, "1", 3, 5, 1_000))

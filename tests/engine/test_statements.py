@@ -1,0 +1,89 @@
+"""The number of statements depends on the document alone, for every list of the schema."""
+
+from typing import Any
+
+import pytest
+from graphql import get_named_type
+
+from api.graphql.documents import Documents
+from api.graphql.schema import built
+from bench import dataset
+from tests.engine.whole import Whole, is_list, lists_of
+from tests.graphql.test_lists import is_read
+from tests.support.api import Api
+from tests.support.shop import a_few_of_everything
+
+QUERY = built().core.query_type
+assert QUERY is not None
+LISTS = sorted(name for name, field in QUERY.fields.items() if is_list(field) and "first" in field.args)
+MANY = {"products", "variants", "stockLevels", "stockMovements", "customers", "orders"}
+"""Lists of which there are more than a page."""
+ANSWERED: set[tuple[str, str]] = set()
+
+
+@pytest.fixture(scope="module")
+async def shop(api: Api) -> Api:
+    await dataset.load(api.services.database, dataset.Size(products=300, customers=300, orders=300))
+    await a_few_of_everything(api)
+    return api
+
+
+def _document(name: str, depth: int) -> tuple[str, set[tuple[str, str]]]:
+    assert QUERY is not None
+    whole = Whole(built().core)
+    selected = whole.of(get_named_type(QUERY.fields[name].type), depth)
+    return f"query Q($first: Int) {{ {name}(first: $first) {{ {selected} }} }}", whole.lists
+
+
+def _objects(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + sum(map(_objects, value.values()))
+    return sum(map(_objects, value)) if isinstance(value, list) else 0
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_as_many_statements_for_ten_rows_as_for_a_thousand(shop: Api, name: str) -> None:
+    query, lists = next(found for depth in (2, 1) if _cost((found := _document(name, depth))[0]) <= 100_000)
+    for first in (1, 250):  # the driver asks a new connection about its types, once
+        await shop.data(query, {"first": first})
+    counts, sizes, size = [], [], 0
+    for first in (1, 10, 250):
+        counted = []
+        for _ in range(2):  # the smaller one: the process reads for itself now and then
+            async with shop.counted() as statements:
+                size = _objects(await shop.data(query, {"first": first}))
+            counted.append(len([each for each in statements if is_read(each)]))
+        counts.append(min(counted))
+        sizes.append(size)
+    assert counts[1] == counts[2] > 0
+    assert counts[0] <= counts[1]  # a batch function is not called for nothing
+    if name in MANY:
+        assert sizes[2] > 1_000
+        assert sizes[0] < sizes[1] < sizes[2]
+    ANSWERED.update(lists)
+
+
+async def test_as_many_statements_for_reports_of_any_length(shop: Api) -> None:
+    for selected, key in (
+        ("trialBalance { rows { account { code parent { code } } debit { amount } } }", ("TrialBalance", "rows")),
+        (
+            "variants(first: 250) { nodes { availability { terms { kind location { name } } } } }",
+            ("Availability", "terms"),
+        ),
+    ):
+        async with shop.counted() as statements:
+            await shop.data(f"{{ {selected} }}")
+        assert 0 < len([each for each in statements if is_read(each)]) <= 6
+        ANSWERED.add(key)
+
+
+def test_every_list_of_the_schema_was_asked_for() -> None:
+    if len(ANSWERED) < len(LISTS):
+        pytest.skip("only after all of the lists above")
+    roots = {("Query", name) for name in LISTS}
+    assert lists_of(built().core) - ANSWERED - roots == {("Query", "nodes")}
+
+
+def _cost(query: str) -> int:
+    prepared = Documents(built()).prepare(query, None, {}, hints=False)
+    return prepared.cost(built(), {"first": 250})
