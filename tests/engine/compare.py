@@ -83,7 +83,7 @@ def _errors(expected: dict[str, Any], actual: dict[str, Any]) -> str | None:
             return f"errors at {_where(position)} are {mine.get(position)} and {theirs.get(position)}"
     if set(mine.get(None, ())) != set(theirs.get(None, ())):
         return f"errors of the request are {mine[None]} and {theirs[None]}"
-    twice = [fault for fault, times in Counter(faults(actual)).items() if times > 1]
+    twice = [fault for fault, times in Counter(faults(actual)).items() if times > 1 and fault[0] is not None]
     if twice:
         return f"an error is reported more than once: {twice[0]}"
     astray = [each for each in faults(actual) if each[0] is not None and nulled(actual.get("data"), each[0]) is None]

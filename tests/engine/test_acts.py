@@ -19,7 +19,11 @@ from tests.engine.tally import Tally
 EXAMPLES, EACH = 10, 40
 """Examples, and documents of each: 400 in all."""
 
-pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+# Nor can Python always say so: within the making of a named tuple there is nothing to import with.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 _tally = Tally()
 _came_of_it: dict[str, Counter[str]] = defaultdict(Counter)

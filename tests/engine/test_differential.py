@@ -26,7 +26,11 @@ PARTS, EXAMPLES, EACH = 4, 10, 50
 """Tests, examples of each, documents of each example: 2,000 in all."""
 
 # What graphql-core cancels when a field fails is not always begun.
-pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+# Nor can Python always say so: within the making of a named tuple there is nothing to import with.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 _tally = Tally()
 _NEVER_ASKED: dict[tuple[str, str], str] = {}

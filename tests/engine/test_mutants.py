@@ -15,7 +15,11 @@ from tests.engine.documents import Document, document
 MOST_DOCUMENTS = 400
 Mutant = Callable[[pytest.MonkeyPatch], None]
 
-pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+# Nor can Python always say so: within the making of a named tuple there is nothing to import with.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 def without_null_checks(patch: pytest.MonkeyPatch) -> None:
