@@ -99,6 +99,8 @@ async def snapshot(connection: AsyncConnection) -> AsyncIterator[None]:
     """A read-only REPEATABLE READ transaction on a connection that is between transactions."""
     await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     async with connection.begin():
+        # SQLAlchemy's adapter sends BEGIN with its first statement: what the driver ran before would be no part of it.
+        await connection.exec_driver_sql("SELECT 1")
         yield
 
 

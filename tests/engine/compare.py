@@ -7,7 +7,8 @@ Errors are compared by where they show: the position that became null, which is 
 path at which the data hold null. Both sides must have errors at the same positions. When several fields below one
 position fail, the specification wants one of their errors, and leaves open which; so an error that the oracle did not
 report there is `unexplained` for the moment, and whoever compares asks the oracle for all errors that the document can
-have, without letting nulls spread (`bench.every_error`). It must be among them, in path and code.
+have, without letting nulls spread (`oracle.every_error`). It must be among them, in path and code. An error that both
+report says the same on both sides, its place in the document included.
 """
 
 from collections import Counter
@@ -87,7 +88,21 @@ def _errors(expected: dict[str, Any], actual: dict[str, Any]) -> str | None:
     if twice:
         return f"an error is reported more than once: {twice[0]}"
     astray = [each for each in faults(actual) if each[0] is not None and nulled(actual.get("data"), each[0]) is None]
-    return f"an error has no null: {astray[0]}" if astray else None
+    if astray:
+        return f"an error has no null: {astray[0]}"
+    told, also_told = _told(expected), _told(actual)
+    unlike = [fault for fault in told.keys() & also_told.keys() if told[fault] != also_told[fault]]
+    return f"of {unlike[0]} is told {told[unlike[0]]} and {also_told[unlike[0]]}" if unlike else None
+
+
+def _told(answer: dict[str, Any]) -> dict[Fault, list[str]]:
+    """What is said of each fault, but for what only the log knows."""
+    told: dict[Fault, list[str]] = {}
+    for error in answer.get("errors", ()):
+        extensions = {name: each for name, each in error["extensions"].items() if name != "correlationId"}
+        message = error["message"] if extensions["code"] != "INTERNAL" else ""
+        told.setdefault(fault_of(error), []).append(f"{message!r} {error.get('locations')} {extensions}")
+    return {fault: sorted(each) for fault, each in told.items()}
 
 
 def _by_position(answer: dict[str, Any]) -> dict[Path | None, list[Fault]]:

@@ -448,10 +448,11 @@ def assemble(
 def _spoil(given: dict[str, Any], chance: random.Random) -> None:
     """One variable is not what it should be."""
     name = chance.choice(sorted(given))
-    if chance.random() < 0.3:
-        del given[name]
+    wrong = chance.choice((None, {"no": "thing"}, [["x"]], "\x00", 2**40, True, "nonsense"))
+    if chance.random() < 0.3 or (wrong is None and isinstance(given[name], bool)):
+        del given[name]  # a directive that is given null is graphql-core's own matter
     else:
-        given[name] = chance.choice((None, {"no": "thing"}, [["x"]], "\x00", 2**40, True, "nonsense"))
+        given[name] = wrong
 
 
 def _is_modest(built: Built, made: Document) -> bool:

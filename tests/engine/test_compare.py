@@ -43,7 +43,7 @@ def test_data_of_another_value_type_order_or_size_differ(other: Any) -> None:
 
 def test_a_refusal_is_none_of_another_code_and_no_answer() -> None:
     assert difference(refused("FORBIDDEN"), refused("FORBIDDEN")) is None
-    assert difference(refused("BAD_REQUEST", "BAD_REQUEST"), refused("BAD_REQUEST")) is None
+    assert difference(refused("BAD_REQUEST", "BAD_REQUEST"), refused("BAD_REQUEST")) is not None
     assert difference(refused("FORBIDDEN"), refused("BAD_REQUEST")) is not None
     assert difference(refused("FORBIDDEN"), answered(None, (None, "FORBIDDEN"))) is not None
 
@@ -82,6 +82,38 @@ def test_which_of_several_errors_below_one_null_is_told_is_for_others_to_judge()
     assert unexplained(one, one) == []
     assert unexplained(one, other) == [(("a", "c", 0), "INTERNAL")]
     assert unexplained(one, answered(data, (["a", "b"], "INTERNAL"))) == [(("a", "b"), "INTERNAL")]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"message": "something else"},
+        {"locations": [{"line": 2, "column": 1}]},
+        {"extensions": {"code": "INVALID", "argument": ["last"]}},
+    ],
+)
+def test_what_is_said_of_an_error_is_compared(other: dict[str, Any]) -> None:
+    error = {
+        "message": "No.",
+        "path": ["a"],
+        "locations": [{"line": 1, "column": 1}],
+        "extensions": {"code": "INVALID"},
+    }
+    one = {"data": {"a": None}, "refused": False, "errors": [error]}
+    assert difference(one, one) is None
+    assert difference(one, one | {"errors": [error | other]}) is not None
+
+
+def test_what_only_the_log_knows_is_not_compared() -> None:
+    def fault(number: str) -> dict[str, Any]:
+        extensions = {"code": "INTERNAL", "correlationId": number}
+        return {
+            "data": None,
+            "refused": False,
+            "errors": [{"message": number, "path": ["a"], "extensions": extensions}],
+        }
+
+    assert difference(fault("1"), fault("2")) is None
 
 
 def test_a_null_is_found_from_above() -> None:

@@ -19,6 +19,7 @@ pytestmark = [
     pytest.mark.soak,
     pytest.mark.timeout(0),
     pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 DOCUMENTS = 50_000

@@ -36,7 +36,9 @@ def varied(schema: GraphQLSchema, pool: Pool, document: Document) -> Document | 
             continue
         if name in document.variables:
             given[name] = _other(kind, document.variables[name], pool, chance)
-        elif get_named_type(kind).name in ("Boolean", "Int"):
+        elif get_named_type(kind).name == "Boolean":
+            given[name] = chance.random() < 0.5
+        elif get_named_type(kind).name == "Int":
             given[name] = _other(kind, 1, pool, chance)
     return replace(document, variables=given)
 
@@ -44,6 +46,8 @@ def varied(schema: GraphQLSchema, pool: Pool, document: Document) -> Document | 
 def _other(kind: Any, value: Any, pool: Pool, chance: random.Random) -> Any:
     """A value of the same type that is another one, mostly."""
     inner: Any = get_nullable_type(kind)
+    if isinstance(value, bool):
+        return not value  # and never null: a directive that is given null is graphql-core's own matter
     if not is_non_null_type(kind) and chance.random() < 0.1:
         return None
     if isinstance(value, list):
@@ -55,8 +59,6 @@ def _other(kind: Any, value: Any, pool: Pool, chance: random.Random) -> Any:
             for name, each in value.items()
         }
     named: Any = get_named_type(inner)
-    if named.name == "Boolean":
-        return not value
     if named.name == "Int":
         return chance.choice((0, 1, 2, 4, 6))
     if is_enum_type(named):
