@@ -1,0 +1,270 @@
+"""A shop with a page of everything, and four of whatever belongs to a row: made in bulk, as imports make theirs.
+
+The first row of every list has all that the others have. A page of one row asks as much as a page of many, then.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import asyncpg
+
+from api.graphql.kit.views import VIEWS
+from domain import catalog, customers, fulfillment, ledger, orders, stock
+from domain.catalog import NewProduct, NewVariant
+from domain.customers import Address, NewCustomer
+from domain.fulfillment import NewShipment, NewShipmentLine, Shipping
+from domain.kernel.countries import CountryCode
+from domain.kernel.database import Database
+from domain.kernel.ids import ID, new_id
+from domain.kernel.money import CurrencyCode, Money, Quantity
+from domain.kernel.work import SYSTEM, Work, begin
+from domain.ledger import NewJournalEntry, NewLine
+from domain.orders import NewOrder, NewOrderLine, OrderPayment
+from domain.payments import NewPayment, PaymentMethod
+from domain.stock import (
+    LocationKind,
+    NewAdjustment,
+    NewAdjustmentLine,
+    NewIncoming,
+    NewIncomingLine,
+    NewLocation,
+    NewReceipt,
+    NewReceiptLine,
+    NewReservation,
+    NewReservationLine,
+    StockAdjustmentReason,
+)
+
+PAGE = 250
+MANY = 4
+SIZES = (1, 10, PAGE)
+
+_USD = CurrencyCode("USD")
+_HOUSES = [
+    Address(line1=f"{n} Quay", country_code=CountryCode("DE"), name="Zoë", city="Kiel", postal_code="24103")
+    for n in range(MANY)
+]
+_NAMED = {
+    "prd": "products",
+    "var": "product_variants",
+    "cus": "customers",
+    "ord": "orders",
+    "loc": "locations",
+    "rct": "stock_receipts",
+}
+"""Tables whose rows other systems have names for, by the prefix of their ids."""
+
+_OF_THE_OWNER = (
+    """INSERT INTO accounts (id, code, name, type, parent_id, created_at)
+       SELECT uuid7(), 'X' || lpad(n::text, 3, '0'), 'Account ' || n, 'EXPENSE', parent.id, now()
+       FROM generate_series(1, 260) n, accounts parent WHERE parent.code = '6000'""",
+    """INSERT INTO sales_channels (id, name, kind, currency, locale, tax_mode, created_at, updated_at)
+       SELECT uuid7(), 'Channel ' || n, 'PHONE', 'USD', 'en-US', 'EXCLUSIVE', now(), now()
+       FROM generate_series(1, 260) n""",
+    """INSERT INTO units (id, code, name, dimension, decimals, numerator, denominator)
+       SELECT uuid7(), 'U' || n, 'Unit ' || n, 'COUNT', 0, n, 1 FROM generate_series(1, 260) n""",
+)
+
+# Each entry takes the one before it back. No operation does that; the lists should not care.
+_CHAIN = """
+INSERT INTO journal_entries (id, posted_on, effective_at, recorded_at, description, currency, manual, period_id,
+  reversal_of_id, act)
+SELECT link.id, first.posted_on, link.at, link.at, 'Link', first.currency, true, first.period_id, link.of, first.act
+FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS link(id, of, at), journal_entries first WHERE first.id = $4
+"""
+_CHAIN_LINES = """
+INSERT INTO journal_lines
+  (entry_id, n, account_id, posted_on, currency, debit, credit, base_currency, debit_base, credit_base)
+SELECT link, n, account_id, posted_on, currency, debit, credit, base_currency, debit_base, credit_base
+FROM journal_lines, unnest($1::uuid[]) link WHERE entry_id = $2
+"""
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """What tests need to know of it."""
+
+    act: ID
+    """An act that announced, moved and posted a page and more."""
+    wide: dict[int, ID]
+    """Variants by the number of locations that have them."""
+    days: dict[int, date]
+    """Days by the number of accounts that had a balance by then."""
+    ids: dict[str, list[ID]]
+    """A page of ids by their prefix, the first rows first."""
+
+
+async def fill(database: Database, owner: "asyncpg.Connection[asyncpg.Record]") -> Crowd:
+    """The shop is there from now on."""
+    for statement in _OF_THE_OWNER:
+        await owner.execute(statement)
+    async with database.connection() as connection:
+        async with begin(connection, actor=SYSTEM) as work:
+            days, chain = await _books(work)
+        async with begin(connection, actor=SYSTEM) as work:
+            people = await customers.create_many(
+                work, [NewCustomer(name=f"Person {n:03}", addresses=_HOUSES) for n in range(PAGE)]
+            )
+            places = await _places(work)
+            rows, lost, wide = await _products(work)
+        async with begin(connection, actor=SYSTEM) as work:
+            await stock.receive_many(work, _receipts(places, rows, lost, wide))
+        async with begin(connection, actor=SYSTEM) as work:
+            placed = await _orders(work, rows, people)
+        acts = []
+        for n in range(MANY):
+            async with begin(connection, actor=SYSTEM) as work:
+                await _ship(work, placed, n)
+                acts.append(work.act)
+        async with begin(connection, actor=SYSTEM) as work:
+            await _plans(work, rows, lost, places[0])
+        async with begin(connection, actor=SYSTEM) as work:
+            await _names(work)
+            await ledger.seal(work)
+    await owner.execute("ANALYZE")
+    ids = await _ids(owner)
+    return Crowd(acts[0], wide, days, ids | {"jen": chain})
+
+
+# --- products, places, goods ----------------------------------------------------------------------------------------
+
+
+async def _places(work: Work) -> list[ID]:
+    news = [NewLocation(f"Place {n:03}", LocationKind.WAREHOUSE, priority=n) for n in range(PAGE)]
+    return [await stock.create_location(work, new) for new in news]
+
+
+async def _products(work: Work) -> tuple[list[list[ID]], list[ID], dict[int, ID]]:
+    """The variants of each ordinary product; those that will be missed; those that are in many places."""
+    price = _money("10.00")
+
+    def product(name: str, count: int) -> NewProduct:
+        return NewProduct(name=name, variants=[NewVariant(sku=f"{name}-{n}", price=price) for n in range(count)])
+
+    news = [*(product(f"THING-{n:03}", MANY) for n in range(PAGE)), product("LOST", PAGE), product("WIDE", len(SIZES))]
+    made = await catalog.create_many(work, news)
+    query = "SELECT id FROM product_variants WHERE product_id = $1 ORDER BY position"
+    *rows, lost, wide = [
+        [ID("var_" + record["id"]) for record in await work.raw.fetch(query, each[4:])] for each in made
+    ]
+    return rows, lost, dict(zip(SIZES, wide, strict=True))
+
+
+def _receipts(
+    places: Sequence[ID], rows: Sequence[Sequence[ID]], lost: Sequence[ID], wide: dict[int, ID]
+) -> list[NewReceipt]:
+    """Ordinary variants come in at the first few places, the wide ones at as many as they should."""
+    receipts = []
+    for n, place in enumerate(places):
+        wanted = [row for size, row in wide.items() if n < size]
+        if n < MANY:
+            wanted += [row for each in rows for row in each]
+        lines = [NewReceiptLine(row, _pieces(20), _money("4.00")) for row in wanted]
+        if n == 0:
+            lines += [NewReceiptLine(row, _pieces(3), _money("4.00")) for row in lost]
+        receipts.append(NewReceipt(place, lines, reference=f"Receipt {n}"))
+    return receipts
+
+
+async def _plans(work: Work, rows: Sequence[Sequence[ID]], lost: Sequence[ID], place: ID) -> None:
+    """Goods to come, holds, and goods that were promised and are gone."""
+    due_on = (work.now + timedelta(days=30)).date()
+    coming = [NewIncomingLine(variants[0], _pieces(5)) for variants in rows]
+    await stock.expect(work, NewIncoming(place, due_on, coming, reference="PO"))
+    for n, variants in enumerate(rows):
+        held = [NewReservationLine(row, _pieces(1)) for row in variants]
+        await stock.reserve(work, NewReservation(held, expires_in_seconds=86_400, reference=f"Cart {n}"))
+    await orders.place(work, NewOrder([NewOrderLine(_pieces(3), variant_id=row) for row in lost]))
+    gone = [NewAdjustmentLine(row, _pieces(-1)) for row in lost]
+    await stock.adjust(work, NewAdjustment(place, StockAdjustmentReason.SHRINKAGE, gone))
+
+
+# --- orders ---------------------------------------------------------------------------------------------------------
+
+
+async def _orders(work: Work, rows: Sequence[Sequence[ID]], people: Sequence[ID]) -> list[ID]:
+    """One for each product, of all its variants, paid in parts."""
+    news = [
+        NewOrder(
+            [NewOrderLine(_pieces(1), variant_id=row) for row in variants],
+            customer_id=person,
+            shipping_address=_HOUSES[0],
+        )
+        for variants, person in zip(rows, people, strict=True)
+    ]
+    placed = await orders.place_many(work, news)
+    payment = NewPayment(_money("10.00"), PaymentMethod.CARD, reference="Card")
+    await orders.record_payments(work, [OrderPayment(order, payment) for order in placed for _ in range(MANY)])
+    return placed
+
+
+async def _ship(work: Work, placed: Sequence[ID], n: int) -> None:
+    """The n-th line of each order leaves."""
+    lines = await work.raw.fetch("SELECT id, order_id FROM order_lines WHERE position = $1 + 1", n)
+    by_order = {ID("ord_" + record["order_id"]): ID("oln_" + record["id"]) for record in lines}
+    await fulfillment.ship_many(
+        work,
+        [
+            Shipping(order, NewShipment([NewShipmentLine(by_order[order], _pieces(1))], tracking=f"1Z {n}"))
+            for order in placed
+        ],
+    )
+
+
+# --- books ----------------------------------------------------------------------------------------------------------
+
+
+async def _books(work: Work) -> tuple[dict[int, date], list[ID]]:
+    """Days by the number of accounts with a balance; and entries that take another back and are taken back."""
+    today = (await ledger.books(work)).today
+    days = {size: today - timedelta(days=3 - n) for n, size in enumerate(SIZES)}
+    for size, day in days.items():
+        credit = [NewLine(account_code=f"X{n + 2:03}", credit=_money("1.00")) for n in range(size - 1)]
+        debit = NewLine(account_code="X001", debit=_money(f"{max(1, size - 1)}.00"))
+        # An entry has two sides at least: the smallest has both on the one account.
+        credit = credit or [NewLine(account_code="X001", credit=_money("1.00"))]
+        await ledger.post_by_hand(work, NewJournalEntry(day, f"{size} accounts", [debit, *credit]))
+    sides = [NewLine(account_code="X001", debit=_money("5.00")) for _ in range(MANY // 2)]
+    sides += [NewLine(account_code="X002", credit=_money("5.00")) for _ in range(MANY // 2)]
+    entry = await ledger.post_by_hand(work, NewJournalEntry(today, "Beginning", sides))
+    chain = [new_id("jen")[4:] for _ in range(PAGE + 1)]
+    long_ago = datetime(2024, 1, 1, tzinfo=UTC)
+    instants = [long_ago + timedelta(seconds=n) for n in range(len(chain))]
+    await work.raw.execute(_CHAIN, chain, [entry[4:], *chain[:-1]], instants, entry[4:])
+    await work.raw.execute(_CHAIN_LINES, chain, entry[4:])
+    return days, [ID(f"jen_{link}") for link in chain[:PAGE]]
+
+
+# --- names and ids --------------------------------------------------------------------------------------------------
+
+
+async def _names(work: Work) -> None:
+    """Several other systems know every row that they may have a name for."""
+    for prefix, table in _NAMED.items():
+        await work.raw.execute(
+            "INSERT INTO external_references (noun, system, external_id, row)"
+            " SELECT $1, 'system ' || n, id::text, $1 || '_' || replace(id::text, '-', '')"
+            f" FROM {table}, generate_series(1, $2) n",
+            prefix,
+            MANY,
+        )
+
+
+async def _ids(owner: "asyncpg.Connection[asyncpg.Record]") -> dict[str, list[ID]]:
+    """A page of ids of each kind, in the order in which they were made."""
+    found = {}
+    for view in VIEWS.values():
+        if view.is_node:
+            query = f"SELECT replace(id::text, '-', '') FROM {view.row.__tablename__} ORDER BY id LIMIT {PAGE}"
+            found[view.prefix] = [ID(f"{view.prefix}_{record[0]}") for record in await owner.fetch(query)]
+    return found
+
+
+def _pieces(many: int) -> Quantity:
+    return Quantity(Decimal(many))
+
+
+def _money(amount: str) -> Money:
+    return Money(Decimal(amount), _USD)
