@@ -18,7 +18,8 @@ from domain.kernel.money import Quantity
 from domain.kernel.work import SYSTEM, Work, begin
 from domain.orders import NewOrder, NewOrderLine
 from domain.stock import costs, locked
-from domain.stock.locked import Level, Place
+from domain.stock.locked import Level
+from domain.stock.tables import Place
 from tests.support import shop
 from tests.support.api import Api
 from tests.support.shop import (
@@ -317,7 +318,9 @@ async def test_read_in_the_statement_that_locks_they_are_those_of_before(
 
     def reading(record: Any) -> Level:
         found = read(record)
-        seen[found.place] = [costs.Layer(ID(f"mov_{row[0]}"), row[1], row[2]) for row in record.get("layers") or ()]
+        seen[found.place] = [
+            costs.Layer.founded(ID(f"mov_{row[0]}"), row[1], row[2]) for row in record.get("layers") or ()
+        ]
         return found
 
     monkeypatch.setattr(locked, "level_of", reading)
