@@ -23,6 +23,8 @@ _rate = ExchangeRate.__table__.c
 class NoExchangeRate(Invalid):
     """Nothing says what a currency was worth on a day."""
 
+    code = "INVALID"
+
 
 @dataclass(frozen=True)
 class NewExchangeRate:
