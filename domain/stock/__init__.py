@@ -1,7 +1,7 @@
 """Stock: where goods are, what they are worth, who has a claim on them, and every movement that made it so."""
 
 from domain.stock import rules as _rules  # noqa: F401  for the sentences and invariants it declares
-from domain.stock.errors import CostUnknown, InsufficientStock, NotForSale, StaleQuantity
+from domain.stock.errors import CostUnknown, InsufficientStock, NotForSale, NothingThere, StaleQuantity
 from domain.stock.events import (
     LEVEL_CHANGES,
     IncomingStockAnnounced,
@@ -22,6 +22,7 @@ from domain.stock.events import (
     StockShipped,
     StockTransferred,
 )
+from domain.stock.history import Position, positions, values
 from domain.stock.operations import (
     Allocation,
     Held,
@@ -38,6 +39,8 @@ from domain.stock.operations import (
     NewReceiptLine,
     NewReservation,
     NewReservationLine,
+    NewRevaluation,
+    NewRevaluationLine,
     Received,
     adjust,
     allocate,
@@ -52,6 +55,7 @@ from domain.stock.operations import (
     receive_many,
     release,
     reserve,
+    revalue,
     set_quantities,
     ship,
     sweep,
@@ -148,7 +152,11 @@ __all__ = [
     "NewReceiptLine",
     "NewReservation",
     "NewReservationLine",
+    "NewRevaluation",
+    "NewRevaluationLine",
     "NotForSale",
+    "NothingThere",
+    "Position",
     "Received",
     "ReservationStatus",
     "StaleQuantity",
@@ -207,13 +215,16 @@ __all__ = [
     "lock_allocations",
     "lots",
     "movements",
+    "positions",
     "receipts",
     "receive",
     "receive_many",
     "release",
     "reservations",
     "reserve",
+    "revalue",
     "set_quantities",
     "ship",
     "sweep",
+    "values",
 ]

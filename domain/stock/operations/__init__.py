@@ -32,6 +32,7 @@ from domain.stock.operations.receive import (
     receive_many,
 )
 from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
+from domain.stock.operations.revalue import NewRevaluation, NewRevaluationLine, revalue
 
 __all__ = [
     "Allocation",
@@ -49,6 +50,8 @@ __all__ = [
     "NewReceiptLine",
     "NewReservation",
     "NewReservationLine",
+    "NewRevaluation",
+    "NewRevaluationLine",
     "Received",
     "adjust",
     "allocate",
@@ -63,6 +66,7 @@ __all__ = [
     "receive_many",
     "release",
     "reserve",
+    "revalue",
     "set_quantities",
     "ship",
     "sweep",
