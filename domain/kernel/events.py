@@ -29,7 +29,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
 from domain.kernel.constraints import explain
-from domain.kernel.database import raw
+from domain.kernel.database import driver_of
 from domain.kernel.errors import Refusal
 from domain.kernel.grants import APPEND_ONLY
 from domain.kernel.ids import ID, Id, is_id, new_id
@@ -255,21 +255,21 @@ async def read(
     subject: str | None = None,
 ) -> list[Announced]:
     """The next events in the log's order, oldest first, at most `limit`; never one that others may still precede."""
-    driver = await _begun(connection)
+    driver = driver_of(connection)
     parameters = (after.epoch, str(after.order_key), after.seq, list(types) if types else None, subject, limit)
     return [_announced(record) for record in await driver.fetch(_READ, *parameters)]
 
 
 async def count(connection: AsyncConnection, *, types: Sequence[str] | None = None, subject: str | None = None) -> int:
     """How many events there are of these types and this subject, the ones not yet readable included."""
-    driver = await _begun(connection)
+    driver = driver_of(connection)
     return await driver.fetchval(_COUNT, list(types) if types else None, subject)
 
 
 async def position_of(connection: AsyncConnection, cursor: str) -> Position:
     """The place that a cursor names. Refuses with CursorInvalid when the log does not hold that event."""
     if is_id(cursor, "evt"):
-        driver = await _begun(connection)
+        driver = driver_of(connection)
         record = await driver.fetchrow(
             "SELECT epoch, order_key::text AS order_key, seq FROM events WHERE id = $1", cursor.partition("_")[2]
         )
@@ -282,7 +282,7 @@ async def position_of(connection: AsyncConnection, cursor: str) -> Position:
 
 async def end(connection: AsyncConnection) -> Position:
     """The place of the last event that may be read now."""
-    driver = await _begun(connection)
+    driver = driver_of(connection)
     record = await driver.fetchrow(
         "SELECT epoch, order_key::text AS order_key, seq FROM events"
         " WHERE epoch < (SELECT epoch FROM event_epoch) OR order_key < pg_snapshot_xmin(pg_current_snapshot())"
@@ -293,7 +293,7 @@ async def end(connection: AsyncConnection) -> Position:
 
 async def last_readable(connection: AsyncConnection) -> ID | None:
     """The id of the last event that may be read now; None while there is none."""
-    driver = await _begun(connection)
+    driver = driver_of(connection)
     found = await driver.fetchval(
         "SELECT id FROM events"
         " WHERE epoch < (SELECT epoch FROM event_epoch) OR order_key < pg_snapshot_xmin(pg_current_snapshot())"
@@ -319,7 +319,7 @@ async def as_read(connection: AsyncConnection, subjects: Sequence[str]) -> dict[
     Gives the version and data of each one's last readable event, or None where it has none. A snapshot of rows that is
     corrected by this is what a reader of the log would have arrived at by its last readable event.
     """
-    driver = await _begun(connection)
+    driver = driver_of(connection)
     ahead = {each["subject"]: each["version"] for each in await driver.fetch(_NOT_YET_READABLE, list(subjects))}
     found: dict[str, tuple[int, dict[str, Any]] | None] = dict.fromkeys(ahead)
     if ahead:
@@ -353,17 +353,7 @@ async def follow(connection: AsyncConnection, *, after: Position, page: int = 50
 
 async def notify(connection: AsyncConnection) -> None:
     """Wake the readers in other processes. Said after the commit, between two transactions of the connection."""
-    await (await raw(connection)).execute(f"NOTIFY {CHANNEL}")
-
-
-async def _begun(connection: AsyncConnection) -> "asyncpg.Connection[asyncpg.Record]":
-    """asyncpg's side of a connection whose transaction has surely begun, however its isolation was chosen."""
-    if not connection.in_transaction():
-        await connection.begin()
-    driver = await raw(connection)
-    if not driver.is_in_transaction():
-        await connection.exec_driver_sql("SELECT 1")
-    return driver
+    await driver_of(connection).execute(f"NOTIFY {CHANNEL}")
 
 
 def _data(event: Event) -> bytes:
