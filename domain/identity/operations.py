@@ -6,10 +6,12 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
-from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy import ColumnElement, exists, func, literal_column, select, update
+from sqlalchemy.dialects import postgresql
 
 from domain.identity.events import AppRegistered
 from domain.identity.tables import AccessToken, App
@@ -145,6 +147,22 @@ def still_valid(token: ColumnElement[Any]) -> ColumnElement[bool]:
         apps.c.id == tokens.c.app_id,
         apps.c.disabled_at.is_(None),
     )
+
+
+@lru_cache(maxsize=1)
+def _proof() -> tuple[str, str]:
+    """`still_valid` as plain SQL: what stands before the token's id, and what behind it."""
+    condition = still_valid(literal_column("'{token}'::uuid")).compile(dialect=postgresql.dialect())
+    before, _, behind = str(condition).partition("{token}")
+    return before, behind
+
+
+def proof_of(token: ID) -> str:
+    """The condition `still_valid` of one token, for an act that begins with it."""
+    if not is_id(token, "tok"):
+        raise ValueError(f"{token!r} is no token")
+    before, behind = _proof()
+    return f"{before}{token[4:]}{behind}"
 
 
 _AUTHENTICATE = """

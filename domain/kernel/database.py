@@ -6,17 +6,18 @@ runs on either side is part of the transaction that is open, from the first stat
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import orjson
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+from sqlalchemy.util import await_only
 
 from domain.kernel.errors import Trouble
 from domain.kernel.pool import Driver, Pool, Readers, cut_off
@@ -52,6 +53,7 @@ class Database:
             connect_args={**_CONNECT, "server_settings": _SERVER_SETTINGS},
         )
         event.listen(self.engine.sync_engine, "connect", _get_ready)
+        event.listen(self.engine.sync_engine, "before_cursor_execute", _flushed)
         self.connections: Pool[AsyncConnection] = Pool(
             self._connected, driver_of=_driver_of, close=_end, size=pool, patience=POOL_SECONDS
         )
@@ -146,12 +148,15 @@ async def roll_back(driver: "Driver[asyncpg.Record]") -> None:
 
 async def settle(connection: AsyncConnection) -> None:
     """SQLAlchemy takes its first statement for the start of a transaction; that one is over too. Nothing is sent."""
-    if connection.in_transaction() and not connection.invalidated:
+    if connection.invalidated or connection.closed:
+        return
+    connection.info.pop(_FLUSH, None)
+    if connection.in_transaction():
         await connection.rollback()
 
 
 def driver_of(connection: AsyncConnection) -> "Driver[asyncpg.Record]":
-    """The asyncpg connection underneath, in the same transaction."""
+    """The asyncpg connection underneath, for those who begin and end transactions; others take it with `raw`."""
     driver = _driver_of(connection)
     if driver is None:
         raise ConnectionResetError("this connection to the database is lost")
@@ -159,15 +164,29 @@ def driver_of(connection: AsyncConnection) -> "Driver[asyncpg.Record]":
 
 
 async def raw(connection: AsyncConnection) -> "Driver[asyncpg.Record]":
-    """As `driver_of`."""
+    """The asyncpg connection underneath, in the same transaction. What waits to be written has been sent."""
+    flush = connection.info.get(_FLUSH)
+    if flush is not None:
+        await flush()
     return driver_of(connection)
+
+
+def flush_first(connection: AsyncConnection, flush: Callable[[], Awaitable[None]]) -> None:
+    """Until it is settled, call this before anything is run on the connection, whichever way it goes."""
+    connection.info[_FLUSH] = flush
+
+
+def _flushed(connection: Connection, *_: object) -> None:
+    flush = connection.info.get(_FLUSH)
+    if flush is not None:
+        await_only(flush())
 
 
 def _driver_of(connection: AsyncConnection) -> "Driver[asyncpg.Record] | None":
     return None if connection.invalidated or connection.closed else connection.info.get(_DRIVER)
 
 
-_DRIVER = "waterline.driver"
+_DRIVER, _FLUSH = "waterline.driver", "waterline.flush"
 
 
 async def _end(connection: AsyncConnection) -> None:

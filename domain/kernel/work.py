@@ -17,10 +17,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.kernel.constraints import refusal_of
-from domain.kernel.database import Driver, driver_of, roll_back, settle
+from domain.kernel.database import driver_of, flush_first, roll_back, settle
 from domain.kernel.errors import AccessDenied
 from domain.kernel.ids import ID, new_id
 from domain.kernel.scopes import Scope
+from domain.kernel.writing import Statements
 
 if TYPE_CHECKING:
     from domain.kernel.events import Event
@@ -42,13 +43,17 @@ SYSTEM = Actor(id=None, scopes=frozenset(Scope))
 """Waterline itself, at the command line or on a schedule."""
 
 
+class Unmet(Exception):  # noqa: N818  a reason to look again, not a fault
+    """What an act was to begin under is not so."""
+
+
 @dataclass
 class Work:
     """An open transaction and what is true throughout it."""
 
     connection: AsyncConnection
-    raw: "Driver[asyncpg.Record]"
-    """The asyncpg connection of the same transaction, for set-based statements on hot paths."""
+    raw: Statements
+    """The driver's side of the transaction, for set-based statements on hot paths."""
     actor: Actor
     now: datetime
     """The one clock reading of this act, in UTC."""
@@ -120,19 +125,25 @@ async def begin(
     cause: ID | None = None,
     now: datetime | None = None,
     commit: bool = True,
+    provided: str | None = None,
 ) -> AsyncIterator[Work]:
     """Open a work on a connection, and commit it at the end; any exception rolls everything back.
 
     A database error with an explained constraint leaves as the refusal it stands for. With `commit=False` (a dry run)
-    the work is finished and then rolled back.
+    the work is finished and then rolled back. `provided`: an SQL condition, without which nothing is begun at all;
+    Unmet is raised then.
     """
-    work = Work(connection, driver_of(connection), actor, now or datetime.now(UTC), commit, cause)
+    driver = driver_of(connection)
+    work = Work(connection, Statements(driver), actor, now or datetime.now(UTC), commit, cause)
+    flush_first(connection, work.raw.flush)
     try:
-        await work.raw.execute(_introduction(work))
+        begun = await work.raw.execute(_introduction(work, provided))
+        if begun != "SELECT 1":
+            raise Unmet
         yield work
         await work.end()
     except BaseException as error:
-        await roll_back(work.raw)
+        await roll_back(driver)
         refusal = refusal_of(error) if isinstance(error, (DBAPIError, asyncpg.PostgresError)) else None
         if refusal is not None:
             raise refusal from error
@@ -141,13 +152,14 @@ async def begin(
         await settle(connection)
 
 
-def _introduction(work: Work) -> str:
-    """The message that begins a transaction and tells the database who acts."""
+def _introduction(work: Work, provided: str | None) -> str:
+    """The message that begins a transaction and tells the database who acts. It brings no row if a condition fails."""
     said = {"actor": work.actor.id, "app": work.actor.app, "act": work.act}
     settings = ", ".join(
         f"set_config('waterline.{name}', '{_plain(value or '')}', true)" for name, value in said.items()
     )
-    return f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {settings}"
+    condition = f" WHERE {provided}" if provided else ""
+    return f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {settings}{condition}"
 
 
 def _plain(value: str) -> str:

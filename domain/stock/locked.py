@@ -240,7 +240,7 @@ async def _write(work: Work, levels: Sequence[Level], *, raised: bool) -> None:
                 "version": level.version,
             }
         )
-    await bulk.update(work, StockLevel, rows)
+    await (bulk.update_later if raised else bulk.update)(work, StockLevel, rows)
 
 
 async def _announce(work: Work, changes: Sequence[tuple[Level, type[LevelChange]]]) -> None:

@@ -15,7 +15,7 @@ from api.graphql.engine.run import Result, Run
 from api.graphql.engine.selection import Selected, Selector
 from api.graphql.engine.unplannable import Unplannable
 from api.graphql.kit.build import Built
-from api.graphql.kit.context import Context
+from api.graphql.kit.context import Context, Unproven
 from api.graphql.kit.operations import Mutation, close_payload, perform
 from api.graphql.kit.operations import Operation as Declared
 
@@ -43,8 +43,10 @@ class Operation:
 
     @property
     def proves(self) -> bool:
-        """Whether a run is one statement, which can prove the caller's token."""
-        return self.plan is not None and self.plan.alone and bool(self.plan.layouts[0].levels)
+        """Whether a run proves the caller's token: by the one statement of a query, by the first act of a mutation."""
+        if self.plan is None:
+            return bool(self.fields)
+        return self.plan.alone and bool(self.plan.layouts[0].levels)
 
     async def query(self, context: Context, variables: VariableValues) -> Result:
         """Run a query."""
@@ -52,7 +54,10 @@ class Operation:
         return await Run(self.plan, context, variables).read()
 
     async def mutation(self, context: Context, variables: VariableValues) -> Result:
-        """Run a mutation: its fields one after the other, each an act whose payload is read before the next begins."""
+        """Run a mutation: its fields one after the other, each an act whose payload is read before the next begins.
+
+        Raises Unproven when not even its first act could begin with the proof of who asks: then nothing was done.
+        """
         data: dict[str, Any] | None = {}
         errors: list[GraphQLError] = []
         for field in self.fields:
@@ -63,6 +68,8 @@ class Operation:
                 result = Result(None, [field.selected.located(error, (key,))])
             finally:
                 await close_payload(context)
+            if context.proof is not None:
+                raise Unproven
             errors += result.errors
             value = None if result.data is None else result.data[key]
             if value is None and field.selected.nonnull:

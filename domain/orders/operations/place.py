@@ -10,10 +10,11 @@ from domain import catalog, customers, ledger, pricing, stock
 from domain.catalog import ProductStatus, Sellable
 from domain.customers import Address
 from domain.kernel import bulk, external
+from domain.kernel.constraints import TOO_MUCH
 from domain.kernel.errors import Invalid, NotAllowedNow, NotFound, Refusal, Refusals, of_one
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID, is_id, new_id
-from domain.kernel.money import CurrencyCode, Money, Quantity, currency_digits, format_amount
+from domain.kernel.money import AMOUNT_LIMIT, CurrencyCode, Money, Quantity, currency_digits, format_amount
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 from domain.orders.events import OrderPlaced
@@ -96,12 +97,12 @@ async def place_many(work: Work, news: Sequence[NewOrder], *, placed_at: Sequenc
         for new, instant, path in zip(news, instants, paths, strict=True)
     ]
     await _refuse_taken(work, news, paths)
-    await bulk.insert(work, OrderAddress, [plan.address for plan in plans if plan.address is not None])
-    await bulk.insert(work, Order, [plan.order for plan in plans])
-    await bulk.insert(work, OrderLine, [line for plan in plans for line in plan.lines])
     links = [(plan.order["id"], new.external_id) for plan, new in zip(plans, news, strict=True) if new.external_id]
     await external.link(work, links)
     await _allocate(work, news, plans)
+    await bulk.insert_later(work, OrderAddress, [plan.address for plan in plans if plan.address is not None])
+    await bulk.insert_later(work, Order, [plan.order for plan in plans])
+    await bulk.insert_later(work, OrderLine, [line for plan in plans for line in plan.lines])
     for plan in plans:
         work.announce(
             OrderPlaced(
@@ -222,6 +223,8 @@ def _plan(work: Work, new: NewOrder, placed_at: datetime, around: _Surroundings,
     subtotal = sum((each.subtotal for each in quotes), Decimal(0))
     discount = sum((each.discount for each in quotes), Decimal(0))
     total = subtotal - discount + shipping
+    if max(subtotal, total) >= AMOUNT_LIMIT:
+        raise Invalid(TOO_MUCH, path=path)
     order_id = new_id("ord")
     plan = _Plan(
         order={

@@ -10,6 +10,7 @@ from domain.kernel import bulk
 from domain.kernel.ids import ID, new_id
 from domain.kernel.money import format_quantity
 from domain.kernel.work import Work
+from domain.kernel.writing import Write
 from domain.stock.events import StockDiscrepancyOpened
 from domain.stock.locked import Level, Levels, Place
 from domain.stock.tables import DiscrepancyKind, LocationKind, StockDiscrepancy
@@ -39,8 +40,7 @@ class NewAllocation:
 async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) -> None:
     """Write allocations at places whose levels are locked; what a line has there already grows."""
     if allocations:
-        await work.raw.execute(
-            _ALLOCATE,
+        columns = (
             [each.source for each in allocations],
             [each.document for each in allocations],
             [each.place[0][4:] for each in allocations],
@@ -48,6 +48,7 @@ async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) ->
             [each.quantity for each in allocations],
             [each.allocated_at for each in allocations],
         )
+        await work.raw.later(Write(_ALLOCATE, columns))
 
 
 async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Decimal]) -> None:
