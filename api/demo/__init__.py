@@ -4,7 +4,7 @@ Everything goes through the operations, as it does when the shop is real. Whatev
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import func, select
@@ -106,7 +106,8 @@ async def _receive(work: Work) -> int:
     known = await external.find(work.connection, "rct", SYSTEM_NAME, keys)
     fresh = [each for each, key in zip(wanted, keys, strict=True) if key not in known]
     if fresh:
-        await stock.receive_many(work, fresh, received_at=[work.now - timedelta(days=60)] * len(fresh))
+        began = work.now - timedelta(days=60)
+        await stock.receive_many(work, [replace(each, received_at=began) for each in fresh])
     return len(fresh)
 
 

@@ -87,7 +87,7 @@ async def ship_many(work: Work, shippings: Sequence[Shipping]) -> list[ID]:
         parcel for order in locked.values() for parcel in _pack(order, wanted[order.id], by_order[order.id], lines)
     ]
     issues = [issue for parcel in parcels for issue in parcel.issues]
-    await stock.draw(work, issues)
+    await stock.draw(work, held.levels, issues)
     _earn(parcels, lines)
     kept = await ledger.books(work)
     posted = [parcel for parcel in parcels if parcel.cost or parcel.revenue]

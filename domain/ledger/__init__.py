@@ -18,8 +18,18 @@ from domain.ledger.operations import (
     write_lines,
 )
 from domain.ledger.queries import Balance, accounts, entries, trial_balance
+from domain.ledger.rates import NewExchangeRate, NoExchangeRate, rate_on, rates, set_rates
 from domain.ledger.sealing import seal
-from domain.ledger.tables import Account, AccountType, JournalEntry, JournalLine, JournalSeal, Period, Role
+from domain.ledger.tables import (
+    Account,
+    AccountType,
+    ExchangeRate,
+    JournalEntry,
+    JournalLine,
+    JournalSeal,
+    Period,
+    Role,
+)
 
 __all__ = [
     "Account",
@@ -27,13 +37,16 @@ __all__ = [
     "Balance",
     "Books",
     "Draft",
+    "ExchangeRate",
     "JournalEntry",
     "JournalEntryPosted",
     "JournalEntryReversed",
     "JournalLine",
     "JournalSeal",
+    "NewExchangeRate",
     "NewJournalEntry",
     "NewLine",
+    "NoExchangeRate",
     "Period",
     "Posting",
     "Role",
@@ -46,8 +59,11 @@ __all__ = [
     "open_entries",
     "post",
     "post_by_hand",
+    "rate_on",
+    "rates",
     "reverse",
     "seal",
+    "set_rates",
     "trial_balance",
     "write_lines",
 ]

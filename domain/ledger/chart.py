@@ -32,6 +32,7 @@ RETAIL: tuple[tuple[str, str, AccountType, str | None, Role | None, bool], ...] 
     ("5100", "Shrinkage", EXPENSE, "5000", Role.SHRINKAGE, False),
     ("5110", "Damaged goods", EXPENSE, "5000", Role.DAMAGE, False),
     ("5120", "Samples", EXPENSE, "5000", Role.SAMPLES, False),
+    ("5180", "Stock revaluation", EXPENSE, "5000", Role.STOCK_REVALUATION, False),
     ("5190", "Stock corrections", EXPENSE, "5000", Role.STOCK_CORRECTION, False),
     ("6000", "Operating expenses", EXPENSE, None, None, False),
     ("6010", "Rent", EXPENSE, "6000", None, False),

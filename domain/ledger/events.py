@@ -18,3 +18,10 @@ class JournalEntryReversed(Event):
     """The entry was taken back by another one."""
 
     reversal: ID
+
+
+@dataclass(frozen=True)
+class ExchangeRateSet(Event):
+    """A currency is worth something else from a day on."""
+
+    currency: str

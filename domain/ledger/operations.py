@@ -41,11 +41,32 @@ MOST_LINES = 500
 
 @dataclass(frozen=True)
 class Posting:
-    """A line to post, in base currency: a role and an amount on one side."""
+    """A line to post: a role and an amount on one side, in base currency."""
 
     role: Role
     debit: Decimal = Decimal(0)
     credit: Decimal = Decimal(0)
+    document: Money | None = None
+    """The same amount as the document says it, where that is in another currency."""
+
+    def line(self, currency: str) -> "Amounts":
+        """Its amounts, where the books are kept in that currency."""
+        debit, credit = self.debit, self.credit
+        if self.document is None:
+            return Amounts(currency, debit, credit, debit, credit)
+        told = self.document.amount
+        return Amounts(self.document.currency, told if debit else debit, told if credit else credit, debit, credit)
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """The amounts of a line: in the currency of its document, and in that of the books."""
+
+    currency: str
+    debit: Decimal
+    credit: Decimal
+    debit_base: Decimal
+    credit_base: Decimal
 
 
 @dataclass(frozen=True)
@@ -57,6 +78,8 @@ class Draft:
     postings: Sequence[Posting]
     effective_at: datetime | None = None
     """When it really happened; now, when left out."""
+    currency: str | None = None
+    """The currency of the document; that of the books, when left out."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +114,11 @@ class Books:
 
     currency: str
     today: date
+    time_zone: ZoneInfo
+
+    def day_of(self, instant: datetime) -> date:
+        """Which day it was for the business."""
+        return instant.astimezone(self.time_zone).date()
 
 
 async def found(work: Work) -> None:
@@ -137,7 +165,8 @@ async def _accounts_by_role(work: Work) -> dict[Role, ID]:
 
 async def _books(work: Work) -> Books:
     row = (await work.connection.execute(select(business.Business.base_currency, business.Business.time_zone))).one()
-    return Books(row.base_currency, work.now.astimezone(ZoneInfo(row.time_zone)).date())
+    zone = ZoneInfo(row.time_zone)
+    return Books(row.base_currency, work.now.astimezone(zone).date(), zone)
 
 
 async def open_entries(work: Work, drafts: Sequence[Draft], kept: Books) -> list[ID]:
@@ -153,7 +182,7 @@ async def open_entries(work: Work, drafts: Sequence[Draft], kept: Books) -> list
             work,
             kept.today,
             draft.description,
-            kept.currency,
+            draft.currency or kept.currency,
             period=period,
             source=draft.source,
             effective_at=draft.effective_at,
@@ -177,7 +206,7 @@ async def write_lines(work: Work, entries: Sequence[tuple[ID, Sequence[Posting]]
     for entry, postings in entries:
         lines = [posting for posting in postings if posting.debit or posting.credit]
         for n, posting in enumerate(lines, 1):
-            amounts = {"debit": posting.debit, "credit": posting.credit}
+            amounts = posting.line(kept.currency)
             rows.append(_line(entry, n, accounts[posting.role], kept.today, kept.currency, amounts))
     await bulk.insert(work, JournalLine, rows)
 
@@ -204,7 +233,8 @@ async def post_by_hand(work: Work, new: NewJournalEntry) -> ID:
         raise Invalid(f"An entry by hand has at most {MOST_LINES} lines.", path=("input", "lines"))
     accounts = await _accounts(work, new.lines)
     amounts = [_amounts(line, kept.currency, n) for n, line in enumerate(new.lines)]
-    debit, credit = (sum((each[side] for each in amounts), Decimal(0)) for side in ("debit", "credit"))
+    debit = sum((each.debit for each in amounts), Decimal(0))
+    credit = sum((each.credit for each in amounts), Decimal(0))
     if debit != credit:
         raise Unbalanced(f"Debits are {debit:f} and credits {credit:f}; they must be equal.", path=("input", "lines"))
     period = await _period(work, new.on)
@@ -334,7 +364,7 @@ async def _accounts(work: Work, lines: Sequence[NewLine]) -> list[ID]:
     return accounts
 
 
-def _amounts(line: NewLine, currency: str, n: int) -> dict[str, Decimal]:
+def _amounts(line: NewLine, currency: str, n: int) -> Amounts:
     if (line.debit is None) == (line.credit is None):
         raise Invalid("A line has a debit or a credit.", path=("input", "lines", n))
     side, money = ("debit", line.debit) if line.debit is not None else ("credit", line.credit)
@@ -348,22 +378,22 @@ def _amounts(line: NewLine, currency: str, n: int) -> dict[str, Decimal]:
         raise Invalid(
             f"Amounts in {currency} have at most {currency_digits(currency)} decimals.", path=(*path, "amount")
         )
-    return {"debit": Decimal(0), "credit": Decimal(0), side: money.amount}
+    debit, credit = (money.amount, Decimal(0)) if side == "debit" else (Decimal(0), money.amount)
+    return Amounts(currency, debit, credit, debit, credit)
 
 
 def _line(  # noqa: PLR0917  the columns of a line, in their order
-    entry: ID, n: int, account: ID, on: date, currency: str, amounts: dict[str, Decimal]
+    entry: ID, n: int, account: ID, on: date, base_currency: str, amounts: Amounts
 ) -> dict[str, Any]:
-    """A line in base currency, where document and base amounts are the same."""
     return {
         "entry_id": entry,
         "n": n,
         "account_id": account,
         "posted_on": on,
-        "currency": currency,
-        "debit": amounts["debit"],
-        "credit": amounts["credit"],
-        "base_currency": currency,
-        "debit_base": amounts["debit"],
-        "credit_base": amounts["credit"],
+        "currency": amounts.currency,
+        "debit": amounts.debit,
+        "credit": amounts.credit,
+        "base_currency": base_currency,
+        "debit_base": amounts.debit_base,
+        "credit_base": amounts.credit_base,
     }

@@ -4,7 +4,17 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, Sequence, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Numeric,
+    PrimaryKeyConstraint,
+    Sequence,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -49,6 +59,7 @@ class Role(StrEnum):
     DAMAGE = "DAMAGE"
     SAMPLES = "SAMPLES"
     STOCK_CORRECTION = "STOCK_CORRECTION"
+    STOCK_REVALUATION = "STOCK_REVALUATION"
 
 
 class PeriodState(StrEnum):
@@ -189,6 +200,29 @@ class JournalSeal(Row):
     """The event that announced it: where the sealing writer goes on."""
 
 
+class ExchangeRate(Row):
+    """What one unit of a currency is worth in the currency of the books, from a day on until the next rate."""
+
+    __tablename__ = "exchange_rates"
+    __table_args__ = (
+        *filled("source"),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
+        CheckConstraint("rate > 0 AND rate <> 'NaN'", name="rate_positive"),
+        Index("uq_exchange_rates_day", "currency", "starts_on", unique=True),
+        Index(None, "starts_on", "id"),
+        {"info": APPEND_ONLY},
+    )
+
+    id: Mapped[ID] = key("fxr")
+    currency: Mapped[str]
+    starts_on: Mapped[date]
+    rate: Mapped[Decimal] = mapped_column(Numeric(20, 10))
+    source: Mapped[str | None]
+    """Who says so, such as a central bank."""
+    recorded_at: Mapped[datetime]
+    act: Mapped[ID] = mapped_column(Id("act"))
+
+
 class Unbalanced(Invalid):
     """Debits and credits of an entry are not equal, or it has fewer than two lines."""
 
@@ -206,6 +240,7 @@ explain("uq_accounts_role", "There is an account with this role already: {value}
 explain("uq_journal_entries_reversal_of_id", "This entry has been reversed already.", path=("id",))
 explain("uq_accounting_periods_starts_on", "There is a period that starts on this day already.")
 explain("uq_journal_entries_number", "Another entry took this number at the same moment. Try again.")
+explain("uq_exchange_rates_day", "There is a rate of this currency for this day already.", path=("input", "on"))
 explain("uq_journal_seals_entry_id", "This entry has its place in the journal already.")
 explain("journal_entry_balanced", "Debits and credits must be equal.", refusal=Unbalanced, path=("input", "lines"))
 explain("journal_entry_two_lines", "An entry has at least two lines.", refusal=Unbalanced, path=("input", "lines"))

@@ -1,17 +1,20 @@
-"""What stock is worth: first in, first out.
+"""What stock is worth: first in, first out, or by moving average.
 
-A layer keeps a remaining quantity and a remaining value, never a unit cost. Whoever draws a part takes its share of the
-value, rounded to the smallest coin; whoever takes the last unit takes what is left. So no sequence of draws can leave a
-cent behind or take one too many.
+A layer keeps a remaining quantity and a remaining value, never a unit cost. Whoever draws a part takes what the value
+of all that was taken so far grows by, rounded to the smallest coin; whoever takes the last unit takes what is left. So
+no sequence of draws can leave a cent behind or take one too many, and what is left does not depend on the parts in
+which the rest was taken: a replay comes to the same cent.
+
+Moving average is the same with one layer per place: what comes in joins it instead of founding one of its own.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from domain.kernel.ids import ID
 from domain.kernel.work import Work
-from domain.stock.locked import Place
+from domain.stock.tables import Place
 
 _EXACT = Context(prec=50)
 """Wide enough for the product of the largest value and the largest quantity: only the last step rounds."""
@@ -19,11 +22,23 @@ _EXACT = Context(prec=50)
 
 @dataclass(slots=True)
 class Layer:
-    """What is left of goods that came in together; value in base currency."""
+    """What is left of goods that came in together, and the base that shares are reckoned from; base currency."""
 
     id: ID
     quantity: Decimal
     value: Decimal
+    base_quantity: Decimal
+    base_value: Decimal
+
+    @classmethod
+    def founded(cls, layer_id: ID, quantity: Decimal, value: Decimal) -> "Layer":
+        """A layer of which nothing is gone yet."""
+        return cls(layer_id, quantity, value, quantity, value)
+
+    def worth_of(self, quantity: Decimal, digits: int) -> Decimal:
+        """What the layer is worth when so much of it is left."""
+        gone = self.base_quantity - quantity
+        return self.base_value - proportion(self.base_value, gone, self.base_quantity, digits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +76,8 @@ def draw(layers: list[Layer], quantity: Decimal, digits: int) -> list[Draw]:
         part = min(layer.quantity, quantity)
         value = layer.value
         if part < layer.quantity:
-            value = min(proportion(layer.value, part, layer.quantity, digits), layer.value)
+            left = layer.worth_of(layer.quantity - part, digits)
+            value = min(max(layer.value - left, Decimal(0)), layer.value)
         draws.append(Draw(layer.id, part, value))
         layer.quantity -= part
         layer.value -= value
@@ -72,7 +88,8 @@ def draw(layers: list[Layer], quantity: Decimal, digits: int) -> list[Draw]:
 
 
 _LIVE = """
-SELECT layer.id, layer.variant_id, layer.location_id, layer.quantity, layer.value_amount
+SELECT layer.id, layer.variant_id, layer.location_id, layer.quantity, layer.value_amount,
+  layer.base_quantity, layer.base_value
 FROM unnest($1::uuid[], $2::uuid[]) AS place(variant_id, location_id)
 CROSS JOIN LATERAL (
   SELECT * FROM cost_layers
@@ -90,8 +107,39 @@ async def live_layers(work: Work, places: Collection[Place]) -> dict[Place, list
     records = await work.raw.fetch(_LIVE, [place[0][4:] for place in places], [place[1][4:] for place in places])
     for record in records:
         place = ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])
-        found[place].append(Layer(ID("mov_" + record["id"]), record["quantity"], record["value_amount"]))
+        found[place].append(Layer(ID("mov_" + record["id"]), *list(record.values())[3:]))
     return found
+
+
+_AVERAGED = "SELECT variant_id FROM stock_policies WHERE variant_id = ANY($1) AND cost_method = 'MOVING_AVERAGE'"
+
+
+async def averaged(work: Work, variants: Collection[ID]) -> set[ID]:
+    """Which of these variants are kept by moving average."""
+    records = await work.raw.fetch(_AVERAGED, sorted({variant[4:] for variant in variants}))
+    return {ID("var_" + record["variant_id"]) for record in records}
+
+
+class Joining:
+    """Which layer comes-in goods join: that of their place, where the variant is kept by moving average."""
+
+    def __init__(self, averaged: Collection[ID], layers: Mapping[Place, Sequence[Layer]]) -> None:
+        self._averaged = averaged
+        self._layers = {place: found[0].id for place, found in layers.items() if found}
+
+    def layer(self, place: Place, founds: ID) -> ID | None:
+        """The layer to join at a place; None: the movement with the id `founds` founds one, which later ones join."""
+        if place[0] not in self._averaged:
+            return None
+        joined = self._layers.setdefault(place, founds)
+        return None if joined == founds else joined
+
+
+async def joining(work: Work, places: Collection[Place]) -> Joining:
+    """What joins at places whose levels are locked."""
+    kept = await averaged(work, {place[0] for place in places})
+    mine = [place for place in places if place[0] in kept]
+    return Joining(kept, await live_layers(work, mine) if mine else {})
 
 
 _LAST_COSTS = """
@@ -99,7 +147,8 @@ SELECT wanted.variant_id, last.value_amount / last.quantity AS unit_cost
 FROM unnest($1::uuid[]) AS wanted(variant_id)
 CROSS JOIN LATERAL (
   SELECT value_amount, quantity FROM stock_movements
-  WHERE variant_id = wanted.variant_id AND layer_id IS NULL ORDER BY recorded_at DESC, id DESC LIMIT 1
+  WHERE variant_id = wanted.variant_id AND quantity > 0 AND kind IN ('RECEIPT', 'ADJUSTMENT', 'TRANSFER')
+  ORDER BY recorded_at DESC, id DESC LIMIT 1
 ) AS last
 """
 

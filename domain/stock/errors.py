@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from domain.kernel.errors import Invalid, Refusal
+from domain.kernel.errors import Invalid, NotAllowedNow, Refusal
 from domain.kernel.ids import ID
 
 
@@ -42,3 +42,7 @@ class StaleQuantity(Refusal):
 
 class CostUnknown(Invalid):
     """Nothing tells what more of this variant costs: say its unit cost."""
+
+
+class NotForSale(NotAllowedNow):
+    """It is there, but may not be sold: it is past its date."""

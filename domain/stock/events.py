@@ -60,7 +60,44 @@ class StockShipped(LevelChange):
     """Some of it left for a customer."""
 
 
-LEVEL_CHANGES = (StockReceived, StockAdjusted, StockReserved, StockReleased, StockAllocated, StockShipped)
+@dataclass(frozen=True)
+class StockTransferred(LevelChange):
+    """Some of it went to, or came from, another location."""
+
+
+@dataclass(frozen=True)
+class StockRelocated(LevelChange):
+    """Some of it moved within its location: to another bin, or into or out of what is not to be sold."""
+
+
+@dataclass(frozen=True)
+class StockRevalued(LevelChange):
+    """What is there is worth more or less from now on."""
+
+
+@dataclass(frozen=True)
+class StockRuleChanged(LevelChange):
+    """It is ordered again at another point from now on."""
+
+
+@dataclass(frozen=True)
+class StockReorderPointReached(LevelChange):
+    """What is available has fallen to the point at which more should be ordered. Said once per crossing."""
+
+
+LEVEL_CHANGES = (
+    StockReceived,
+    StockAdjusted,
+    StockReserved,
+    StockReleased,
+    StockAllocated,
+    StockShipped,
+    StockTransferred,
+    StockRelocated,
+    StockRevalued,
+    StockRuleChanged,
+    StockReorderPointReached,
+)
 """All events whose subject is a level."""
 
 
@@ -83,8 +120,14 @@ class IncomingStockAnnounced(Event):
 
 @dataclass(frozen=True)
 class StockDiscrepancyOpened(Event):
-    """Less is there than was promised."""
+    """Stock is not as it was thought to be: somebody must look."""
 
+    kind: str
     variant: ID
     location: ID
     quantity: str
+
+
+@dataclass(frozen=True)
+class LotCreated(Event):
+    """A lot is known from now on."""

@@ -21,11 +21,9 @@ from domain.kernel import bulk
 from domain.kernel.ids import ID, new_id
 from domain.kernel.money import CurrencyCode, Money, format_amount, format_quantity
 from domain.kernel.work import Work
-from domain.stock.events import LevelChange
-from domain.stock.tables import StockLevel, StockMovement, StockMovementKind
-
-Place = tuple[ID, ID]
-"""A variant and a location."""
+from domain.stock.contents import LOOSE, Content
+from domain.stock.events import LevelChange, StockReorderPointReached
+from domain.stock.tables import Place, StockLevel, StockMovement, StockMovementKind
 
 
 @dataclass(slots=True)
@@ -41,10 +39,15 @@ class Level:
     allocated: Decimal
     reserved: Decimal
     unavailable: Decimal
+    placed: Decimal
+    """How much of it lies in a bin, belongs to a lot or is in a state."""
     value: Decimal
     version: int
-    written: tuple[Decimal, Decimal, Decimal]
-    """Allocated, reserved and unavailable as its row has them: the fields above may be ahead of it."""
+    reorder_point: Decimal | None
+    written: tuple[Decimal, Decimal]
+    """Allocated and reserved as its row has them: the fields above may be ahead of it."""
+    found_available: Decimal
+    """What was available when it was locked."""
     touched: bool = False
     event: type[LevelChange] | None = None
     """What is to be announced of it at the end of the act."""
@@ -61,25 +64,30 @@ class Level:
         self.touched = True
 
     @property
-    def claims(self) -> tuple[Decimal, Decimal, Decimal]:
-        """Allocated, reserved and unavailable."""
-        return self.allocated, self.reserved, self.unavailable
+    def claims(self) -> tuple[Decimal, Decimal]:
+        """Allocated and reserved."""
+        return self.allocated, self.reserved
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A movement to write. With a layer it draws from it; without, it founds one."""
+    """A movement to write. With a layer it draws from it, or joins it; without, it founds one."""
 
     level: Level
     quantity: Decimal
     value: Decimal
     kind: StockMovementKind
     layer_id: ID | None = None
+    content: Content = LOOSE
+    """Where within the location, of which lot and in which state."""
     entry_id: ID | None = None
     reason: str | None = None
     source: ID | None = None
     effective_at: datetime | None = None
     """When it really happened; now, when left out."""
+    founded_at: datetime | None = None
+    """How old the layer is that it founds, where that is not when it happened."""
+    id: ID = field(default_factory=lambda: new_id("mov"))
 
 
 _CREATE = """
@@ -94,7 +102,8 @@ ON CONFLICT (variant_id, location_id) DO NOTHING
 
 _COLUMNS = """
 SELECT level.id, level.variant_id, level.location_id, location.priority, location.kind,
-  level.on_hand, level.allocated, level.reserved, level.unavailable, level.value_amount, level.version
+  level.on_hand, level.allocated, level.reserved, level.unavailable, level.placed, level.value_amount, level.version,
+  level.reorder_point
 FROM stock_levels AS level JOIN locations AS location ON location.id = level.location_id
 """
 _LOCK_PLACES = f"""
@@ -171,9 +180,11 @@ class Levels:
         for move in moves:
             move.level.on_hand += move.quantity
             move.level.value += move.value
+            move.level.unavailable += move.quantity if move.content.state else 0
+            move.level.placed += move.quantity if move.content != LOOSE else 0
             moving.setdefault(move.level.id, move)
         levels = [move.level for move in moving.values()]
-        await _write(self.work, [each for each in levels if each.claims[1:] != each.written[1:]], raised=False)
+        await _write(self.work, [each for each in levels if each.reserved != each.written[1]], raised=False)
         await self._insert(moves, set(map(id, moving.values())))
         for level in levels:
             level.version += 1  # as the trigger that follows movements does
@@ -187,10 +198,13 @@ class Levels:
         account, currency = await ledger.inventory_account(work), (await ledger.books(work)).currency
         rows = [
             {
-                "id": new_id("mov"),
+                "id": move.id,
                 "variant_id": move.level.place[0],
                 "location_id": move.level.place[1],
                 "layer_id": move.layer_id,
+                "bin_id": move.content.bin_id,
+                "lot_id": move.content.lot_id,
+                "state": move.content.state,
                 "quantity": move.quantity,
                 "allocated": move.level.allocated - move.level.written[0] if id(move) in first else Decimal(0),
                 "value_amount": move.value,
@@ -202,6 +216,7 @@ class Levels:
                 "source": move.source,
                 "actor": work.actor.id,
                 "effective_at": move.effective_at or work.now,
+                "founded_at": move.founded_at,
                 "recorded_at": work.now,
                 "act": work.act,
             }
@@ -222,6 +237,21 @@ async def _close(work: Work) -> None:
     await _announce(work, pending)
     for level, _ in pending:
         level.event = None
+    await _tell_reorder_points(work)
+
+
+async def _tell_reorder_points(work: Work) -> None:
+    """Where what is available has just fallen to the reorder point, that is told: once, not at every further sale."""
+    crossed = [
+        level
+        for level in _known(work).values()
+        if level.reorder_point is not None and level.found_available > level.reorder_point >= level.available
+    ]
+    for level in crossed:
+        level.version += 1
+        level.found_available = level.available
+    await bulk.update(work, StockLevel, [{"id": level.id, "version": level.version} for level in crossed])
+    await _announce(work, [(level, StockReorderPointReached) for level in crossed])
 
 
 async def _write(work: Work, levels: Sequence[Level], *, raised: bool) -> None:
@@ -236,7 +266,6 @@ async def _write(work: Work, levels: Sequence[Level], *, raised: bool) -> None:
                 "id": level.id,
                 "allocated": level.written[0],
                 "reserved": level.reserved,
-                "unavailable": level.unavailable,
                 "version": level.version,
             }
         )
@@ -272,7 +301,10 @@ def level_of(record: Record) -> Level:
         allocated=record["allocated"],
         reserved=record["reserved"],
         unavailable=record["unavailable"],
+        placed=record["placed"],
         value=record["value_amount"],
         version=record["version"],
-        written=(record["allocated"], record["reserved"], record["unavailable"]),
+        reorder_point=record["reorder_point"],
+        written=(record["allocated"], record["reserved"]),
+        found_available=record["on_hand"] - record["allocated"] - record["reserved"] - record["unavailable"],
     )

@@ -5,7 +5,7 @@ Nothing is taken from goods in transit.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -13,8 +13,12 @@ from domain.kernel.errors import Refusals
 from domain.kernel.ids import ID
 from domain.kernel.money import format_quantity
 from domain.stock.errors import InsufficientStock
-from domain.stock.locked import Level, Levels, Place
-from domain.stock.tables import LocationKind
+from domain.stock.locked import Level, Levels
+from domain.stock.shares import Shares
+from domain.stock.tables import LocationKind, Place
+
+NO_SHARES = Shares()
+"""No channel has anything for itself, and none is kept from anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,10 @@ class Demand:
     """The line that wants it."""
     document: str = ""
     """What the line belongs to."""
+    channel_id: ID | None = None
+    """The sales channel it comes by: its pools may be taken from, and its rules are kept."""
+    ruled: bool = False
+    """Whether its channel has buffers or caps at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,44 +48,51 @@ class Part:
     demand: Demand
     level: Level
     quantity: Decimal
+    pooled: Decimal = Decimal(0)
+    """How much of it comes out of its channel's pool there."""
 
 
 def place(
-    levels: Levels, demands: Collection[Demand], held: Mapping[Place, Decimal] = MappingProxyType({})
-) -> tuple[list[Part], list[Demand]]:
-    """The parts that serve the demands, and the demands that cannot be served in full.
+    levels: Levels,
+    demands: Collection[Demand],
+    held: Mapping[Place, Decimal] = MappingProxyType({}),
+    shares: Shares = NO_SHARES,
+    patient: Collection[Demand] = (),
+) -> tuple[list[Part], dict[Demand, Decimal]]:
+    """The parts that serve the demands, and what is missing of those that cannot be served in full.
 
     Demands are served in their order, those that name a place before those that do not mind. What was held for them is
-    used first, wherever it is. Nothing is changed on the levels.
+    used first, wherever it is, then their channel's pools. A demand is served in full or not at all, except for the
+    `patient` ones: they take what there is. Nothing is changed on the levels.
     """
-    free: dict[Place, Decimal] = {}
-    mine = dict(held)
+    room = _Room(levels, dict(held), Shares(dict(shares.pools), shares.rules))
     parts: list[Part] = []
-    short: list[Demand] = []
+    short: dict[Demand, Decimal] = {}
     for demand in sorted(demands, key=lambda each: each.location_id is None):
-        candidates = _candidates(levels, demand)
-        for level in candidates:
-            free.setdefault(level.place, level.available)
-        chosen = _choose(candidates, free, mine, demand)
-        if not chosen:
-            short.append(demand)
-        for part in chosen:
-            free[part.level.place] -= part.quantity
-            if part.level.place in mine:
-                mine[part.level.place] = max(mine[part.level.place] - part.quantity, Decimal(0))
-        parts += chosen
+        chosen = room.choose(demand)
+        rest = demand.quantity - sum((part.quantity for part in chosen), Decimal(0))
+        if rest:
+            short[demand] = rest
+        if not rest or demand in patient:
+            room.take(chosen)
+            parts += chosen
     return parts, short
 
 
-def shortages(levels: Levels, demands: Collection[Demand], short: Sequence[Demand]) -> Refusals:
+def shortages(
+    levels: Levels, demands: Collection[Demand], short: Collection[Demand], shares: Shares = NO_SHARES
+) -> Refusals:
     """The refusals for demands that cannot be served: one per variant, with all that was asked for of it."""
     refusals: dict[ID, InsufficientStock] = {}
     for demand in short:
         if demand.variant_id in refusals:
             continue
         same = [each for each in demands if each.variant_id == demand.variant_id]
-        reachable = {level.place: level.available for each in same for level in _candidates(levels, each)}
-        requested, available = sum((each.quantity for each in same), Decimal(0)), sum(reachable.values(), Decimal(0))
+        reachable = {level.place: level for each in same for level in _candidates(levels, each)}
+        requested = sum((each.quantity for each in same), Decimal(0))
+        common = sum((level.available for level in reachable.values()), Decimal(0))
+        available = shares.rule(demand.channel_id, demand.variant_id).offers(common)
+        available += sum((shares.pooled(demand.channel_id, place) for place in reachable), Decimal(0))
         refusals[demand.variant_id] = InsufficientStock(
             f"Only {format_quantity(available)} of {demand.sku} are available, and {format_quantity(requested)} were"
             " asked for.",
@@ -99,24 +114,80 @@ def _candidates(levels: Levels, demand: Demand) -> list[Level]:
     return [level for level in reachable if level.kind != LocationKind.TRANSIT]
 
 
-def _choose(
-    candidates: Sequence[Level], free: Mapping[Place, Decimal], held: Mapping[Place, Decimal], demand: Demand
-) -> list[Part]:
-    """The parts that serve a demand in full, or nothing."""
-    taken: dict[Place, Decimal] = {}
-    rest = demand.quantity
-    for level in candidates:
-        part = min(held.get(level.place, Decimal(0)), free[level.place], rest)
+@dataclass
+class _Room:
+    """What is still to be had at the levels while demands are placed one after the other."""
+
+    levels: Levels
+    held: dict[Place, Decimal]
+    """What was held for the demands, wherever it is; it is available by now."""
+    shares: Shares
+    taken: dict[Place, Decimal] = field(default_factory=dict)
+    """What earlier demands take of what is available to everybody."""
+
+    def free(self, level: Level) -> Decimal:
+        return level.available - self.taken.get(level.place, Decimal(0))
+
+    def choose(self, demand: Demand) -> list[Part]:
+        """The parts that serve a demand, as far as it can be served."""
+        candidates = _candidates(self.levels, demand)
+        free = {level.place: self.free(level) for level in candidates}
+        common = sum(free.values(), Decimal(0))
+        offered = self.shares.rule(demand.channel_id, demand.variant_id).offers(common)
+        pooled = {level.place: self.shares.pooled(demand.channel_id, level.place) for level in candidates}
+        chosen = _Chosen(demand.quantity, offered)
+        for level in candidates:
+            chosen.take(level.place, min(self.held.get(level.place, Decimal(0)), free[level.place]))
+        for level in candidates:
+            chosen.take_pooled(level.place, pooled[level.place])
+        # A place that is taken from already comes first: then nothing is split that need not be.
+        asked = sorted(candidates, key=lambda level: level.place not in chosen.quantities)
+        single = next((level for level in asked if chosen.left(level.place, free) >= chosen.rest), None)
+        for level in candidates if single is None else [single]:
+            chosen.take(level.place, chosen.left(level.place, free))
+        return [
+            Part(demand, level, chosen.quantities[level.place], chosen.pooled.get(level.place, Decimal(0)))
+            for level in candidates
+            if level.place in chosen.quantities
+        ]
+
+    def take(self, parts: Sequence[Part]) -> None:
+        """What one demand takes is no longer there for the next."""
+        for part in parts:
+            place, common = part.level.place, part.quantity - part.pooled
+            self.taken[place] = self.taken.get(place, Decimal(0)) + common
+            if place in self.held:
+                self.held[place] = max(self.held[place] - common, Decimal(0))
+            if part.pooled and part.demand.channel_id is not None:
+                self.shares.pools[part.demand.channel_id, place] -= part.pooled
+
+
+@dataclass
+class _Chosen:
+    """What one demand takes from where, so far."""
+
+    rest: Decimal
+    """What it lacks."""
+    offered: Decimal
+    """What it may still take of what is available to everybody."""
+    quantities: dict[Place, Decimal] = field(default_factory=dict)
+    pooled: dict[Place, Decimal] = field(default_factory=dict)
+
+    def left(self, place: Place, free: Mapping[Place, Decimal]) -> Decimal:
+        """What it could still take at a place."""
+        mine = self.quantities.get(place, Decimal(0)) - self.pooled.get(place, Decimal(0))
+        return min(free[place] - mine, self.offered)
+
+    def take(self, place: Place, most: Decimal) -> None:
+        part = min(most, self.rest, self.offered)
         if part > 0:
-            taken[level.place] = part
-            rest -= part
-    left = {level.place: free[level.place] - taken.get(level.place, Decimal(0)) for level in candidates}
-    # A place that is taken from already comes first: then nothing is split that need not be.
-    asked = sorted(candidates, key=lambda level: level.place not in taken)
-    single = next((level for level in asked if left[level.place] >= rest), None)
-    for level in candidates if single is None else [single]:
-        part = min(left[level.place], rest)
+            self.quantities[place] = self.quantities.get(place, Decimal(0)) + part
+            self.rest -= part
+            self.offered -= part
+
+    def take_pooled(self, place: Place, most: Decimal) -> None:
+        part = min(most, self.rest)
         if part > 0:
-            taken[level.place] = taken.get(level.place, Decimal(0)) + part
-            rest -= part
-    return [] if rest else [Part(demand, level, taken[level.place]) for level in candidates if level.place in taken]
+            self.quantities[place] = self.quantities.get(place, Decimal(0)) + part
+            self.pooled[place] = part
+            self.rest -= part

@@ -1,9 +1,11 @@
 """What stock posts to the books."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
+from domain.kernel.money import Money
 from domain.ledger import Posting, Role
-from domain.stock.tables import StockAdjustmentReason
+from domain.stock.tables import StockAdjustmentReason, StockMovementKind
 
 ACCOUNTS: dict[StockAdjustmentReason, Role] = {
     StockAdjustmentReason.SHRINKAGE: Role.SHRINKAGE,
@@ -13,14 +15,18 @@ ACCOUNTS: dict[StockAdjustmentReason, Role] = {
     StockAdjustmentReason.SAMPLE: Role.SAMPLES,
     StockAdjustmentReason.FOUND: Role.STOCK_CORRECTION,
     StockAdjustmentReason.COUNT: Role.STOCK_CORRECTION,
+    StockAdjustmentReason.LOST_IN_TRANSIT: Role.SHRINKAGE,
     StockAdjustmentReason.CORRECTION: Role.STOCK_CORRECTION,
 }
 """Which account bears a loss of each reason, and is credited with a gain."""
 
 
-def receipt(value: Decimal) -> list[Posting]:
-    """Goods came in, and their bill is still to come."""
-    return [Posting(Role.INVENTORY, debit=value), Posting(Role.RECEIVED_NOT_BILLED, credit=value)]
+def receipt(value: Decimal, document: Money | None = None) -> list[Posting]:
+    """Goods came in, and their bill is still to come. `document`: what they cost, where that is a foreign currency."""
+    return [
+        Posting(Role.INVENTORY, debit=value, document=document),
+        Posting(Role.RECEIVED_NOT_BILLED, credit=value, document=document),
+    ]
 
 
 def adjustment(reason: StockAdjustmentReason, *, gained: Decimal, lost: Decimal) -> list[Posting]:
@@ -32,3 +38,38 @@ def adjustment(reason: StockAdjustmentReason, *, gained: Decimal, lost: Decimal)
         Posting(role, debit=lost),
         Posting(Role.INVENTORY, credit=lost),
     ]
+
+
+def moved(value: Decimal) -> list[Posting]:
+    """Goods went elsewhere and kept their cost: nothing is earned, and nothing is spent."""
+    return [Posting(Role.INVENTORY, debit=value), Posting(Role.INVENTORY, credit=value)]
+
+
+def revaluation(*, gained: Decimal, lost: Decimal) -> list[Posting]:
+    """What is there is worth more, or less, from now on."""
+    return [
+        Posting(Role.INVENTORY, debit=gained),
+        Posting(Role.STOCK_REVALUATION, credit=gained),
+        Posting(Role.STOCK_REVALUATION, debit=lost),
+        Posting(Role.INVENTORY, credit=lost),
+    ]
+
+
+def cost_correction(differences: Mapping[Role, Decimal]) -> list[Posting]:
+    """What left earlier cost more (plus) or less (minus) than was posted then, by the account that bore it."""
+    postings = []
+    for role, more in differences.items():
+        postings += [
+            Posting(role, debit=max(more, Decimal(0)), credit=max(-more, Decimal(0))),
+            Posting(Role.INVENTORY, debit=max(-more, Decimal(0)), credit=max(more, Decimal(0))),
+        ]
+    return postings
+
+
+def bearer(kind: StockMovementKind, reason: str | None) -> Role:
+    """The account that bears the cost of goods that left in this way."""
+    if kind == StockMovementKind.SHIPMENT:
+        return Role.COGS
+    if kind == StockMovementKind.ADJUSTMENT and reason is not None:
+        return ACCOUNTS[StockAdjustmentReason(reason)]
+    return Role.STOCK_CORRECTION

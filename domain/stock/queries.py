@@ -12,9 +12,11 @@ from domain.kernel import listing
 from domain.kernel.database import raw
 from domain.kernel.ids import ID, is_id
 from domain.stock.tables import (
+    Bin,
     IncomingStock,
     Location,
     LocationKind,
+    Lot,
     StockDiscrepancy,
     StockLevel,
     StockMovement,
@@ -23,6 +25,7 @@ from domain.stock.tables import (
     StockReservation,
 )
 
+_bin, _lot = Bin.__table__.c, Lot.__table__.c
 _location, _level, _movement = Location.__table__.c, StockLevel.__table__.c, StockMovement.__table__.c
 _receipt, _reservation = StockReceipt.__table__.c, StockReservation.__table__.c
 _incoming, _discrepancy = IncomingStock.__table__.c, StockDiscrepancy.__table__.c
@@ -37,6 +40,27 @@ locations = listing.Listing(
     },
     sorts={"PRIORITY": _location.priority, "CREATED_AT": _location.created_at, "NAME": _location.name_folded},
     search=lambda search: listing.starts_folded(_location.name_folded, search),
+)
+
+bins = listing.Listing(
+    Bin,
+    filters={
+        "id": listing.identity(_bin.id),
+        "location_id": listing.identity(_bin.location_id),
+        "path": listing.folded(_bin.path_folded),
+    },
+    sorts={"PATH": _bin.path_folded},
+)
+lots = listing.Listing(
+    Lot,
+    filters={
+        "id": listing.identity(_lot.id),
+        "variant_id": listing.identity(_lot.variant_id),
+        "number": listing.folded(_lot.number_folded),
+        "created_at": listing.instant(_lot.created_at),
+    },
+    sorts={"CREATED_AT": _lot.created_at, "NUMBER": _lot.number_folded},
+    search=lambda search: listing.starts_folded(_lot.number_folded, search),
 )
 
 levels = listing.Listing(
@@ -57,6 +81,8 @@ movements = listing.Listing(
         "variant_id": listing.identity(_movement.variant_id),
         "location_id": listing.identity(_movement.location_id),
         "kind": listing.choice(_movement.kind, StockMovementKind),
+        "bin_id": listing.identity(_movement.bin_id),
+        "lot_id": listing.identity(_movement.lot_id),
         "source": listing.text(_movement.source),
         "recorded_at": listing.instant(_movement.recorded_at),
         "effective_at": listing.instant(_movement.effective_at),
@@ -76,7 +102,14 @@ incoming = listing.Listing(
     sorts={"DUE_ON": _incoming.due_on},
 )
 discrepancies = listing.Listing(
-    StockDiscrepancy, filters={"id": listing.identity(_discrepancy.id)}, sorts={"OPENED_AT": _discrepancy.opened_at}
+    StockDiscrepancy,
+    filters={
+        "id": listing.identity(_discrepancy.id),
+        "variant_id": listing.identity(_discrepancy.variant_id),
+        "source": listing.text(_discrepancy.source),
+        "opened_at": listing.instant(_discrepancy.opened_at),
+    },
+    sorts={"OPENED_AT": _discrepancy.opened_at},
 )
 
 

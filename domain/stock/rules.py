@@ -8,16 +8,35 @@ _AGAIN = "Somebody else changed this stock at the same moment. Try again."
 
 explain("uq_locations_name", "There is a location of this name already: {value}.", path=("input", "name"))
 explain("uq_stock_levels_place", _AGAIN)
+explain("uq_bins_path", "There is a bin of this path at the location already: {value}.", path=("input", "bins"))
+explain("uq_lots_number", "There is a lot of this number already: {value}.", path=("input", "number"))
+explain("uq_stock_contents_place", _AGAIN)
+explain("uq_stock_discrepancies_open", _AGAIN)
+explain("uq_stock_policies_variant_id", _AGAIN)
+explain("uq_stock_pools_place", _AGAIN)
+explain("uq_stock_channel_rules_variant", _AGAIN)
+explain("uq_stock_transfers_number", "Another transfer took this number at the same moment. Try again.")
+explain(
+    "uq_stock_transfer_lines_position", "Two lines cannot have the same place in one transfer.", path=("input", "lines")
+)
+explain("uq_stock_transfer_lines_variant", "Name each variant once in a transfer.", path=("input", "lines"))
+explain("uq_stock_counts_number", "Another count took this number at the same moment. Try again.")
+explain("uq_stock_count_lines_position", "Two lines cannot have the same place in one count.", path=("input", "lines"))
+explain("uq_stock_count_lines_place", "Name each variant, bin and lot once in a count.", path=("input", "lines"))
 # Operations look first, under the lock of the level. These are what is left when one forgets to.
 explain("ck_stock_levels_never_oversold", "Less is available than was asked for.", refusal=InsufficientStock)
 explain("ck_stock_levels_on_hand_not_negative", "Less is on hand than was asked for.", refusal=InsufficientStock)
 explain("ck_stock_levels_claims_not_negative", _AGAIN)
+explain("ck_stock_contents_quantity_not_negative", "Less lies there than was asked for.", refusal=InsufficientStock)
+explain("ck_stock_levels_placed_within", "Less lies there than was asked for.", refusal=InsufficientStock)
 explain("ck_cost_layers_quantity_not_negative", "Less is on hand than was asked for.", refusal=InsufficientStock)
 explain("ck_stock_movements_value_is_posted", "A movement of value needs its entry in the books.")
 explain("stock_level_currency", "A level is valued in the currency of the books.")
 explain("stock_movement_entry", "A movement belongs to an entry of the same act that has no lines yet.")
 explain("stock_movement_account", "Stock stands on an inventory account, in the currency of the books.")
 explain("stock_movement_layer", "A movement draws from a cost layer of its own variant and location.")
+explain("stock_movement_lot", "This variant is kept by lots: every movement names one.")
+explain("stock_movement_content", "A movement names a bin of its location and a lot of its variant.")
 explain("stock_movement_level", "A movement needs the level of its variant and location.")
 explain("journal_entry_equals_movements", "The inventory lines of an entry equal the value of its movements.")
 
@@ -32,6 +51,58 @@ invariant(
       FROM stock_movements GROUP BY variant_id, location_id) AS moved USING (variant_id, location_id)
     WHERE coalesce(level.on_hand, 0) <> coalesce(moved.quantity, 0)
       OR coalesce(level.value_amount, 0) <> coalesce(moved.value, 0)
+    """,
+)
+invariant(
+    "contents are their movements",
+    "What lies in a bin, of a lot and in a state is the sum of the movements that say so.",
+    """
+    SELECT variant_id AS variant, location_id AS location, bin_id AS bin, lot_id AS lot, state,
+      sum(quantity) AS differs_by
+    FROM (
+      SELECT variant_id, location_id, bin_id, lot_id, state, quantity FROM stock_contents
+      UNION ALL
+      SELECT variant_id, location_id, bin_id, lot_id, state, -quantity FROM stock_movements
+      WHERE bin_id IS NOT NULL OR lot_id IS NOT NULL OR state IS NOT NULL
+    ) AS side GROUP BY variant_id, location_id, bin_id, lot_id, state HAVING sum(quantity) <> 0
+    """,
+)
+invariant(
+    "levels are their contents",
+    "What is placed at a level is the sum of its contents, and what is unavailable the sum of those in a state.",
+    """
+    SELECT level.id, level.placed, found.placed AS contents, level.unavailable, found.unavailable AS in_states
+    FROM stock_levels AS level LEFT JOIN (
+      SELECT level_id, sum(quantity) AS placed, sum(quantity) FILTER (WHERE state IS NOT NULL) AS unavailable
+      FROM stock_contents GROUP BY level_id) AS found ON found.level_id = level.id
+    WHERE level.placed <> coalesce(found.placed, 0) OR level.unavailable <> coalesce(found.unavailable, 0)
+      OR level.placed > level.on_hand
+    """,
+)
+invariant(
+    "lots where they are demanded",
+    "All that is on hand of a variant kept by lots belongs to one.",
+    """
+    SELECT level.id, level.on_hand, coalesce(sum(content.quantity), 0) AS in_lots FROM stock_levels AS level
+    JOIN stock_policies AS policy ON policy.variant_id = level.variant_id AND policy.tracks_lots
+    LEFT JOIN stock_contents AS content ON content.level_id = level.id AND content.lot_id IS NOT NULL
+    GROUP BY level.id HAVING level.on_hand <> coalesce(sum(content.quantity), 0)
+    """,
+)
+invariant(
+    "months are their movements",
+    "What moved in a month, as told in another, is the sum of those movements.",
+    """
+    SELECT variant_id AS variant, location_id AS location, effective_month, recorded_month,
+      sum(quantity) AS quantity, sum(value) AS value
+    FROM (
+      SELECT variant_id, location_id, effective_month, recorded_month, quantity, value_amount AS value
+      FROM stock_months
+      UNION ALL
+      SELECT variant_id, location_id, date_trunc('month', effective_at AT TIME ZONE 'UTC')::date,
+        date_trunc('month', recorded_at AT TIME ZONE 'UTC')::date, -quantity, -value_amount FROM stock_movements
+    ) AS side GROUP BY variant_id, location_id, effective_month, recorded_month
+    HAVING sum(quantity) <> 0 OR sum(value) <> 0
     """,
 )
 invariant(
@@ -81,14 +152,15 @@ invariant(
 )
 invariant(
     "reserved is what holds hold",
-    "What is reserved at a place is the sum of what holds still hold there, and only open holds do.",
+    "What is reserved at a place is what holds still hold there and what pools keep; only open holds do.",
     """
     SELECT variant_id AS variant, location_id AS location, level.reserved, claims.quantity, claims.closed
     FROM stock_levels AS level FULL JOIN (
-      SELECT variant_id, location_id, sum(held) AS quantity,
-        bool_or(held > 0 AND reservation.closed_at IS NOT NULL) AS closed
-      FROM stock_reservation_lines JOIN stock_reservations AS reservation ON reservation.id = reservation_id
-      GROUP BY 1, 2
+      SELECT variant_id, location_id, sum(held) AS quantity, bool_or(closed) AS closed FROM (
+        SELECT variant_id, location_id, held, held > 0 AND reservation.closed_at IS NOT NULL AS closed
+        FROM stock_reservation_lines JOIN stock_reservations AS reservation ON reservation.id = reservation_id
+        UNION ALL SELECT variant_id, location_id, held, false FROM stock_pools
+      ) AS held GROUP BY 1, 2
     ) AS claims USING (variant_id, location_id)
     WHERE coalesce(level.reserved, 0) <> coalesce(claims.quantity, 0) OR claims.closed
     """,

@@ -59,7 +59,7 @@ def stocks(draw_from: st.DrawFn) -> tuple[int, Founded, list[int]]:
 
 
 def layers_of(founded: Founded, digits: int) -> list[Layer]:
-    return [Layer(new_id("mov"), quantity(many), coins(value, digits)) for many, value in founded]
+    return [Layer.founded(new_id("mov"), quantity(many), coins(value, digits)) for many, value in founded]
 
 
 @seeded
@@ -88,17 +88,17 @@ def test_draws_sum_to_what_was_founded_whatever_the_parts(stock: tuple[int, Foun
 def test_every_draw_is_what_exact_fractions_say(stock: tuple[int, Founded, list[int]]) -> None:
     digits, founded, parts = stock
     layers = layers_of(founded, digits)
-    left = [(each.id, Fraction(each.quantity), Fraction(each.value)) for each in layers]
+    left = [(each.id, Fraction(each.quantity), Fraction(each.value), Fraction(0)) for each in layers]
     for part in parts:
         rest, expected = Fraction(quantity(part)), list[tuple[ID, Fraction, Fraction]]()
         while rest:
-            layer, many, value = left.pop(0)
-            taken = min(many, rest)
-            share = value if taken == many else half_away(value * taken / many, digits)
+            layer, many, value, gone = left.pop(0)
+            taken = min(many - gone, rest)
+            share = half_away(value * (gone + taken) / many, digits) - half_away(value * gone / many, digits)
             expected.append((layer, taken, share))
             rest -= taken
-            if taken < many:
-                left.insert(0, (layer, many - taken, value - share))
+            if gone + taken < many:
+                left.insert(0, (layer, many, value, gone + taken))
         drawn = draw(layers, quantity(part), digits)
         assert [(each.layer_id, Fraction(each.quantity), Fraction(each.value)) for each in drawn] == expected
         assert all(each.value == rounded(each.value, digits) for each in drawn)
@@ -124,20 +124,20 @@ def test_nothing_is_drawn_from_a_layer_while_an_older_one_holds_any(stock: tuple
     [(2, "10.00", ["3.33", "3.34", "3.33"]), (0, "10", ["3", "4", "3"]), (3, "10.000", ["3.333", "3.334", "3.333"])],
 )
 def test_the_last_unit_takes_the_cents_that_are_left(digits: int, value: str, shares: list[str]) -> None:
-    layer = Layer(new_id("mov"), Decimal(3), Decimal(value))
+    layer = Layer.founded(new_id("mov"), Decimal(3), Decimal(value))
     assert [str(draw([layer], Decimal(1), digits)[0].value) for _ in range(3)] == shares
     assert (layer.quantity, layer.value) == (0, 0)
 
 
 def test_a_unit_may_be_worth_less_than_any_unit_cost_can_say() -> None:
-    layer = Layer(new_id("mov"), Decimal(3_000_000), Decimal("1.00"))
+    layer = Layer.founded(new_id("mov"), Decimal(3_000_000), Decimal("1.00"))
     assert [str(draw([layer], Decimal(1_000_000), 2)[0].value) for _ in range(3)] == ["0.33", "0.34", "0.33"]
 
 
 @seeded
 @given(st.integers(1, 60), digits_of_currencies, st.integers(0, 200))
 def test_unit_by_unit_a_layer_ends_with_nothing_left(many: int, digits: int, value: int) -> None:
-    layer = Layer(new_id("mov"), Decimal(many), coins(value, digits))
+    layer = Layer.founded(new_id("mov"), Decimal(many), coins(value, digits))
     shares = [draw([layer], Decimal(1), digits)[0].value for _ in range(many)]
     assert sum(shares) == coins(value, digits)
     assert max(shares) - min(shares) <= coins(1, digits)
@@ -145,7 +145,10 @@ def test_unit_by_unit_a_layer_ends_with_nothing_left(many: int, digits: int, val
 
 
 def test_empty_layers_are_passed_over_and_nothing_asked_for_draws_nothing() -> None:
-    empty, full = Layer(new_id("mov"), Decimal(0), Decimal(0)), Layer(new_id("mov"), Decimal(2), Decimal("5.00"))
+    empty, full = (
+        Layer.founded(new_id("mov"), Decimal(0), Decimal(0)),
+        Layer.founded(new_id("mov"), Decimal(2), Decimal("5.00")),
+    )
     assert draw([empty, full], Decimal(0), 2) == []
     assert draw([], Decimal(0), 2) == []
     assert draw([empty, full], Decimal(2), 2) == [Draw(full.id, Decimal(2), Decimal("5.00"))]

@@ -18,7 +18,8 @@ from domain.kernel.money import Quantity
 from domain.kernel.work import SYSTEM, Work, begin
 from domain.orders import NewOrder, NewOrderLine
 from domain.stock import costs, locked
-from domain.stock.locked import Level, Place
+from domain.stock.locked import Level
+from domain.stock.tables import Place
 from tests.support import shop
 from tests.support.api import Api
 from tests.support.shop import (
@@ -310,14 +311,16 @@ async def test_read_in_the_statement_that_locks_they_are_those_of_before(
     layers = """SELECT array_agg(ROW(layer.id, layer.quantity, layer.value_amount) ORDER BY founded_at, layer.id)
       FROM cost_layers AS layer WHERE layer.variant_id = level.variant_id AND layer.location_id = level.location_id
         AND layer.live"""
-    one = locked._LOCK_PLACES.replace("level.version\n", f"level.version, ({layers}) AS layers\n", 1)
+    one = locked._LOCK_PLACES.replace("level.reorder_point\n", f"level.reorder_point, ({layers}) AS layers\n", 1)
     assert one != locked._LOCK_PLACES
     monkeypatch.setattr(locked, "_LOCK_PLACES", one)
     read = locked.level_of
 
     def reading(record: Any) -> Level:
         found = read(record)
-        seen[found.place] = [costs.Layer(ID(f"mov_{row[0]}"), row[1], row[2]) for row in record.get("layers") or ()]
+        seen[found.place] = [
+            costs.Layer.founded(ID(f"mov_{row[0]}"), row[1], row[2]) for row in record.get("layers") or ()
+        ]
         return found
 
     monkeypatch.setattr(locked, "level_of", reading)

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -253,7 +253,7 @@ async def _receive(connection: AsyncConnection, deliveries: Sequence[NewReceipt]
             waiting = [each for each in waiting if each.external_id is not None and each.external_id.id not in known]
             batch = _so_many_lines(waiting)
             if batch:
-                await stock.receive_many(work, batch, received_at=[received_at] * len(batch))
+                await stock.receive_many(work, [replace(each, received_at=received_at) for each in batch])
         waiting = waiting[len(batch) :]
         received += sum(len(each.lines) for each in batch)
     return received

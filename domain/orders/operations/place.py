@@ -74,7 +74,8 @@ class NewOrder:
 
 
 async def place(work: Work, new: NewOrder) -> ID:
-    """The order is open, and the stock for all of it allocated. Returns its id.
+    """The order is open, and the stock for all of it allocated; what a variant's policy lets customers wait for, they
+    wait for. Returns its id.
 
     Refused with InsufficientStock for every variant that is short; with NoPrice, NotFound, NotAllowedNow (a product
     that is not on sale) and Invalid. Nothing is allocated then.
@@ -124,6 +125,8 @@ class _Channel:
     id: ID
     currency: str
     is_default: bool
+    ruled: bool
+    """Whether it is offered less of some stock than there is."""
 
 
 @dataclass(frozen=True)
@@ -140,13 +143,20 @@ class _Surroundings:
     base_currency: str
 
 
+_CHANNELS = """
+SELECT id, currency, is_default,
+  EXISTS (SELECT FROM stock_channel_rules AS rule WHERE rule.channel_id = channel.id) AS ruled
+FROM sales_channels AS channel
+"""
+
+
 async def _look_around(work: Work, news: Sequence[NewOrder], paths: Sequence[Path]) -> _Surroundings:
     for new, path in zip(news, paths, strict=True):
         if not new.lines:
             raise Invalid("An order has at least one line.", path=(*path, "lines"))
         if len(new.lines) > MOST_LINES:
             raise Invalid(f"An order has at most {MOST_LINES} lines.", path=(*path, "lines"))
-    channels = await work.raw.fetch("SELECT id, currency, is_default FROM sales_channels")
+    channels = await work.raw.fetch(_CHANNELS)
     known = [ID("chn_" + record["id"]) for record in channels]
     wanted = [new.customer_id[4:] for new in news if new.customer_id and is_id(new.customer_id, "cus")]
     found = await work.raw.fetch("SELECT id, email FROM customers WHERE id = ANY($1)", wanted) if wanted else []
@@ -158,7 +168,7 @@ async def _look_around(work: Work, news: Sequence[NewOrder], paths: Sequence[Pat
         await stock.existing_locations(work, {each: (*path, "locationId") for each, path in places.items()})
     return _Surroundings(
         channels={
-            row: _Channel(row, record["currency"], record["is_default"])
+            row: _Channel(row, record["currency"], record["is_default"], record["ruled"])
             for row, record in zip(known, channels, strict=True)
         },
         emails={ID("cus_" + record["id"]): record["email"] for record in found},
@@ -271,7 +281,17 @@ def _plan(work: Work, new: NewOrder, placed_at: datetime, around: _Surroundings,
         )
         there = (*path, "lines", n)
         plan.demands.append(
-            Demand(variant.id, line.quantity, there, variant.sku, new.location_id, source=line_id, document=order_id)
+            Demand(
+                variant.id,
+                line.quantity,
+                there,
+                variant.sku,
+                new.location_id,
+                source=line_id,
+                document=order_id,
+                channel_id=channel.id,
+                ruled=channel.ruled,
+            )
         )
     return plan
 
@@ -328,8 +348,8 @@ async def _allocate(work: Work, news: Sequence[NewOrder], plans: Sequence[_Plan]
     pairs = list(zip(news, plans, strict=True))
     free = [demand for new, plan in pairs if new.reservation_id is None for demand in plan.demands]
     if free:
-        await stock.allocate(work, free)
+        await stock.allocate(work, free, may_wait=True)
     for new, plan in pairs:
         if new.reservation_id is not None:
             path = (*plan.path, "reservationId")
-            await stock.allocate(work, plan.demands, reservation_id=new.reservation_id, path=path)
+            await stock.allocate(work, plan.demands, reservation_id=new.reservation_id, path=path, may_wait=True)

@@ -20,6 +20,7 @@ from domain.stock.operations.allocate import (
 )
 from domain.stock.operations.inputs import existing_locations
 from domain.stock.operations.locations import NewLocation, bring_in_locations, create_location
+from domain.stock.operations.lots import NewLot
 from domain.stock.operations.receive import (
     NewIncoming,
     NewIncomingLine,
@@ -43,6 +44,7 @@ __all__ = [
     "NewIncoming",
     "NewIncomingLine",
     "NewLocation",
+    "NewLot",
     "NewReceipt",
     "NewReceiptLine",
     "NewReservation",

@@ -1,8 +1,10 @@
 """The books are brought in line with the shelf: by a difference, or to what was counted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 from domain import ledger
 from domain.kernel.errors import Invalid, Refusal, Refusals
@@ -10,14 +12,17 @@ from domain.kernel.ids import ID
 from domain.kernel.money import Money, Quantity, currency_digits, format_quantity
 from domain.kernel.work import Work
 from domain.stock import costs, postings
+from domain.stock.contents import LOOSE, Content, Pick, contents_of, matching, parts, pick
 from domain.stock.errors import CostUnknown, InsufficientStock, StaleQuantity
 from domain.stock.events import StockAdjusted
 from domain.stock.locked import Level, Levels, Move
 from domain.stock.operations import inputs
 from domain.stock.operations.backorders import fill_backorders, give_way
+from domain.stock.operations.corrections import correct_costs
 from domain.stock.operations.inputs import Path, Wanted
 from domain.stock.operations.reserve import free_expired
-from domain.stock.tables import StockAdjustmentReason, StockMovementKind
+from domain.stock.operations.shelves import Shelved, contents_named
+from domain.stock.tables import Place, StockAdjustmentReason, StockMovementKind, UnavailableState
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,12 @@ class NewAdjustmentLine:
     """How many more, or with a minus how many fewer, in the variant's unit; not zero."""
     unit_cost: Money | None = None
     """What one more costs, in the currency of the books; the average there, else the last cost, when left out."""
+    bin_id: ID | None = None
+    """The bin where it is so. What is missing is looked for everywhere when this, lot and state are left out."""
+    lot_id: ID | None = None
+    """The lot of which it is so; demanded for more of a variant that is kept by lots."""
+    state: UnavailableState | None = None
+    """The state in which it is so, such as DAMAGED."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,9 @@ class NewAdjustment:
     reason: StockAdjustmentReason
     """Why. Each reason posts to an account of its own."""
     lines: list[NewAdjustmentLine]
-    """The variants, each once; at most 10,000."""
+    """The variants, each once (or once per bin, lot and state); at most 10,000."""
+    effective_at: datetime | None = None
+    """When it really happened; now, when left out. Never in the future. What left since then is costed anew."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,12 @@ class NewCountLine:
     """What is on hand, in the variant's unit."""
     expected_quantity: Quantity
     """What the caller saw on hand: refused with STALE_QUANTITY when that has changed since."""
+    bin_id: ID | None = None
+    """The bin that was counted. With a bin, a lot or a state, only what lies so was counted."""
+    lot_id: ID | None = None
+    """The lot that was counted."""
+    state: UnavailableState | None = None
+    """The state of what was counted."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +84,30 @@ class NewCount:
     reason: StockAdjustmentReason
     """Why the books may have been wrong. Each reason posts to an account of its own."""
     lines: list[NewCountLine]
-    """The variants, each once; at most 10,000."""
+    """The variants, each once (or once per bin, lot and state); at most 10,000."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+@dataclass(slots=True)
+class Change:
+    """A difference at a level: how much more or, with a minus, less is there."""
+
     level: Level
     delta: Decimal
     unit_cost: Money | None
     path: Path
-    """Where a missing cost is to be blamed on."""
+    """The line that says so."""
+    named: str
+    """The line's field that a missing cost is to be blamed on."""
     sku: str
+    content: Content = LOOSE
+    """Where more is; where less is, when it is not loose."""
+    picks: list[Pick] = field(default_factory=list)
+    """Where less is."""
+
+    @property
+    def lost_unsellable(self) -> Decimal:
+        """How much of what is missing could not be sold anyway."""
+        return sum((each.quantity for each in self.picks if each.content.state), Decimal(0))
 
 
 async def adjust(work: Work, new: NewAdjustment) -> list[ID]:
@@ -88,23 +120,27 @@ async def adjust(work: Work, new: NewAdjustment) -> list[ID]:
     there = ("input", "lines")
     location = await inputs.existing_location(work, new.location_id, path=("input", "locationId"))
     inputs.counted(new.lines, path=there)
-    inputs.refuse_twice([line.variant_id for line in new.lines], path=there)
+    inputs.refuse_twice(new.lines, path=there)
+    inputs.refuse_future(work, new.effective_at, path=("input", "effectiveAt"))
     wanted = [Wanted(line.variant_id, line.delta, (*there, n), "delta") for n, line in enumerate(new.lines)]
     variants = await inputs.known_variants(work, wanted)
     Refusals.raise_if_any(_faults(new.lines, await ledger.books(work)))
+    contents = await contents_named(work, _shelved(new.lines, location))
     levels = await Levels.lock(work, {(line.variant_id, location) for line in new.lines}, create=True)
     changes = [
-        _Change(
+        Change(
             levels.by_place[line.variant_id, location],
             line.delta,
             line.unit_cost,
-            (*there, n, "unitCost"),
+            (*there, n),
+            "unitCost",
             variants[line.variant_id].sku,
+            content,
         )
-        for n, line in enumerate(new.lines)
+        for n, (line, content) in enumerate(zip(new.lines, contents, strict=True))
     ]
-    await _apply(work, levels, changes, reason=new.reason)
-    return [change.level.id for change in changes]
+    await apply_changes(work, levels, changes, reason=new.reason, effective_at=new.effective_at)
+    return list(dict.fromkeys(change.level.id for change in changes))
 
 
 async def set_quantities(work: Work, new: NewCount) -> list[ID]:
@@ -115,7 +151,7 @@ async def set_quantities(work: Work, new: NewCount) -> list[ID]:
     there = ("input", "lines")
     location = await inputs.existing_location(work, new.location_id, path=("input", "locationId"))
     inputs.counted(new.lines, path=there)
-    inputs.refuse_twice([line.variant_id for line in new.lines], path=there)
+    inputs.refuse_twice(new.lines, path=there)
     wanted = [Wanted(line.variant_id, line.quantity, (*there, n)) for n, line in enumerate(new.lines)]
     variants = await inputs.known_variants(work, wanted)
     Refusals.raise_if_any(
@@ -125,21 +161,50 @@ async def set_quantities(work: Work, new: NewCount) -> list[ID]:
             if line.quantity < 0
         ]
     )
+    contents = await contents_named(work, _shelved(new.lines, location))
     levels = await Levels.lock(work, {(line.variant_id, location) for line in new.lines}, create=True)
+    present = await _present(work, levels, [(line.variant_id, location) for line in new.lines], contents)
     refusals: list[Refusal] = []
-    changes: list[_Change] = []
-    for n, line in enumerate(new.lines):
+    changes: list[Change] = []
+    for n, (line, content, found) in enumerate(zip(new.lines, contents, present, strict=True)):
         level, sku = levels.by_place[line.variant_id, location], variants[line.variant_id].sku
-        if level.on_hand != line.expected_quantity:
-            present, expected = format_quantity(level.on_hand), format_quantity(line.expected_quantity)
-            sentence = f"{present} of {sku} are on hand by now, not {expected}. Look again, then decide."
+        if found != line.expected_quantity:
+            now, expected = format_quantity(found), format_quantity(line.expected_quantity)
+            sentence = f"{now} of {sku} are on hand by now, not {expected}. Look again, then decide."
             path = (*there, n, "expectedQuantity")
-            refusals.append(StaleQuantity(sentence, path=path, variant=line.variant_id, present=level.on_hand))
-        elif line.quantity != level.on_hand:
-            changes.append(_Change(level, line.quantity - level.on_hand, None, (*there, n, "quantity"), sku))
+            refusals.append(StaleQuantity(sentence, path=path, variant=line.variant_id, present=found))
+        elif line.quantity != found:
+            changes.append(Change(level, line.quantity - found, None, (*there, n), "quantity", sku, content))
     Refusals.raise_if_any(refusals)
-    await _apply(work, levels, changes, reason=new.reason)
-    return [levels.by_place[line.variant_id, location].id for line in new.lines]
+    await apply_changes(work, levels, changes, reason=new.reason)
+    return list(dict.fromkeys(levels.by_place[line.variant_id, location].id for line in new.lines))
+
+
+async def _present(work: Work, levels: Levels, places: Sequence[Place], contents: Sequence[Content]) -> list[Decimal]:
+    """How much is on hand at each place: in the bin, of the lot and in the state named, or in all where none is."""
+    named = [place for place, content in zip(places, contents, strict=True) if content != LOOSE]
+    lying = await contents_of(work, [levels.by_place[place] for place in dict.fromkeys(named)])
+    return [
+        levels.by_place[place].on_hand
+        if content == LOOSE
+        else sum((each.quantity for each in matching(lying[place], content)), Decimal(0))
+        for place, content in zip(places, contents, strict=True)
+    ]
+
+
+def _shelved(lines: Sequence[NewAdjustmentLine] | Sequence[NewCountLine], location: ID) -> list[Shelved]:
+    return [
+        Shelved(
+            line.variant_id,
+            location,
+            ("input", "lines", n),
+            line.bin_id,
+            lot_id=line.lot_id,
+            state=line.state,
+            brings=isinstance(line, NewAdjustmentLine) and line.delta > 0,
+        )
+        for n, line in enumerate(lines)
+    ]
 
 
 def _faults(lines: Sequence[NewAdjustmentLine], kept: ledger.Books) -> list[Refusal]:
@@ -156,54 +221,93 @@ def _faults(lines: Sequence[NewAdjustmentLine], kept: ledger.Books) -> list[Refu
     return [fault for fault in faults if fault is not None]
 
 
-async def _apply(work: Work, levels: Levels, changes: Sequence[_Change], *, reason: StockAdjustmentReason) -> None:
+async def apply_changes(
+    work: Work,
+    levels: Levels,
+    changes: Sequence[Change],
+    *,
+    reason: StockAdjustmentReason,
+    source: ID | None = None,
+    effective_at: datetime | None = None,
+) -> None:
+    """The differences are booked: movements, and the account of the reason bears them. Levels are locked.
+
+    Refused with InsufficientStock when more is missing than is on hand there, and with CostUnknown.
+    """
     losses = [change for change in changes if change.delta < 0]
     gains = [change for change in changes if change.delta > 0]
-    Refusals.raise_if_any(
-        [
-            InsufficientStock(
-                f"Only {format_quantity(change.level.on_hand)} of {change.sku} are on hand.",
-                path=(*change.path[:-1], "delta"),
-                variant=change.level.place[0],
-                requested=-change.delta,
-                available=change.level.on_hand,
-            )
-            for change in losses
-            if change.level.on_hand + change.delta < 0
-        ]
-    )
+    await _find(work, losses)
     await _make_room(work, levels, losses)
     kept = await ledger.books(work)
     digits = currency_digits(kept.currency)
     gained = await _gained_values(work, gains, digits)
-    layers = await costs.live_layers(work, [change.level.place for change in losses]) if losses else {}
-    draws = [costs.draw(layers[change.level.place], -change.delta, digits) for change in losses]
-    lost = sum((each.value for drawn in draws for each in drawn), Decimal(0))
-    lines = postings.adjustment(reason, gained=sum(gained, Decimal(0)), lost=lost)
-    drafts = [ledger.Draft(f"Stock adjusted: {reason.lower()}", None, lines)] if lost or any(gained) else []
+    layers = await costs.live_layers(work, {change.level.place for change in losses}) if losses else {}
+    lost = [
+        parts(costs.draw(layers[change.level.place], -change.delta, digits), change.picks, digits) for change in losses
+    ]
+    loss = sum((each.value for taken in lost for each in taken), Decimal(0))
+    lines = postings.adjustment(reason, gained=sum(gained, Decimal(0)), lost=loss)
+    drafts = (
+        [ledger.Draft(f"Stock adjusted: {reason.lower()}", source, lines, effective_at)] if loss or any(gained) else []
+    )
     entries = await ledger.open_entries(work, drafts, kept)
     entry = entries[0] if entries else None
-    kind = StockMovementKind.ADJUSTMENT
-    moves = [
-        Move(change.level, change.delta, value, kind, entry_id=entry, reason=reason)
-        for change, value in zip(gains, gained, strict=True)
+    make = partial(
+        Move,
+        kind=StockMovementKind.ADJUSTMENT,
+        entry_id=entry,
+        reason=reason,
+        source=source,
+        effective_at=effective_at,
+    )
+    joining = await costs.joining(work, [change.level.place for change in gains]) if gains else None
+    found: list[Move] = []
+    for change, value in zip(gains, gained, strict=True):
+        assert joining is not None
+        move = make(change.level, change.delta, value, content=change.content)
+        found.append(replace(move, layer_id=joining.layer(change.level.place, move.id)))
+    missing = [
+        make(change.level, -each.quantity, -each.value, layer_id=each.layer_id, content=each.content)
+        for change, taken in zip(losses, lost, strict=True)
+        for each in taken
     ]
-    moves += [
-        Move(change.level, -each.quantity, -each.value, kind, layer_id=each.layer_id, entry_id=entry, reason=reason)
-        for change, drawn in zip(losses, draws, strict=True)
-        for each in drawn
-    ]
-    await fill_backorders(work, levels, {change.level.place: change.delta for change in gains})
-    await levels.move(moves, StockAdjusted)
-    if entry is not None:
-        await ledger.write_lines(work, [(entry, lines)], kept)
+    correction = await correct_costs(work, found)
+    await fill_backorders(work, levels, {each.level.place: each.delta for each in gains if not each.content.state})
+    await levels.move([*found, *missing, *correction.moves], StockAdjusted)
+    posted = [(entry, lines)] if entry is not None else []
+    await ledger.write_lines(work, [*posted, *correction.posted], kept)
 
 
-async def _make_room(work: Work, levels: Levels, losses: Sequence[_Change]) -> None:
+async def _find(work: Work, losses: Sequence[Change]) -> None:
+    """Where what is missing is missing. Refused with InsufficientStock when less than that is there."""
+    lying = await contents_of(work, [change.level for change in losses])
+    refusals: list[Refusal] = []
+    for change in losses:
+        there = lying[change.level.place]
+        there = there if change.content == LOOSE else matching(there, change.content)
+        available = sum((each.quantity for each in there), Decimal(0))
+        change.picks = pick(there, -change.delta)
+        if available < -change.delta:
+            refusals.append(
+                InsufficientStock(
+                    f"Only {format_quantity(available)} of {change.sku} are on hand there.",
+                    path=(*change.path, "delta" if change.named == "unitCost" else change.named),
+                    variant=change.level.place[0],
+                    requested=-change.delta,
+                    available=available,
+                )
+            )
+    Refusals.raise_if_any(refusals)
+
+
+async def _make_room(work: Work, levels: Levels, losses: Sequence[Change]) -> None:
     """Where less is left than was promised, promises give way: first those whose time is over anyway."""
 
-    def missing() -> dict[tuple[ID, ID], Decimal]:
-        rest = {change.level.place: -change.level.available - change.delta for change in losses}
+    def missing() -> dict[Place, Decimal]:
+        rest: dict[Place, Decimal] = {}
+        for change in losses:
+            before = rest.get(change.level.place, -change.level.available)
+            rest[change.level.place] = before - change.delta - change.lost_unsellable
         return {place: quantity for place, quantity in rest.items() if quantity > 0}
 
     if missing():
@@ -212,7 +316,7 @@ async def _make_room(work: Work, levels: Levels, losses: Sequence[_Change]) -> N
         await give_way(work, levels, short)
 
 
-async def _gained_values(work: Work, gains: Sequence[_Change], digits: int) -> list[Decimal]:
+async def _gained_values(work: Work, gains: Sequence[Change], digits: int) -> list[Decimal]:
     asking = [each.level.place[0] for each in gains if each.unit_cost is None and not each.level.on_hand]
     last = await costs.last_costs(work, asking)
     values: list[Decimal] = []
@@ -227,6 +331,6 @@ async def _gained_values(work: Work, gains: Sequence[_Change], digits: int) -> l
             values.append(costs.worth(change.delta, last[level.place[0]], digits))
         else:
             sentence = f"Nothing tells what {change.sku} costs: receive it, or adjust it, with its unit cost."
-            refusals.append(CostUnknown(sentence, path=change.path))
+            refusals.append(CostUnknown(sentence, path=(*change.path, change.named)))
     Refusals.raise_if_any(refusals)
     return values

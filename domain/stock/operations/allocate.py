@@ -11,36 +11,45 @@ from domain import ledger
 from domain.kernel.ids import ID
 from domain.kernel.money import currency_digits
 from domain.kernel.work import Work
-from domain.stock import costs
-from domain.stock.costs import Draw
+from domain.stock import contents, costs
+from domain.stock.contents import Part
+from domain.stock.errors import NotForSale
 from domain.stock.events import StockAllocated, StockReleased, StockShipped
-from domain.stock.locked import Levels, Move, Place
+from domain.stock.locked import Levels, Move
 from domain.stock.operations.backorders import NewAllocation, lower_allocations, serve_waiting, write_allocations
 from domain.stock.operations.inputs import Path
 from domain.stock.operations.reserve import lock_and_place
+from domain.stock.operations.waiting import wait
 from domain.stock.placement import Demand
-from domain.stock.tables import StockMovementKind
+from domain.stock.tables import Place, StockMovementKind
 
 
 async def allocate(
-    work: Work, demands: Collection[Demand], *, reservation_id: str | None = None, path: Path = ()
+    work: Work,
+    demands: Collection[Demand],
+    *,
+    reservation_id: str | None = None,
+    path: Path = (),
+    may_wait: bool = False,
 ) -> None:
     """The stock is bound to the demands' lines, in full. A reservation becomes part of it: its stock is used first.
+    With `may_wait` lines of variants whose policy allows it take what is there and wait for the rest.
 
     Refused with InsufficientStock for every variant that is short, and as `release` is for the reservation, whose
     argument is at `path`.
     """
-    levels, parts = await lock_and_place(work, demands, reservation_id=reservation_id, path=path)
-    for part in parts:
+    placed = await lock_and_place(work, demands, reservation_id=reservation_id, path=path, may_wait=may_wait)
+    for part in placed.parts:
         part.level.claim(allocated=part.quantity)
     await write_allocations(
         work,
         [
             NewAllocation(part.demand.source, part.demand.document, part.level.place, part.quantity, work.now)
-            for part in parts
+            for part in placed.parts
         ],
     )
-    levels.save(StockAllocated)
+    await wait(work, placed.waiting)
+    placed.levels.save(StockAllocated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,8 @@ class Issue:
 
     allocation: Allocation
     quantity: Decimal
-    draws: list[Draw] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    """What of it is taken from which layer, bin and lot."""
     entry_id: ID | None = None
     """The entry that its value is posted by."""
     effective_at: datetime | None = None
@@ -123,15 +133,26 @@ class Issue:
     @property
     def cost(self) -> Decimal:
         """What it is worth, in base currency."""
-        return sum((each.value for each in self.draws), Decimal(0))
+        return sum((each.value for each in self.parts), Decimal(0))
 
 
-async def draw(work: Work, issues: Sequence[Issue]) -> None:
-    """Find what the issues cost, first in, first out, in the order given. Their levels are locked."""
-    digits = currency_digits((await ledger.books(work)).currency)
-    layers = await costs.live_layers(work, {each.allocation.place for each in issues})
+async def draw(work: Work, levels: Levels, issues: Sequence[Issue]) -> None:
+    """Find what the issues take and what it costs, in the order given: the cost of the oldest goods, and of the goods
+    themselves those that expire first. Refused with NotForSale where what is left there may not leave.
+    """
+    kept = await ledger.books(work)
+    digits = currency_digits(kept.currency)
+    places = {each.allocation.place for each in issues}
+    layers = await costs.live_layers(work, places)
+    lying = await contents.contents_of(work, [levels.by_place[place] for place in sorted(places)])
     for each in issues:
-        each.draws = costs.draw(layers[each.allocation.place], each.quantity, digits)
+        place = each.allocation.place
+        picks = contents.pick(contents.for_sale(lying[place], kept.today), each.quantity)
+        if sum((picked.quantity for picked in picks), Decimal(0)) < each.quantity:
+            raise NotForSale(
+                "What is left there is past its date. Release it, or send it from elsewhere.", path=("id",)
+            )
+        each.parts = contents.parts(costs.draw(layers[place], each.quantity, digits), picks, digits)
 
 
 async def ship(work: Work, levels: Levels, issues: Sequence[Issue]) -> None:
@@ -153,10 +174,11 @@ async def ship(work: Work, levels: Levels, issues: Sequence[Issue]) -> None:
                 -part.value,
                 StockMovementKind.SHIPMENT,
                 layer_id=part.layer_id,
+                content=part.content,
                 entry_id=each.entry_id,
                 source=each.allocation.document,
                 effective_at=each.effective_at,
             )
-            for part in each.draws
+            for part in each.parts
         ]
     await levels.move(moves, StockShipped)

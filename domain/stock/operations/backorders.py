@@ -6,18 +6,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from domain.kernel import bulk
-from domain.kernel.ids import ID, new_id
-from domain.kernel.money import format_quantity
+from domain.kernel.ids import ID
 from domain.kernel.work import Work
 from domain.kernel.writing import Write
-from domain.stock.events import StockDiscrepancyOpened
-from domain.stock.locked import Level, Levels, Place
-from domain.stock.tables import DiscrepancyKind, LocationKind, StockDiscrepancy
+from domain.stock import shares
+from domain.stock.locked import Level, Levels
+from domain.stock.operations.cases import NewCase, open_cases
+from domain.stock.tables import DiscrepancyKind, LocationKind, Place
 
 _WAITING = """
 SELECT source, document, variant_id, quantity, since FROM stock_backorders
-WHERE variant_id = ANY($1) ORDER BY variant_id, since, source FOR UPDATE
+WHERE variant_id = ANY($1) ORDER BY variant_id, priority, since, source FOR UPDATE
 """
 _ALLOCATE = """
 INSERT INTO stock_allocations AS present (source, document, variant_id, location_id, quantity, allocated_at)
@@ -146,8 +145,8 @@ async def lower_allocations(work: Work, given: Collection[tuple[str, ID, Decimal
 async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal]) -> None:
     """Less is there than was promised, by so much at each place, whose levels are locked.
 
-    Holds give way first, then allocations, each time the youngest; what is left is taken off the unavailable. The
-    lines that lost an allocation wait for stock from anywhere, and a discrepancy is opened for a person to look at.
+    Holds give way first, then allocations, each time the youngest, then what is kept for single channels. The lines
+    that lost an allocation wait for stock from anywhere, and a discrepancy is opened for a person to look at.
     Claims fall on the levels; the caller saves them.
     """
     left = dict(missing)
@@ -173,12 +172,10 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
     await lower_allocations(work, lowered)
     if waiting:
         await work.raw.execute(_WAIT, *(list(column) for column in zip(*waiting.values(), strict=True)))
-    for place, rest in left.items():
-        if rest:
-            level = levels.by_place[place]
-            level.unavailable -= rest
-            level.touched = True
-    await _open_cases(work, missing)
+    if any(left.values()):
+        await _take_from_pools(work, levels, left)
+    cases = [NewCase(DiscrepancyKind.SHORTFALL, place, quantity) for place, quantity in missing.items()]
+    await open_cases(work, cases)
 
 
 def _part(levels: Levels, left: dict[Place, Decimal], record: Any, quantity: Decimal) -> tuple[Level, Decimal]:
@@ -188,26 +185,21 @@ def _part(levels: Levels, left: dict[Place, Decimal], record: Any, quantity: Dec
     return levels.by_place[place], part
 
 
-async def _open_cases(work: Work, missing: Mapping[Place, Decimal]) -> None:
-    rows = [
-        {
-            "id": new_id("sdc"),
-            "kind": DiscrepancyKind.SHORTFALL,
-            "variant_id": place[0],
-            "location_id": place[1],
-            "quantity": quantity,
-            "opened_at": work.now,
-            "act": work.act,
-        }
-        for place, quantity in missing.items()
-    ]
-    await bulk.insert(work, StockDiscrepancy, rows)
-    for row in rows:
-        work.announce(
-            StockDiscrepancyOpened(
-                row["id"],
-                variant=row["variant_id"],
-                location=row["location_id"],
-                quantity=format_quantity(row["quantity"]),
-            )
-        )
+_POOLS = """
+SELECT pool.channel_id, pool.variant_id, pool.location_id, pool.held FROM stock_pools AS pool
+JOIN unnest($1::uuid[], $2::uuid[]) AS place(variant_id, location_id)
+  ON place.variant_id = pool.variant_id AND place.location_id = pool.location_id
+WHERE pool.held > 0 ORDER BY pool.id DESC
+"""
+
+
+async def _take_from_pools(work: Work, levels: Levels, left: dict[Place, Decimal]) -> None:
+    """The last to give way is what is kept for single channels."""
+    variants, locations = [place[0][4:] for place in left], [place[1][4:] for place in left]
+    taken: dict[tuple[ID, Place], Decimal] = {}
+    for record in await work.raw.fetch(_POOLS, variants, locations):
+        level, part = _part(levels, left, record, record["held"])
+        if part:
+            level.claim(reserved=-part)
+            taken[ID("chn_" + record["channel_id"]), level.place] = part
+    await shares.take(work, taken)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -70,23 +71,35 @@ async def known_variants(work: Work, wanted: Collection[Wanted], *, least: Decim
     return variants
 
 
-def refuse_twice(variants: Sequence[str], *, path: Path) -> None:
-    """Refuse a variant that is named by two lines."""
-    seen: set[str] = set()
-    for n, variant in enumerate(variants):
-        if variant in seen:
+def refuse_twice(lines: Sequence[Any], *, path: Path) -> None:
+    """Refuse a variant that is named by two lines, unless they speak of other bins, lots or states of it."""
+    seen: set[tuple[Any, ...]] = set()
+    for n, line in enumerate(lines):
+        named = line.variant_id, line.bin_id, line.lot_id, line.state
+        if named in seen:
             raise Invalid("This variant is named twice: say it in one line.", path=(*path, n, "variantId"))
-        seen.add(variant)
+        seen.add(named)
 
 
-def unit_cost_fault(cost: Money, kept: ledger.Books, *, path: Path) -> Refusal | None:
-    """What is wrong with a unit cost: it is in the currency of the books, and not negative; up to six decimals."""
+def refuse_future(work: Work, instant: datetime | None, *, path: Path) -> None:
+    """Refuse an instant that has not come yet."""
+    if instant is not None and instant > work.now:
+        raise Invalid("This cannot have happened later than now.", path=path)
+
+
+def cost_fault(cost: Money, *, path: Path) -> Refusal | None:
+    """What is wrong with a unit cost in any currency: it is not negative; up to six decimals."""
     if cost.currency not in currency_codes():
         return Invalid(f"{cost.currency} is no currency code of ISO 4217.", path=(*path, "currency"))
-    if cost.currency != kept.currency:
-        return Invalid(
-            f"The books are kept in {kept.currency}: say the cost in {kept.currency}.", path=(*path, "currency")
-        )
     if cost.amount < 0:
         return Invalid("A cost cannot be negative.", path=(*path, "amount"))
     return None
+
+
+def unit_cost_fault(cost: Money, kept: ledger.Books, *, path: Path) -> Refusal | None:
+    """What is wrong with a unit cost that must be in the currency of the books."""
+    fault = cost_fault(cost, path=path)
+    if fault is None and cost.currency != kept.currency:
+        sentence = f"The books are kept in {kept.currency}: say the cost in {kept.currency}."
+        return Invalid(sentence, path=(*path, "currency"))
+    return fault

@@ -1,7 +1,7 @@
 """Goods come in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -13,12 +13,16 @@ from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.money import Money, Quantity, currency_digits, format_quantity
 from domain.kernel.work import Work
 from domain.stock import costs, postings
+from domain.stock.contents import Content
 from domain.stock.events import IncomingStockAnnounced, StockReceiptCreated, StockReceived
-from domain.stock.locked import Levels, Move, Place
+from domain.stock.locked import Levels, Move
 from domain.stock.operations import inputs
 from domain.stock.operations.backorders import fill_backorders
+from domain.stock.operations.corrections import correct_costs
 from domain.stock.operations.inputs import Path, Wanted
-from domain.stock.tables import IncomingStock, StockMovementKind, StockReceipt
+from domain.stock.operations.lots import NewLot
+from domain.stock.operations.shelves import Shelved, contents_named
+from domain.stock.tables import IncomingStock, Place, StockMovementKind, StockReceipt, UnavailableState
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,16 @@ class NewReceiptLine:
     quantity: Quantity
     """How many, in the variant's unit; more than zero."""
     unit_cost: Money
-    """What one costs, in the currency of the books; up to six decimals, and zero for what is free."""
+    """What one costs, up to six decimals, and zero for what is free. In another currency than that of the books it is
+    fixed at the rate of the day it came in; one receipt is in one currency."""
     incoming_id: ID | None = None
     """The announced goods that these are: what is still to come falls by the quantity."""
+    bin_id: ID | None = None
+    """The bin they were put into."""
+    lot: NewLot | None = None
+    """Their lot; demanded where the variant is kept by lots."""
+    state: UnavailableState | None = None
+    """Why they cannot be sold yet, such as QUALITY_CONTROL; they can, when left out."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,11 @@ class NewReceipt:
     """What the paper says, such as a delivery note's number."""
     external_id: ExternalId | None = None
     """What another system calls this receipt."""
+    supplier: str | None = None
+    """Who delivered them."""
+    received_at: datetime | None = None
+    """When they really came in; now, when left out. Never in the future. What left since then is costed anew: the
+    difference is posted today, and no row of the books changes."""
 
 
 @dataclass(frozen=True)
@@ -68,55 +84,56 @@ async def receive(work: Work, new: NewReceipt) -> Received:
         return (await receive_many(work, [new]))[0]
 
 
-async def receive_many(
-    work: Work, news: Sequence[NewReceipt], *, received_at: Sequence[datetime] | None = None
-) -> list[Received]:
+async def receive_many(work: Work, news: Sequence[NewReceipt]) -> list[Received]:
     """Take in several receipts in one act, all or none. Returns what came of each, in the order given.
 
-    Refused as `receive` is, each path starting with the index of the receipt. `received_at` says when each came in,
-    where that is not now.
+    Refused as `receive` is, each path starting with the index of the receipt.
     """
     await _check(work, news)
     kept = await ledger.books(work)
-    digits = currency_digits(kept.currency)
-    arrivals = [
-        _Arrival(new, instant, [costs.worth(line.quantity, line.unit_cost.amount, digits) for line in new.lines])
-        for new, instant in zip(news, received_at or [work.now] * len(news), strict=True)
-    ]
+    arrivals = [await _arrival(work, n, new, kept) for n, new in enumerate(news)]
+    lines = [(n, m, line) for n, new in enumerate(news) for m, line in enumerate(new.lines)]
+    contents = await contents_named(work, [_shelved(news[n], line, (n, "input", "lines", m)) for n, m, line in lines])
     await _write_receipts(work, arrivals)
-    places = [(line.variant_id, new.location_id) for new in news for line in new.lines]
-    levels = await Levels.lock(work, places, create=True)
+    levels = await Levels.lock(work, [(line.variant_id, news[n].location_id) for n, _, line in lines], create=True)
     await _arrive(work, news)
     worthy = [arrival for arrival in arrivals if arrival.value]
     drafts = [
-        ledger.Draft("Goods received", arrival.id, postings.receipt(arrival.value), arrival.received_at)
+        ledger.Draft(
+            "Goods received",
+            arrival.id,
+            postings.receipt(arrival.value, arrival.document),
+            arrival.received_at,
+            arrival.document.currency if arrival.document else None,
+        )
         for arrival in worthy
     ]
     entries = await ledger.open_entries(work, drafts, kept)
     for arrival, entry in zip(worthy, entries, strict=True):
         arrival.entry_id = entry
-    moves = [move for arrival in arrivals for move in arrival.moves(levels)]
-    coming: dict[Place, Decimal] = {}
-    for move in moves:
-        coming[move.level.place] = coming.get(move.level.place, Decimal(0)) + move.quantity
-    await fill_backorders(work, levels, coming)
-    await levels.move(moves, StockReceived)
-    await ledger.write_lines(
-        work, [(entry, draft.postings) for entry, draft in zip(entries, drafts, strict=True)], kept
-    )
-    return [
-        Received(arrival.id, list(dict.fromkeys(move.level.id for move in arrival.moves(levels))))
-        for arrival in arrivals
-    ]
+    moves = await _moves(work, levels, arrivals, contents)
+    correction = await correct_costs(work, moves)
+    await fill_backorders(work, levels, _for_sale(moves))
+    await levels.move([*moves, *correction.moves], StockReceived)
+    posted = [(entry, draft.postings) for entry, draft in zip(entries, drafts, strict=True)]
+    await ledger.write_lines(work, [*posted, *correction.posted], kept)
+    return [Received(arrival.id, _levels(levels, arrival.new)) for arrival in arrivals]
+
+
+def _levels(levels: Levels, new: NewReceipt) -> list[ID]:
+    return list(dict.fromkeys(levels.by_place[line.variant_id, new.location_id].id for line in new.lines))
 
 
 @dataclass
 class _Arrival:
-    """A receipt on its way into the books: its lines' values in base currency, and the entry that holds them."""
+    """A receipt on its way into the books, and the entry that holds its value."""
 
     new: NewReceipt
     received_at: datetime
     values: list[Decimal]
+    """What each line comes to, in the currency of the books."""
+    document: Money | None = None
+    """What all of them cost, where that is another currency."""
     id: ID = field(default_factory=lambda: new_id("rct"))
     entry_id: ID | None = None
 
@@ -124,19 +141,54 @@ class _Arrival:
     def value(self) -> Decimal:
         return sum(self.values, Decimal(0))
 
-    def moves(self, levels: Levels) -> list[Move]:
-        return [
-            Move(
-                levels.by_place[line.variant_id, self.new.location_id],
+
+async def _arrival(work: Work, n: int, new: NewReceipt, kept: ledger.Books) -> _Arrival:
+    """What a receipt comes to. A foreign cost is fixed at the rate of its day."""
+    received_at = new.received_at or work.now
+    currency = new.lines[0].unit_cost.currency
+    digits = currency_digits(currency)
+    amounts = [costs.worth(line.quantity, line.unit_cost.amount, digits) for line in new.lines]
+    if currency == kept.currency:
+        return _Arrival(new, received_at, amounts)
+    path: Path = (n, "input", "lines", 0, "unitCost", "currency")
+    rate = await ledger.rate_on(work, currency, kept.day_of(received_at), path=path)
+    digits = currency_digits(kept.currency)
+    document = Money(sum(amounts, Decimal(0)), currency)
+    return _Arrival(new, received_at, [costs.worth(each, rate, digits) for each in amounts], document)
+
+
+def _shelved(new: NewReceipt, line: NewReceiptLine, path: Path) -> Shelved:
+    return Shelved(line.variant_id, new.location_id, path, line.bin_id, line.lot, state=line.state, brings=True)
+
+
+async def _moves(work: Work, levels: Levels, arrivals: Sequence[_Arrival], contents: Sequence[Content]) -> list[Move]:
+    """The movements of receipts. Goods kept by moving average join what is there; all others found layers."""
+    joining = await costs.joining(work, list(levels.by_place))
+    lying = iter(contents)
+    moves: list[Move] = []
+    for arrival in arrivals:
+        for line, value in zip(arrival.new.lines, arrival.values, strict=True):
+            move = Move(
+                levels.by_place[line.variant_id, arrival.new.location_id],
                 line.quantity,
                 value,
                 StockMovementKind.RECEIPT,
-                entry_id=self.entry_id,
-                source=self.id,
-                effective_at=self.received_at,
+                content=next(lying),
+                entry_id=arrival.entry_id,
+                source=arrival.id,
+                effective_at=arrival.received_at,
             )
-            for line, value in zip(self.new.lines, self.values, strict=True)
-        ]
+            moves.append(replace(move, layer_id=joining.layer(move.level.place, move.id)))
+    return moves
+
+
+def _for_sale(moves: Sequence[Move]) -> dict[Place, Decimal]:
+    """How much comes in at each place that may be sold."""
+    coming: dict[Place, Decimal] = {}
+    for move in moves:
+        if not move.content.state:
+            coming[move.level.place] = coming.get(move.level.place, Decimal(0)) + move.quantity
+    return coming
 
 
 @dataclass(frozen=True)
@@ -204,13 +256,19 @@ async def _check(work: Work, news: Sequence[NewReceipt]) -> None:
     await inputs.existing_locations(work, {new.location_id: (n, "input", "locationId") for n, new in enumerate(news)})
     for n, new in enumerate(news):
         inputs.counted(new.lines, path=(n, "input", "lines"))
+        inputs.refuse_future(work, new.received_at, path=(n, "input", "receivedAt"))
     paths: list[tuple[NewReceiptLine, Path]] = [
         (line, (n, "input", "lines", m)) for n, new in enumerate(news) for m, line in enumerate(new.lines)
     ]
     wanted = [Wanted(line.variant_id, line.quantity, path) for line, path in paths]
     await inputs.known_variants(work, wanted, least=Decimal(0))
-    kept = await ledger.books(work)
-    faults = [inputs.unit_cost_fault(line.unit_cost, kept, path=(*path, "unitCost")) for line, path in paths]
+    faults = [inputs.cost_fault(line.unit_cost, path=(*path, "unitCost")) for line, path in paths]
+    faults += [
+        Invalid("One receipt is in one currency.", path=(n, "input", "lines", m, "unitCost", "currency"))
+        for n, new in enumerate(news)
+        for m, line in enumerate(new.lines)
+        if line.unit_cost.currency != new.lines[0].unit_cost.currency
+    ]
     Refusals.raise_if_any([fault for fault in faults if fault is not None])
 
 
@@ -224,6 +282,7 @@ async def _write_receipts(work: Work, arrivals: Sequence[_Arrival]) -> None:
                 "id": arrival.id,
                 "location_id": arrival.new.location_id,
                 "reference": _reference(arrival.new.reference, path=(n, "input", "reference")),
+                "supplier": _reference(arrival.new.supplier, path=(n, "input", "supplier")),
                 "received_at": arrival.received_at,
                 "recorded_at": work.now,
                 "act": work.act,

@@ -1,7 +1,7 @@
 """Holds on stock that end by themselves."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,12 +11,14 @@ from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.money import Quantity
 from domain.kernel.work import Work
 from domain.stock.events import StockReleased, StockReserved
-from domain.stock.locked import Levels, Place
+from domain.stock.locked import Levels
 from domain.stock.operations import inputs
 from domain.stock.operations.backorders import serve_waiting
 from domain.stock.operations.inputs import Path, Wanted
+from domain.stock.operations.waiting import Waiting, may_be_waited_for
 from domain.stock.placement import Demand, Part, place, shortages
-from domain.stock.tables import ReservationStatus, StockReservation, StockReservationLine
+from domain.stock.shares import shares_of, take
+from domain.stock.tables import Place, ReservationStatus, StockReservation, StockReservationLine
 
 DEFAULT_SECONDS = 15 * 60
 LONGEST_SECONDS = 30 * 24 * 60 * 60
@@ -70,7 +72,7 @@ async def reserve(work: Work, new: NewReservation) -> ID:
         Demand(line.variant_id, line.quantity, ("input", "lines", n), variants[line.variant_id].sku, line.location_id)
         for n, line in enumerate(new.lines)
     ]
-    levels, parts = await lock_and_place(work, demands)
+    placed = await lock_and_place(work, demands)
     reservation = {
         "id": new_id("rsv"),
         "reference": None if new.reference is None else words.line(new.reference, path=("input", "reference")),
@@ -87,12 +89,12 @@ async def reserve(work: Work, new: NewReservation) -> ID:
             "quantity": part.quantity,
             "held": part.quantity,
         }
-        for n, part in enumerate(parts, 1)
+        for n, part in enumerate(placed.parts, 1)
     ]
     await bulk.insert(work, StockReservationLine, rows)
-    for part in parts:
+    for part in placed.parts:
         part.level.claim(reserved=part.quantity)
-    levels.save(StockReserved)
+    placed.levels.save(StockReserved)
     return reservation["id"]
 
 
@@ -110,13 +112,28 @@ async def release(work: Work, reservation_id: str) -> ID:
     return ID(reservation_id)
 
 
-async def lock_and_place(
-    work: Work, demands: Collection[Demand], *, reservation_id: str | None = None, path: Path = ()
-) -> tuple[Levels, list[Part]]:
-    """Lock the levels that demands may be served from, and choose. A reservation is consumed: what it holds is given
-    up first, and its places are preferred.
+@dataclass
+class Placed:
+    """Where demands are served from: levels that are locked, what each gives, and what demands still wait for."""
 
-    Refused with InsufficientStock for every variant that is short, once expired holds have given way.
+    levels: Levels
+    parts: list[Part]
+    waiting: list[Waiting] = field(default_factory=list)
+
+
+async def lock_and_place(
+    work: Work,
+    demands: Collection[Demand],
+    *,
+    reservation_id: str | None = None,
+    path: Path = (),
+    may_wait: bool = False,
+) -> Placed:
+    """Lock the levels that demands may be served from, and choose. A reservation is consumed: what it holds is given
+    up first, and its places are preferred. What channels take from their pools is taken off them.
+
+    Refused with InsufficientStock for every variant that is short, once expired holds have given way; with `may_wait`
+    only for those whose policy does not let demands wait.
     """
     held = await held_places(work, reservation_id, path=path) if reservation_id is not None else set()
     if any(demand.location_id is None for demand in demands):
@@ -127,12 +144,36 @@ async def lock_and_place(
     mine: dict[Place, Decimal] = {}
     if reservation_id is not None:
         mine = await give_up(work, levels, reservation_id, ReservationStatus.CONSUMED, path=path)
-    parts, short = place(levels, demands, mine)
+    shares = await shares_of(
+        work,
+        {each.channel_id for each in demands if each.channel_id is not None},
+        {each.variant_id for each in demands},
+        ruled=any(each.ruled for each in demands),
+        pooled=any(level.reserved for level in levels),
+    )
+    parts, short = place(levels, demands, mine, shares)
     if short and await free_expired(work, levels, [level.place for level in levels]):
-        parts, short = place(levels, demands, mine)
+        parts, short = place(levels, demands, mine, shares)
+    waiting: list[Waiting] = []
     if short:
-        raise shortages(levels, demands, short)
-    return levels, parts
+        patient = await may_be_waited_for(work, short) if may_wait else {}
+        if any(demand not in patient for demand in short):
+            raise shortages(levels, demands, [each for each in short if each not in patient], shares)
+        parts, short = place(levels, demands, mine, shares, patient)
+        waiting = [Waiting(demand, quantity, patient[demand]) for demand, quantity in short.items()]
+    await _claim_from_pools(work, parts)
+    return Placed(levels, parts, waiting)
+
+
+async def _claim_from_pools(work: Work, parts: Collection[Part]) -> None:
+    """What comes out of pools is no longer reserved there: the caller claims it for whom it goes to."""
+    taken: dict[tuple[ID, Place], Decimal] = {}
+    for part in parts:
+        if part.pooled and part.demand.channel_id is not None:
+            key = part.demand.channel_id, part.level.place
+            taken[key] = taken.get(key, Decimal(0)) + part.pooled
+            part.level.claim(reserved=-part.pooled)
+    await take(work, taken)
 
 
 _LINES = "SELECT variant_id, location_id FROM stock_reservation_lines WHERE reservation_id = $1"

@@ -1,0 +1,25 @@
+"""Locations, stock levels and movements, holds, what can be promised and why: one file per noun."""
+
+import api.graphql.stock.adjustments
+import api.graphql.stock.refusals  # noqa: F401
+from api.graphql.stock.arrivals import IncomingStock, StockReceipt
+from api.graphql.stock.availability import Availability
+from api.graphql.stock.cases import StockDiscrepancy
+from api.graphql.stock.claims import StockReservation
+from api.graphql.stock.levels import StockContent, StockLevel, StockMovement
+from api.graphql.stock.lots import Lot
+from api.graphql.stock.places import Bin, Location
+
+__all__ = [
+    "Availability",
+    "Bin",
+    "IncomingStock",
+    "Location",
+    "Lot",
+    "StockContent",
+    "StockDiscrepancy",
+    "StockLevel",
+    "StockMovement",
+    "StockReceipt",
+    "StockReservation",
+]

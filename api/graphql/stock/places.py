@@ -1,0 +1,80 @@
+"""Locations, and the bins within them."""
+
+from datetime import datetime
+
+from sqlalchemy import func
+
+from api.graphql.external import ExternalReference, external_ids_of, external_key
+from api.graphql.kit.access import access
+from api.graphql.kit.operations import mutation
+from api.graphql.kit.views import Connection, Node, batch, extends, find, one, pages, view
+from domain import stock
+from domain.kernel.external import ExternalId
+from domain.kernel.ids import ID
+from domain.kernel.scopes import Scope
+from domain.kernel.work import Work
+
+_location, _bin = stock.Location.__table__.c, stock.Bin.__table__.c
+
+
+@view(stock.Bin)
+@access(Scope.STOCK_READ)
+class Bin(Node):
+    """A place within a location. Bins form a tree; goods may lie in any of them."""
+
+    location: "Location" = one()
+    """The location it is in."""
+    parent: "Bin | None" = one()
+    """The larger place it is part of."""
+    kind: stock.BinKind
+    """What sort of place it is."""
+    code: str
+    """What is written on it."""
+    path: str
+    """The codes from the largest place down to it; unique in its location."""
+    created_at: datetime
+    """Since when it exists."""
+
+
+@view(stock.Location)
+@access(Scope.STOCK_READ)
+class Location(Node):
+    """A place where stock is kept."""
+
+    name: str
+    """What staff calls it; unique."""
+    kind: stock.LocationKind
+    """What sort of place it is."""
+    priority: int
+    """Allocation takes the smallest first."""
+    allows_oversell: bool
+    """Whether goods may be handed over here that the books do not know of; each time a case is opened."""
+    bins: Connection[Bin] = pages(stock.bins, by=_bin.location_id)
+    """The places within it: by default in the order of their paths."""
+    external_ids: list[ExternalReference] = batch(external_ids_of)
+    """What other systems call it."""
+    version: int
+    """Rises with every change."""
+    created_at: datetime
+    """Since when it exists."""
+    updated_at: datetime
+    """When it was changed last."""
+
+
+@extends("Query")
+class PlaceQueries:
+    location: Location | None = find(
+        id=(ID, lambda value: _location.id == value),
+        name=(str, lambda value: _location.name_folded == func.lower(value.strip())),
+        external=(ExternalId, external_key("loc", _location.id)),
+    )
+    """One location, by its id, its name or what another system calls it."""
+    locations: Connection[Location] = pages(stock.locations)
+    """The locations: by default in the order in which allocation takes them."""
+
+
+@mutation
+@access(Scope.STOCK_WRITE)
+async def location_create(work: Work, input: stock.NewLocation) -> Location:
+    """Creates a location."""
+    return await stock.create_location(work, input)  # type: ignore[return-value]

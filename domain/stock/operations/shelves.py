@@ -1,0 +1,66 @@
+"""Where within a location goods are put, of which lot and in which state: as lines of acts say it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals
+from domain.kernel.ids import ID, is_id
+from domain.kernel.work import Work
+from domain.stock.contents import Content
+from domain.stock.operations.inputs import Path
+from domain.stock.operations.lots import NamedLot, NewLot, lots_named
+from domain.stock.tables import UnavailableState
+
+
+@dataclass(frozen=True)
+class Shelved:
+    """What a line says of where its goods are: all of it may be left out."""
+
+    variant_id: ID
+    location_id: ID
+    path: Path
+    bin_id: ID | None = None
+    lot: NewLot | None = None
+    """A lot by its number, made when it is new."""
+    lot_id: ID | None = None
+    """A lot that is known."""
+    state: UnavailableState | None = None
+    brings: bool = False
+    """Whether goods come in by it: then a variant that is kept by lots must name one."""
+
+
+_BINS = "SELECT id, location_id FROM bins WHERE id = ANY($1)"
+_LOTS = "SELECT id, variant_id FROM lots WHERE id = ANY($1)"
+_TRACKED = "SELECT variant_id FROM stock_policies WHERE variant_id = ANY($1) AND tracks_lots"
+
+
+async def contents_named(work: Work, lines: Sequence[Shelved]) -> list[Content]:
+    """The contents that lines name, in their order. Refused with NotFound for a bin that is not at that location or a
+    lot that is not of that variant, and with Invalid where goods of a variant that is kept by lots come without one.
+    """
+    bins = [each.bin_id[4:] for each in lines if each.bin_id is not None and is_id(each.bin_id, "bin")]
+    lots = [each.lot_id[4:] for each in lines if each.lot_id is not None and is_id(each.lot_id, "lot")]
+    at = {record["id"]: record["location_id"] for record in (await work.raw.fetch(_BINS, bins) if bins else [])}
+    of = {record["id"]: record["variant_id"] for record in (await work.raw.fetch(_LOTS, lots) if lots else [])}
+    unnamed = sorted({each.variant_id[4:] for each in lines if each.brings and not (each.lot or each.lot_id)})
+    tracked = {record["variant_id"] for record in (await work.raw.fetch(_TRACKED, unnamed) if unnamed else [])}
+    refusals: list[Refusal] = []
+    for each in lines:
+        if each.bin_id is not None and at.get(each.bin_id[4:]) != each.location_id[4:]:
+            refusals.append(NotFound("There is no such bin at this location.", path=(*each.path, "binId")))
+        if each.lot_id is not None and of.get(each.lot_id[4:]) != each.variant_id[4:]:
+            refusals.append(NotFound("There is no such lot of this variant.", path=(*each.path, "lotId")))
+        if each.lot is None and each.lot_id is None and each.brings and each.variant_id[4:] in tracked:
+            refusals.append(Invalid("This variant is kept by lots: name the lot.", path=(*each.path, "lot")))
+    Refusals.raise_if_any(refusals)
+    made = await lots_named(
+        work, [NamedLot(each.variant_id, each.lot, (*each.path, "lot")) for each in lines if each.lot is not None]
+    )
+    return [
+        Content(
+            each.bin_id,
+            each.lot_id if each.lot is None else made[each.variant_id, each.lot.number.strip().lower()],
+            each.state,
+        )
+        for each in lines
+    ]
