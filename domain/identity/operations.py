@@ -19,7 +19,7 @@ from domain.kernel import words
 from domain.kernel.errors import AccessDenied
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.scopes import implied
-from domain.kernel.work import Actor, Work
+from domain.kernel.work import Actor, Condition, Work
 
 TOKEN_LIFETIME = timedelta(hours=1)
 """Of tokens from the token endpoint."""
@@ -149,20 +149,16 @@ def still_valid(token: ColumnElement[Any]) -> ColumnElement[bool]:
     )
 
 
-@lru_cache(maxsize=1)
-def _proof() -> tuple[str, str]:
-    """`still_valid` as plain SQL: what stands before the token's id, and what behind it."""
-    condition = still_valid(literal_column("'{token}'::uuid")).compile(dialect=postgresql.dialect())
-    before, _, behind = str(condition).partition("{token}")
-    return before, behind
-
-
-def proof_of(token: ID) -> str:
-    """The condition `still_valid` of one token, for an act that begins with it."""
+def proof_of(token: ID) -> Condition:
+    """The condition `still_valid` of one token, for an act to begin with."""
     if not is_id(token, "tok"):
         raise ValueError(f"{token!r} is no token")
-    before, behind = _proof()
-    return f"{before}{token[4:]}{behind}"
+    return Condition("still_valid", _still_valid_text(), token[4:])
+
+
+@lru_cache(maxsize=1)
+def _still_valid_text() -> str:
+    return str(still_valid(literal_column("$4::uuid")).compile(dialect=postgresql.dialect()))
 
 
 _AUTHENTICATE = """

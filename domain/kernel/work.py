@@ -43,6 +43,17 @@ SYSTEM = Actor(id=None, scopes=frozenset(Scope))
 """Waterline itself, at the command line or on a schedule."""
 
 
+@dataclass(frozen=True)
+class Condition:
+    """What must be so when an act begins."""
+
+    name: str
+    text: str
+    """In SQL, with $4 for the value."""
+    value: str
+    """An id, or its digits."""
+
+
 class Unmet(Exception):  # noqa: N818  a reason to look again, not a fault
     """What an act was to begin under is not so."""
 
@@ -125,21 +136,19 @@ async def begin(
     cause: ID | None = None,
     now: datetime | None = None,
     commit: bool = True,
-    provided: str | None = None,
+    provided: Condition | None = None,
 ) -> AsyncIterator[Work]:
     """Open a work on a connection, and commit it at the end; any exception rolls everything back.
 
     A database error with an explained constraint leaves as the refusal it stands for. With `commit=False` (a dry run)
-    the work is finished and then rolled back. `provided`: an SQL condition, without which nothing is begun at all;
-    Unmet is raised then.
+    the work is finished and then rolled back. `provided`: a condition without which nothing is begun at all; Unmet
+    is raised then.
     """
     driver = driver_of(connection)
     work = Work(connection, Statements(driver), actor, now or datetime.now(UTC), commit, cause)
     flush_first(connection, work.raw.flush)
     try:
-        begun = await work.raw.execute(_introduction(work, provided))
-        if begun != "SELECT 1":
-            raise Unmet
+        await _introduce(work, provided)
         yield work
         await work.end()
     except BaseException as error:
@@ -152,14 +161,37 @@ async def begin(
         await settle(connection)
 
 
-def _introduction(work: Work, provided: str | None) -> str:
-    """The message that begins a transaction and tells the database who acts. It brings no row if a condition fails."""
-    said = {"actor": work.actor.id, "app": work.actor.app, "act": work.act}
-    settings = ", ".join(
-        f"set_config('waterline.{name}', '{_plain(value or '')}', true)" for name, value in said.items()
-    )
-    condition = f" WHERE {provided}" if provided else ""
-    return f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {settings}{condition}"
+async def _introduce(work: Work, provided: "Condition | None") -> None:
+    """Begin the transaction. Raises Unmet where the condition fails."""
+    try:
+        begun = await work.raw.execute(_introduction(work, provided))
+    except BaseException:
+        driver_of(work.connection).terminate()  # nobody knows what it has prepared
+        raise
+    if begun != "SELECT 1":
+        raise Unmet
+
+
+def _introduction(work: Work, provided: "Condition | None") -> str:
+    """The message that begins a transaction and tells the database who acts. It brings no row if a condition fails.
+
+    What it runs is prepared once for each connection: to plan it costs more than all the rest of beginning.
+    """
+    name = f"begin_{provided.name}" if provided else "begin_act"
+    given = [work.actor.id or "", work.actor.app or "", work.act, *([provided.value] if provided else [])]
+    values = ", ".join(f"'{_plain(each)}'" for each in given)
+    message = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; EXECUTE {name}({values})"
+    prepared: set[str] = work.connection.info.setdefault("waterline.prepared", set())
+    if name not in prepared:
+        prepared.add(name)
+        message = f"PREPARE {name} AS {_INTRODUCE}{f' WHERE {provided.text}' if provided else ''}; {message}"
+    return message
+
+
+_INTRODUCE = (
+    "SELECT set_config('waterline.actor', $1, true), set_config('waterline.app', $2, true),"
+    " set_config('waterline.act', $3, true)"
+)
 
 
 def _plain(value: str) -> str:

@@ -22,6 +22,7 @@ from domain.stock.events import (
     StockShipped,
     StockTransferred,
 )
+from domain.stock.locked import Levels
 from domain.stock.operations import (
     Allocation,
     Held,
@@ -131,6 +132,7 @@ __all__ = [
     "InsufficientStock",
     "Issue",
     "LevelChange",
+    "Levels",
     "Location",
     "LocationCreated",
     "LocationKind",

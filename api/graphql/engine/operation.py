@@ -4,9 +4,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import GraphQLError, OperationType, Undefined, coerce_input_value, get_nullable_type, is_leaf_type
+from graphql import GraphQLError, OperationType, Undefined, coerce_input_value
 from graphql.execution.get_variable_signature import get_variable_signature
-from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
+from graphql.execution.values import (
+    VariableValues,
+    VariableValueSource,
+    get_variable_values,
+    input_is_nested_too_deeply,
+)
 
 from api.graphql.documents import Prepared
 from api.graphql.engine.arguments import Arguments
@@ -163,7 +168,7 @@ _NONE = VariableValues({}, {})
 
 
 def _simply(built: Built, prepared: Prepared, given: dict[str, Any]) -> VariableValues | None:
-    """The same where each variable is given and is a scalar, by signatures that are remembered; else None."""
+    """The same where each variable is given and is as it should be, by signatures that are remembered; else None."""
     if prepared.signatures is None:
         found = [get_variable_signature(built.core, each) for each in prepared.operation.variable_definitions or ()]
         prepared.signatures = [each for each in found if not isinstance(each, GraphQLError)]
@@ -171,9 +176,12 @@ def _simply(built: Built, prepared: Prepared, given: dict[str, Any]) -> Variable
     values: dict[str, Any] = {}
     for signature in prepared.signatures:
         value = given.get(signature.name, Undefined)
-        if value is Undefined or not is_leaf_type(get_nullable_type(signature.type)):
+        if value is Undefined or input_is_nested_too_deeply(value, signature.type):
             return None
-        coerced_value = coerce_input_value(value, signature.type)
+        try:
+            coerced_value = coerce_input_value(value, signature.type)
+        except GraphQLError:
+            return None
         if coerced_value is Undefined:
             return None
         sources[signature.name] = VariableValueSource(signature, value)
