@@ -23,6 +23,7 @@ from domain.stock.events import (
     StockTransferred,
 )
 from domain.stock.history import Position, positions, values
+from domain.stock.locked import Levels
 from domain.stock.operations import (
     Allocation,
     Held,
@@ -135,6 +136,7 @@ __all__ = [
     "InsufficientStock",
     "Issue",
     "LevelChange",
+    "Levels",
     "Location",
     "LocationCreated",
     "LocationKind",

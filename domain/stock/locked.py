@@ -18,6 +18,7 @@ from asyncpg import Record
 
 from domain import ledger
 from domain.kernel import bulk
+from domain.kernel.asking import AMONG, Ask, Query, ask
 from domain.kernel.ids import ID, new_id
 from domain.kernel.money import CurrencyCode, Money, format_amount, format_quantity
 from domain.kernel.work import Work
@@ -111,10 +112,15 @@ _LOCK_PLACES = f"""
   ON place.variant_id = level.variant_id AND place.location_id = level.location_id
 ORDER BY level.variant_id, level.location_id FOR NO KEY UPDATE OF level
 """
-_LOCK_VARIANTS = f"""
-{_COLUMNS} WHERE level.variant_id = ANY($1)
+_LOCK_VARIANTS = Query(
+    f"""
+{_COLUMNS} WHERE level.variant_id = {AMONG}
 ORDER BY level.variant_id, level.location_id FOR NO KEY UPDATE OF level
-"""
+""",
+    "id uuid, variant_id uuid, location_id uuid, priority integer, kind text, on_hand numeric, allocated numeric,"
+    " reserved numeric, unavailable numeric, placed numeric, value_amount numeric, version integer,"
+    " reorder_point numeric",
+)
 
 
 @dataclass
@@ -140,7 +146,23 @@ class Levels:
     @classmethod
     async def lock_variants(cls, work: Work, variants: Collection[ID]) -> "Levels":
         """Lock the levels of variants at all their locations."""
-        return cls._of(work, await work.raw.fetch(_LOCK_VARIANTS, [variant[4:] for variant in sorted(set(variants))]))
+        return await ask(work, cls.ask_locked(work, variants))
+
+    @classmethod
+    def ask_locked(cls, work: Work, variants: Collection[ID]) -> Ask["Levels"]:
+        """What `lock_variants` answers, to be asked together with something else that may be a little older.
+
+        Whoever asks again in the same act finds them as it left them.
+        """
+        wanted = set(variants)
+        locked: set[ID] = work.remembered.setdefault("stock.variants", set())
+
+        def read(records: Sequence[Record]) -> Levels:
+            locked.update(wanted)
+            cls._of(work, records)
+            return cls.over(work, [level for place, level in _known(work).items() if place[0] in wanted])
+
+        return Ask(_LOCK_VARIANTS, [[each[4:] for each in sorted(wanted)]], read, needed=not wanted <= locked)
 
     @classmethod
     def _of(cls, work: Work, records: Iterable[Record]) -> "Levels":
@@ -269,7 +291,7 @@ async def _write(work: Work, levels: Sequence[Level], *, raised: bool) -> None:
                 "version": level.version,
             }
         )
-    await bulk.update(work, StockLevel, rows)
+    await (bulk.update_later if raised else bulk.update)(work, StockLevel, rows)
 
 
 async def _announce(work: Work, changes: Sequence[tuple[Level, type[LevelChange]]]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.kernel.ids import ID
 from domain.kernel.work import Work
+from domain.kernel.writing import Write
 from domain.stock import shares
 from domain.stock.locked import Level, Levels
 from domain.stock.operations.cases import NewCase, open_cases
@@ -38,8 +39,7 @@ class NewAllocation:
 async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) -> None:
     """Write allocations at places whose levels are locked; what a line has there already grows."""
     if allocations:
-        await work.raw.execute(
-            _ALLOCATE,
+        columns = (
             [each.source for each in allocations],
             [each.document for each in allocations],
             [each.place[0][4:] for each in allocations],
@@ -47,6 +47,7 @@ async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) ->
             [each.quantity for each in allocations],
             [each.allocated_at for each in allocations],
         )
+        await work.raw.later(Write(_ALLOCATE, columns))
 
 
 async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Decimal]) -> None:
