@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -42,10 +43,11 @@ UNLOCKED = " FOR NO KEY UPDATE OF level"
 
 
 def _without_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_LOCK_PLACES", "_LOCK_VARIANTS"):
-        statement = getattr(locked, name)
-        assert UNLOCKED in statement
-        monkeypatch.setattr(locked, name, statement.replace(UNLOCKED, ""))
+    assert UNLOCKED in locked._LOCK_PLACES
+    monkeypatch.setattr(locked, "_LOCK_PLACES", locked._LOCK_PLACES.replace(UNLOCKED, ""))
+    query = locked._LOCK_VARIANTS
+    assert UNLOCKED in query.text
+    monkeypatch.setattr(locked, "_LOCK_VARIANTS", replace(query, text=query.text.replace(UNLOCKED, "")))
 
 
 async def _two_hundred_for_fifty(api: Api) -> None:
