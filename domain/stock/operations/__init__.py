@@ -21,6 +21,8 @@ from domain.stock.operations.allocate import (
 from domain.stock.operations.inputs import existing_locations
 from domain.stock.operations.locations import NewLocation, bring_in_locations, create_location
 from domain.stock.operations.lots import NewLot
+from domain.stock.operations.policies import StockPolicyChanges, set_policy
+from domain.stock.operations.prioritize import NewPriority, prioritize
 from domain.stock.operations.receive import (
     NewIncoming,
     NewIncomingLine,
@@ -45,11 +47,13 @@ __all__ = [
     "NewIncomingLine",
     "NewLocation",
     "NewLot",
+    "NewPriority",
     "NewReceipt",
     "NewReceiptLine",
     "NewReservation",
     "NewReservationLine",
     "Received",
+    "StockPolicyChanges",
     "adjust",
     "allocate",
     "bring_in_locations",
@@ -59,10 +63,12 @@ __all__ = [
     "existing_locations",
     "expect",
     "lock_allocations",
+    "prioritize",
     "receive",
     "receive_many",
     "release",
     "reserve",
+    "set_policy",
     "set_quantities",
     "ship",
     "sweep",
