@@ -10,6 +10,7 @@ from api.graphql.kit.inputs import input_name
 from api.graphql.kit.operations import mutation
 from api.graphql.kit.reading import Reading, among
 from api.graphql.kit.views import Connection, Node, batch, derived, extends, one, pages, view
+from api.graphql.stock.levels import StockLevel
 from domain import stock
 from domain.kernel.ids import ID
 from domain.kernel.money import Quantity
@@ -17,6 +18,7 @@ from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 
 input_name(stock.StockPolicyChanges, "StockPolicySetInput")
+input_name(stock.ReplenishmentChanges, "StockReplenishmentSetInput")
 input_name(stock.NewPriority, "StockBackorderPrioritizeInput")
 
 _policy, _backorder = stock.StockPolicy.__table__.c, stock.StockBackorder.__table__.c
@@ -108,6 +110,13 @@ class PolicyQueries:
 async def stock_policy_set(work: Work, input: stock.StockPolicyChanges) -> StockPolicy:
     """Says how the stock of a variant is kept. What is left out stays as it is."""
     return await stock.set_policy(work, input)  # type: ignore[return-value]
+
+
+@mutation(noun="level")
+@access(Scope.STOCK_WRITE)
+async def stock_replenishment_set(work: Work, input: stock.ReplenishmentChanges) -> StockLevel:
+    """Says when more of a variant should be ordered for a place, and how much. What is left out stays as it is."""
+    return await stock.set_replenishment(work, input)  # type: ignore[return-value]
 
 
 @mutation(noun="backorder")

@@ -33,6 +33,7 @@ from domain.stock.operations.receive import (
     receive,
     receive_many,
 )
+from domain.stock.operations.replenish import ReplenishmentChanges, set_replenishment
 from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "NewReservation",
     "NewReservationLine",
     "Received",
+    "ReplenishmentChanges",
     "StockPolicyChanges",
     "adjust",
     "allocate",
@@ -70,6 +72,7 @@ __all__ = [
     "reserve",
     "set_policy",
     "set_quantities",
+    "set_replenishment",
     "ship",
     "sweep",
 ]
