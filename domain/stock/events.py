@@ -153,3 +153,21 @@ class StockBackorderPrioritized(Event):
     document: ID
     variant: ID
     priority: int
+
+
+@dataclass(frozen=True)
+class StockChannelRuleSet(Event):
+    """A sales channel is offered so much of a variant from now on, or of all that have no rule of their own."""
+
+    channel: ID
+    variant: ID | None
+    buffer: str
+    cap: str | None
+
+
+@dataclass(frozen=True)
+class StockChannelRuleRemoved(Event):
+    """A sales channel is offered all there is again."""
+
+    channel: ID
+    variant: ID | None

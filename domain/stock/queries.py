@@ -18,11 +18,13 @@ from domain.stock.tables import (
     LocationKind,
     Lot,
     StockBackorder,
+    StockChannelRule,
     StockDiscrepancy,
     StockLevel,
     StockMovement,
     StockMovementKind,
     StockPolicy,
+    StockPool,
     StockReceipt,
     StockReservation,
 )
@@ -31,6 +33,7 @@ _bin, _lot = Bin.__table__.c, Lot.__table__.c
 _location, _level, _movement = Location.__table__.c, StockLevel.__table__.c, StockMovement.__table__.c
 _receipt, _reservation = StockReceipt.__table__.c, StockReservation.__table__.c
 _policy, _backorder = StockPolicy.__table__.c, StockBackorder.__table__.c
+_pool, _rule = StockPool.__table__.c, StockChannelRule.__table__.c
 _incoming, _discrepancy = IncomingStock.__table__.c, StockDiscrepancy.__table__.c
 
 locations = listing.Listing(
@@ -119,6 +122,20 @@ backorders = listing.Listing(
         "queued_at": listing.instant(_backorder.since),
     },
     sorts={"QUEUED_AT": _backorder.since},
+)
+channel_rules = listing.Listing(
+    StockChannelRule,
+    filters={"id": listing.identity(_rule.id), "channel_id": listing.identity(_rule.channel_id)},
+    sorts={"CREATED_AT": _rule.created_at},
+)
+pools = listing.Listing(
+    StockPool,
+    filters={
+        "id": listing.identity(_pool.id),
+        "channel_id": listing.identity(_pool.channel_id),
+        "variant_id": listing.identity(_pool.variant_id),
+    },
+    sorts={"CREATED_AT": _pool.created_at},
 )
 discrepancies = listing.Listing(
     StockDiscrepancy,

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
 from domain import ledger
@@ -195,6 +195,19 @@ async def forbidden(api: Api, document: str, variables: dict[str, Any], lacking:
     assert [each["extensions"]["code"] for each in answer["errors"]] == ["FORBIDDEN"], answer
     assert not any((answer.get("data") or {}).values())
     assert await state(api) == before
+
+
+async def crowd(acts: Iterable[Coroutine[Any, Any, Any]], *, at_once: int = 40) -> list[Any]:
+    """What came of many acts, so many of them under way at any time: more than there are connections, and so few that
+    none waits for one longer than the API lets it.
+    """
+    turn = asyncio.Semaphore(at_once)
+
+    async def one(each: Coroutine[Any, Any, Any]) -> Any:
+        async with turn:
+            return await each
+
+    return await asyncio.gather(*(one(each) for each in acts))
 
 
 async def sent_at_once(api: Api, mutation: str, variables: dict[str, Any], times: int = 20) -> dict[str, Any]:

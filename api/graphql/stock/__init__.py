@@ -10,6 +10,7 @@ from api.graphql.stock.levels import StockContent, StockLevel, StockMovement
 from api.graphql.stock.lots import Lot
 from api.graphql.stock.places import Bin, Location
 from api.graphql.stock.policies import StockBackorder, StockPolicy
+from api.graphql.stock.sharing import StockChannelRule, StockPool
 
 __all__ = [
     "Availability",
@@ -18,11 +19,13 @@ __all__ = [
     "Location",
     "Lot",
     "StockBackorder",
+    "StockChannelRule",
     "StockContent",
     "StockDiscrepancy",
     "StockLevel",
     "StockMovement",
     "StockPolicy",
+    "StockPool",
     "StockReceipt",
     "StockReservation",
 ]

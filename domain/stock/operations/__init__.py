@@ -35,6 +35,7 @@ from domain.stock.operations.receive import (
 )
 from domain.stock.operations.replenish import ReplenishmentChanges, set_replenishment
 from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
+from domain.stock.operations.sharing import NewChannelRule, NewPool, set_channel_rule, set_pool
 
 __all__ = [
     "Allocation",
@@ -42,12 +43,14 @@ __all__ = [
     "Issue",
     "NewAdjustment",
     "NewAdjustmentLine",
+    "NewChannelRule",
     "NewCount",
     "NewCountLine",
     "NewIncoming",
     "NewIncomingLine",
     "NewLocation",
     "NewLot",
+    "NewPool",
     "NewPriority",
     "NewReceipt",
     "NewReceiptLine",
@@ -70,7 +73,9 @@ __all__ = [
     "receive_many",
     "release",
     "reserve",
+    "set_channel_rule",
     "set_policy",
+    "set_pool",
     "set_quantities",
     "set_replenishment",
     "ship",
