@@ -12,11 +12,13 @@ from domain.business import ChannelKind, NewSalesChannel
 from domain.kernel.ids import new_id
 from domain.kernel.money import CurrencyCode
 from domain.kernel.work import SYSTEM, begin
+from tests.graphql.test_availability import asked
 from tests.graphql.test_policies import kept
 from tests.support.api import Api
 from tests.support.shop import (
     ADJUST,
     CANCEL,
+    EXPECT,
     PLACE,
     RECEIVE,
     RESERVE,
@@ -28,6 +30,7 @@ from tests.support.shop import (
     forbidden,
     invariants_hold,
     location,
+    number_of,
     ordered,
     receipt,
     refused,
@@ -292,6 +295,106 @@ async def test_pools_give_way_last_when_less_is_there_than_was_promised(api: Api
     await done(api, ADJUST, {"input": loss})
     assert (await held(api, row), await figures(api, row)) == ({of: "2"}, ("2", "0", "2", "0"))
     await invariants_hold(api)
+
+
+# --- what a channel may promise -------------------------------------------------------------------------------------
+
+
+async def test_every_state_that_keeps_goods_from_sale_is_a_term(api: Api) -> None:
+    place, row = await location(api), await variant(api)
+    for many, why in ((5, None), (2, "DAMAGED"), (3, "SAFETY"), (1, "DAMAGED")):
+        given = receipt(place, [(row, many, "1.00")])
+        given["lines"][0]["state"] = why
+        await done(api, RECEIVE, {"input": given})
+    found = await asked(api, row)
+    assert [(each["kind"], each["quantity"], each["note"]) for each in found["terms"]] == [
+        ("ON_HAND", "11", None),
+        ("UNAVAILABLE", "-3", "DAMAGED"),
+        ("UNAVAILABLE", "-3", "SAFETY"),
+    ]
+    assert (found["unavailable"], found["available"]) == ("6", "5")
+
+
+async def test_a_channel_is_told_what_it_may_take_and_why(api: Api) -> None:
+    near, far = await location(api, priority=1), await location(api, priority=2)
+    ours, theirs = await channel(api), await channel(api)
+    row = await variant(api)
+    await done(api, RECEIVE, {"input": receipt(near, [(row, 20, "1.00")])})
+    await done(api, RECEIVE, {"input": receipt(far, [(row, 10, "1.00")])})
+    mine = (await pooled(api, ours, row, near, 4))["pool"]["id"]
+    other = (await pooled(api, theirs, row, far, 3))["pool"]["id"]
+    rule = (await ruled(api, ours, row, buffer=5, cap=12))["rule"]["id"]
+    coming = {"locationId": far, "dueOn": "2040-01-01", "lines": [{"variantId": row, "quantity": 6}]}
+    await done(api, EXPECT, {"input": coming})
+
+    async def told(**arguments: Any) -> tuple[list[tuple[str, str, str | None]], str, str, str]:
+        found = await asked(api, row, **arguments)
+        terms = [
+            (each["kind"], each["quantity"], each["source"]) for each in found["terms"] if each["kind"] != "ON_HAND"
+        ]
+        terms = [each for each in terms if each[0] != "INCOMING"]
+        return terms, found["reserved"], found["available"], found["availableToPromise"]
+
+    apart = [("RESERVED", "-4", mine), ("RESERVED", "-3", other)]
+    terms, *figures_told = await told()
+    assert (sorted(terms), figures_told) == (sorted(apart), ["7", "23", "29"])
+    # 23 for everybody, of which 5 are kept away and 12 offered; and its own four.
+    assert await told(channel=ours) == (
+        [("RESERVED", "-3", other), ("BUFFER", "-5", rule), ("CAP", "-6", rule)],
+        *("3", "16", "22"),
+    )
+    assert await told(channel=theirs) == ([("RESERVED", "-4", mine)], "4", "26", "32")
+    assert await told(channel=ours, locations=[far]) == (
+        [("RESERVED", "-3", other), ("BUFFER", "-5", rule)],
+        *("3", "2", "8"),
+    )
+    assert await told(channel=ours, locations=[near]) == ([("BUFFER", "-5", rule)], "0", "15", "15")
+    # Combined is the sum of the parts, as long as no rule keeps anything away.
+    parts = [await asked(api, row, channel=theirs, locations=[place]) for place in (near, far)]
+    both = await asked(api, row, channel=theirs, locations=[near, far])
+    for name in ("onHand", "allocated", "reserved", "unavailable", "available", "incoming", "availableToPromise"):
+        assert Decimal(both[name]) == sum(Decimal(each[name]) for each in parts)
+    # The note of a pool is its channel.
+    (note,) = [each["note"] for each in (await asked(api, row, channel=ours))["terms"] if each["source"] == other]
+    names = (await api.data("{ channels(first: 250) { nodes { id name } } }"))["channels"]["nodes"]
+    assert {"id": theirs, "name": note} in names
+    # What is told can be had, and no more.
+    assert await refused(api, PLACE, by(ours, row, 17)) == [("INSUFFICIENT_STOCK", "input.lines.0.quantity")]
+    await done(api, PLACE, by(ours, row, 16))
+    assert (await told(channel=ours))[2:] == ("6", "12")
+    await done(api, PLACE, by(ours, row, 6))
+    assert (await told(channel=ours))[2] == "0"
+    await invariants_hold(api)
+
+
+async def test_a_buffer_takes_no_more_than_there_is(api: Api) -> None:
+    of, row = await channel(api), await stocked(api, 3)
+    rule = (await ruled(api, of, buffer=7, cap=0))["rule"]["id"]
+    found = await asked(api, row, channel=of)
+    assert [(each["kind"], each["quantity"], each["source"]) for each in found["terms"]][1:] == [("BUFFER", "-3", rule)]
+    assert found["available"] == "0"
+    assert (await asked(api, await variant(api), channel=of))["terms"] == []
+
+
+async def test_an_availability_takes_one_statement_and_one_more_for_a_channel(api: Api) -> None:
+    place, of = await location(api), await channel(api)
+    row = await stocked(api, 9, place=place)
+    await pooled(api, of, row, place, 2)
+    query = """query Q($variant: ID!, $channel: ID) { availability(variantId: $variant, channelId: $channel) {
+      available terms { kind quantity source note } nextChange { on } } }"""
+
+    async def counted(channel: str | None) -> int:
+        async with api.counted() as statements:
+            await api.data(query, {"variant": row, "channel": channel})
+        return number_of(statements)
+
+    await counted(of)
+    without, with_one = await counted(None), await counted(of)
+    assert with_one == without + 2, "whether there is such a channel, and its rule"
+    await ruled(api, of, row, buffer=1, cap=3)
+    for _ in range(5):
+        await pooled(api, await channel(api), row, place, 1)
+    assert (await counted(None), await counted(of)) == (without, with_one)
 
 
 # --- races ----------------------------------------------------------------------------------------------------------

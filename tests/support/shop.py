@@ -57,10 +57,11 @@ PAY = f"""mutation Y($id: ID!, $input: PaymentRecordInput!, $key: String) {{
     payment {{ id method reference amount {{ amount }} order {{ id }} }} order {{ {ORDER} }} {EFFECTS} {ERRORS} }} }}"""
 LEVELS = f"""query Q($variants: [ID!], $locations: [ID!]) {{ stockLevels(first: 250,
   filter: {{variantId: {{in: $variants}}, locationId: {{in: $locations}}}}) {{ nodes {{ {LEVEL} }} }} }}"""
-AVAILABILITY = """query Q($variant: ID!, $locations: [ID!], $on: Date) {
-  availability(variantId: $variant, locationIds: $locations, on: $on) {
+_TERM = "kind quantity source on note location { id }"
+AVAILABILITY = f"""query Q($variant: ID!, $locations: [ID!], $channel: ID, $on: Date) {{
+  availability(variantId: $variant, locationIds: $locations, channelId: $channel, on: $on) {{
     onHand allocated reserved unavailable available incoming backordered availableToPromise
-    terms { kind quantity source on note location { id } } } }"""
+    terms {{ {_TERM} }} nextChange {{ {_TERM} }} }} }}"""
 
 
 def dollars(amount: str) -> dict[str, str]:
