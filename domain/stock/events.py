@@ -15,6 +15,14 @@ class LocationCreated(Event):
 
 
 @dataclass(frozen=True)
+class LocationUpdated(Event):
+    """A location reads differently from now on."""
+
+    fields: list[str]
+    """The names of what changed."""
+
+
+@dataclass(frozen=True)
 class LevelChange(Event):
     """Base of all events of a level: where it is, and its figures right after the act. Quantities are plain digits."""
 
@@ -131,6 +139,26 @@ class StockDiscrepancyOpened(Event):
 @dataclass(frozen=True)
 class LotCreated(Event):
     """A lot is known from now on."""
+
+
+@dataclass(frozen=True)
+class StockDiscrepancyUpdated(Event):
+    """A case is open still, with other figures."""
+
+    kind: str
+    variant: ID
+    location: ID
+    quantity: str
+
+
+@dataclass(frozen=True)
+class StockDiscrepancySettled(Event):
+    """A case is done with."""
+
+    kind: str
+    variant: ID
+    location: ID
+    resolution: str
 
 
 @dataclass(frozen=True)

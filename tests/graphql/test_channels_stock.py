@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -400,7 +401,7 @@ async def test_an_availability_takes_one_statement_and_one_more_for_a_channel(ap
 # --- races ----------------------------------------------------------------------------------------------------------
 
 
-async def _sold(api: Api, orders: list[tuple[str | None, str, int]]) -> Counter[str | None]:
+async def _sold(api: Api, orders: Sequence[tuple[str | None, str, int]]) -> Counter[str | None]:
     """How much of all that was ordered at once each channel got."""
     payloads = await crowd(act(api, PLACE, by(of, row, many)) for of, row, many in orders)
     codes = {error["code"] for each in payloads for error in each["userErrors"]}

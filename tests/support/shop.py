@@ -148,6 +148,33 @@ async def state(api: Api) -> dict[str, list[tuple[Any, ...]]]:
         }
 
 
+POLICY = """mutation P($input: StockPolicySetInput!) {
+  stockPolicySet(input: $input) { policy { id } userErrors { message } } }"""
+POOL = """mutation P($input: StockPoolSetInput!) {
+  stockPoolSet(input: $input) { pool { id } userErrors { message } } }"""
+CHANNEL_RULE = """mutation R($input: StockChannelRuleSetInput!) {
+  stockChannelRuleSet(input: $input) { rule { id } userErrors { message } } }"""
+
+
+async def default_channel(api: Api) -> str:
+    """The id of the channel that orders belong to that name none."""
+    found = (await api.data("{ channels(first: 250) { nodes { id isDefault } } }"))["channels"]["nodes"]
+    return next(each["id"] for each in found if each["isDefault"])
+
+
+async def kept_for(api: Api, place: str) -> str:
+    """The id of a fresh variant with a policy and somebody who waits for it. Another one is there, and the default
+    channel has a pool and a rule for that.
+    """
+    row, channel = await variant(api), await default_channel(api)
+    await done(api, POLICY, {"input": {"variantId": row, "backorders": "LIMIT", "backorderLimit": 50}})
+    await done(api, PLACE, {"input": ordered([(row, 1)])})
+    pooled = await stocked(api, 5, place=place)
+    await done(api, POOL, {"input": {"channelId": channel, "variantId": pooled, "locationId": place, "quantity": 2}})
+    await done(api, CHANNEL_RULE, {"input": {"channelId": channel, "variantId": pooled, "buffer": 1}})
+    return row
+
+
 async def a_few_of_everything(api: Api) -> None:
     """Three of whatever a list may show of stock, orders, payments and shipments."""
     for _ in range(3):
@@ -161,6 +188,7 @@ async def a_few_of_everything(api: Api) -> None:
         await done(api, SHIP, {"id": order["id"]})
         loss = {"variantId": row, "delta": -18}  # one of them is promised
         await done(api, ADJUST, {"input": {"locationId": place, "reason": "SHRINKAGE", "lines": [loss]}})
+        await kept_for(api, place)
 
 
 async def sealed(api: Api) -> None:

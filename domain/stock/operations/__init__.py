@@ -18,8 +18,15 @@ from domain.stock.operations.allocate import (
     lock_allocations,
     ship,
 )
+from domain.stock.operations.hand_over import Handed, HandedOver, hand_over
 from domain.stock.operations.inputs import existing_locations
-from domain.stock.operations.locations import NewLocation, bring_in_locations, create_location
+from domain.stock.operations.locations import (
+    LocationChanges,
+    NewLocation,
+    bring_in_locations,
+    create_location,
+    update_location,
+)
 from domain.stock.operations.lots import NewLot
 from domain.stock.operations.policies import StockPolicyChanges, set_policy
 from domain.stock.operations.prioritize import NewPriority, prioritize
@@ -39,8 +46,11 @@ from domain.stock.operations.sharing import NewChannelRule, NewPool, set_channel
 
 __all__ = [
     "Allocation",
+    "Handed",
+    "HandedOver",
     "Held",
     "Issue",
+    "LocationChanges",
     "NewAdjustment",
     "NewAdjustmentLine",
     "NewChannelRule",
@@ -67,6 +77,7 @@ __all__ = [
     "draw",
     "existing_locations",
     "expect",
+    "hand_over",
     "lock_allocations",
     "prioritize",
     "receive",
@@ -80,4 +91,5 @@ __all__ = [
     "set_replenishment",
     "ship",
     "sweep",
+    "update_location",
 ]

@@ -131,8 +131,8 @@ WHERE allocation.source = given.source AND allocation.location_id = given.locati
   AND allocation.quantity > given.part
 """
 _WAIT = """
-INSERT INTO stock_backorders AS present (source, document, variant_id, quantity, since)
-SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::numeric[], $5::timestamptz[])
+INSERT INTO stock_backorders AS present (id, source, document, variant_id, quantity, since)
+SELECT uuid7(), * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::numeric[], $5::timestamptz[])
 ON CONFLICT (source) DO UPDATE SET quantity = present.quantity + excluded.quantity,
   since = least(present.since, excluded.since)
 """
