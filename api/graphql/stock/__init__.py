@@ -11,6 +11,8 @@ from api.graphql.stock.claims import StockReservation
 from api.graphql.stock.levels import StockContent, StockLevel, StockMovement
 from api.graphql.stock.lots import Lot
 from api.graphql.stock.places import Bin, Location
+from api.graphql.stock.policies import StockBackorder, StockPolicy
+from api.graphql.stock.sharing import StockChannelRule, StockPool
 
 __all__ = [
     "Availability",
@@ -18,10 +20,14 @@ __all__ = [
     "IncomingStock",
     "Location",
     "Lot",
+    "StockBackorder",
+    "StockChannelRule",
     "StockContent",
     "StockDiscrepancy",
     "StockLevel",
     "StockMovement",
+    "StockPolicy",
+    "StockPool",
     "StockReceipt",
     "StockReservation",
 ]

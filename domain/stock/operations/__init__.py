@@ -18,9 +18,18 @@ from domain.stock.operations.allocate import (
     lock_allocations,
     ship,
 )
+from domain.stock.operations.hand_over import Handed, HandedOver, hand_over
 from domain.stock.operations.inputs import existing_locations
-from domain.stock.operations.locations import NewLocation, bring_in_locations, create_location
+from domain.stock.operations.locations import (
+    LocationChanges,
+    NewLocation,
+    bring_in_locations,
+    create_location,
+    update_location,
+)
 from domain.stock.operations.lots import NewLot
+from domain.stock.operations.policies import StockPolicyChanges, set_policy
+from domain.stock.operations.prioritize import NewPriority, prioritize
 from domain.stock.operations.receive import (
     NewIncoming,
     NewIncomingLine,
@@ -31,21 +40,29 @@ from domain.stock.operations.receive import (
     receive,
     receive_many,
 )
+from domain.stock.operations.replenish import ReplenishmentChanges, set_replenishment
 from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
 from domain.stock.operations.revalue import NewRevaluation, NewRevaluationLine, revalue
+from domain.stock.operations.sharing import NewChannelRule, NewPool, set_channel_rule, set_pool
 
 __all__ = [
     "Allocation",
+    "Handed",
+    "HandedOver",
     "Held",
     "Issue",
+    "LocationChanges",
     "NewAdjustment",
     "NewAdjustmentLine",
+    "NewChannelRule",
     "NewCount",
     "NewCountLine",
     "NewIncoming",
     "NewIncomingLine",
     "NewLocation",
     "NewLot",
+    "NewPool",
+    "NewPriority",
     "NewReceipt",
     "NewReceiptLine",
     "NewReservation",
@@ -53,6 +70,8 @@ __all__ = [
     "NewRevaluation",
     "NewRevaluationLine",
     "Received",
+    "ReplenishmentChanges",
+    "StockPolicyChanges",
     "adjust",
     "allocate",
     "bring_in_locations",
@@ -61,13 +80,20 @@ __all__ = [
     "draw",
     "existing_locations",
     "expect",
+    "hand_over",
     "lock_allocations",
+    "prioritize",
     "receive",
     "receive_many",
     "release",
     "reserve",
     "revalue",
+    "set_channel_rule",
+    "set_policy",
+    "set_pool",
     "set_quantities",
+    "set_replenishment",
     "ship",
     "sweep",
+    "update_location",
 ]
