@@ -9,6 +9,7 @@ from api.graphql.stock.claims import StockReservation
 from api.graphql.stock.levels import StockContent, StockLevel, StockMovement
 from api.graphql.stock.lots import Lot
 from api.graphql.stock.places import Bin, Location
+from api.graphql.stock.transfers import StockTransfer
 
 __all__ = [
     "Availability",
@@ -22,4 +23,5 @@ __all__ = [
     "StockMovement",
     "StockReceipt",
     "StockReservation",
+    "StockTransfer",
 ]
