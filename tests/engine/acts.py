@@ -92,6 +92,8 @@ class _Clerk:
             "orderShip": self._shipment,
             "stockSet": self._count,
             "stockReceive": self._receipt,
+            "stockAdjust": self._adjustment,
+            "stockReserve": self._hold,
             "stockTransferCreate": self._transfer,
             "stockTransferReady": lambda: {"id": self._transfer_to("READY")[0]},
             "stockTransferDispatch": lambda: self._way("DISPATCH"),
@@ -159,6 +161,15 @@ class _Clerk:
         costs = [{"amount": amount, "currency": "USD"} for amount in self.chance.sample(("0", "3.5", "2.125"), 2)]
         lines = [{"variantId": variant, "quantity": self._some(), "unitCost": cost} for cost in costs]
         return {"input": {"locationId": place, "lines": lines, "reference": self.chance.choice((None, "D-1"))}}
+
+    def _adjustment(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        line = {"variantId": variant, "delta": self.chance.choice((-1, 1, 2))}
+        return {"input": {"locationId": place, "reason": Name("COUNT"), "lines": [line]}}
+
+    def _hold(self) -> dict[str, Any]:
+        variant, _, _ = self.chance.choice(self.known.levels)
+        return {"input": {"lines": [{"variantId": variant, "quantity": self._some()}]}}
 
     def _transfer(self) -> dict[str, Any]:
         variant, place, _ = self.chance.choice(self.known.levels)
