@@ -137,6 +137,39 @@ class StockDiscrepancyOpened(Event):
 
 
 @dataclass(frozen=True)
+class StockTransferCreated(Event):
+    """A transfer is being prepared."""
+
+    origin: ID
+    destination: ID
+
+
+@dataclass(frozen=True)
+class StockTransferReady(Event):
+    """Its goods are allocated, and wait to leave."""
+
+
+@dataclass(frozen=True)
+class StockTransferDispatched(Event):
+    """Its goods are on the road."""
+
+    origin: ID
+    destination: ID
+
+
+@dataclass(frozen=True)
+class StockTransferReceived(Event):
+    """Goods of it have arrived; the status says whether all have, or more are on the road."""
+
+    status: str
+
+
+@dataclass(frozen=True)
+class StockTransferCancelled(Event):
+    """It was called off before anything left."""
+
+
+@dataclass(frozen=True)
 class LotCreated(Event):
     """A lot is known from now on."""
 

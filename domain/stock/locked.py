@@ -24,7 +24,8 @@ from domain.kernel.money import CurrencyCode, Money, format_amount, format_quant
 from domain.kernel.work import Work
 from domain.stock.contents import LOOSE, Content
 from domain.stock.events import LevelChange, StockReorderPointReached
-from domain.stock.tables import Place, StockLevel, StockMovement, StockMovementKind
+from domain.stock.tables import LocationKind, Place, StockLevel, StockMovement, StockMovementKind
+from domain.stock.transit import keep_to_transfers
 
 
 @dataclass(slots=True)
@@ -214,7 +215,16 @@ class Levels:
 
         The movements carry along what they change of allocations, so that both change in one moment and at none is
         more claimed than is there. Holds only ever give way here, so they are written before.
+
+        Refused with NotAllowedNow where goods are on the road with a transfer, and it is not that which moves them.
         """
+        on_the_road = [
+            (move.layer_id, move.source)
+            for move in moves
+            if move.level.kind == LocationKind.TRANSIT and move.layer_id is not None and move.quantity
+        ]
+        if on_the_road:
+            await keep_to_transfers(self.work, on_the_road)
         moving: dict[ID, Move] = {}
         for move in moves:
             move.level.on_hand += move.quantity

@@ -1,5 +1,6 @@
 """What can be asked of stock."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -28,6 +29,8 @@ from domain.stock.tables import (
     StockPool,
     StockReceipt,
     StockReservation,
+    StockTransfer,
+    StockTransferStatus,
 )
 
 _bin, _lot = Bin.__table__.c, Lot.__table__.c
@@ -36,6 +39,7 @@ _receipt, _reservation = StockReceipt.__table__.c, StockReservation.__table__.c
 _policy, _backorder = StockPolicy.__table__.c, StockBackorder.__table__.c
 _pool, _rule = StockPool.__table__.c, StockChannelRule.__table__.c
 _incoming, _discrepancy = IncomingStock.__table__.c, StockDiscrepancy.__table__.c
+_transfer = StockTransfer.__table__.c
 
 locations = listing.Listing(
     Location,
@@ -150,6 +154,33 @@ discrepancies = listing.Listing(
 )
 
 
+_TRANSFER_NUMBER = re.compile(r"(?:TR-)?([0-9]{1,18})", re.ASCII | re.IGNORECASE)
+
+
+def transfer_number(number: int) -> str:
+    """A transfer's number as people read it."""
+    return f"TR-{number}"
+
+
+def transfer_number_of(text: str) -> int:
+    """The number behind what people read; 0, which no transfer has, for anything else."""
+    match = _TRANSFER_NUMBER.fullmatch(text.strip())
+    return int(match[1]) if match else 0
+
+
+transfers = listing.Listing(
+    StockTransfer,
+    filters={
+        "id": listing.identity(_transfer.id),
+        "status": listing.choice(_transfer.status, StockTransferStatus),
+        "origin_id": listing.identity(_transfer.origin_id),
+        "destination_id": listing.identity(_transfer.destination_id),
+        "created_at": listing.instant(_transfer.created_at),
+    },
+    sorts={"CREATED_AT": _transfer.created_at, "NUMBER": _transfer.number},
+)
+
+
 class AvailabilityTermKind(StrEnum):
     """What a term of an availability is."""
 
@@ -162,7 +193,7 @@ class AvailabilityTermKind(StrEnum):
     UNAVAILABLE = "UNAVAILABLE"
     """There, but not to be sold."""
     INCOMING = "INCOMING"
-    """Announced, and still to come."""
+    """Announced or on the road to there, and still to come."""
     BACKORDERED = "BACKORDERED"
     """Promised, and waited for."""
     BUFFER = "BUFFER"
@@ -255,6 +286,12 @@ SELECT * FROM (
   SELECT variant_id, 'INCOMING', outstanding, location_id, 'inc_' || replace(id::text, '-', ''), due_on, reference
   FROM incoming_stock WHERE variant_id = ANY($1) AND outstanding > 0 AND ($3::date IS NULL OR due_on <= $3)
   UNION ALL
+  SELECT line.variant_id, 'INCOMING', line.dispatched - line.received - line.lost, transfer.destination_id,
+    'trf_' || replace(transfer.id::text, '-', ''), transfer.expected_on, 'TR-' || transfer.number
+  FROM stock_transfers AS transfer JOIN stock_transfer_lines AS line ON line.transfer_id = transfer.id
+  WHERE transfer.status IN ('DISPATCHED', 'PARTIALLY_RECEIVED') AND line.variant_id = ANY($1)
+    AND line.dispatched > line.received + line.lost AND ($3::date IS NULL OR transfer.expected_on <= $3)
+  UNION ALL
   SELECT variant_id, 'BACKORDERED', -sum(quantity), NULL, document, min(since AT TIME ZONE zone.name)::date, NULL
   FROM stock_backorders CROSS JOIN zone WHERE variant_id = ANY($1) AND $2::uuid[] IS NULL GROUP BY variant_id, document
   UNION ALL
@@ -290,9 +327,10 @@ async def availability(
 ) -> Mapping[ID, Availability]:
     """What can be promised of variants, over all locations or some, by a day: up to it, announced goods count.
 
-    Without a day all announced goods count. Goods in transit count nowhere: nothing is taken from them. Lines that wait
-    for stock wait for it anywhere, so they count only over all locations. The days of terms are those of the business.
-    For a sales channel its own pools are not taken away, and what its rules keep from it is.
+    Without a day all announced goods count. Nothing is taken from goods in transit; those of a transfer count as
+    incoming where they go. Lines that wait for stock wait for it anywhere, so they count only over all locations. The
+    days of terms are those of the business. For a sales channel its own pools are not taken away, and what its rules
+    keep from it is.
     """
     found = {variant: Availability() for variant in variants}
     wanted = None if locations is None else [each[4:] for each in locations if is_id(each, "loc")]

@@ -5,6 +5,7 @@ import itertools
 from typing import Any
 
 from api import demo
+from tests.support import transfers
 from tests.support.api import Api
 from tests.support.shop import (
     ADJUST,
@@ -60,6 +61,7 @@ async def fill(api: Api) -> None:
     await _holds(api, variants, far)
     await _waiting(api)
     await _shared(api, variants, near)
+    await transfers.one_of_each(api)
     await _books(api)
     await cart
 

@@ -7,7 +7,7 @@ import pytest
 
 from domain.kernel import invariants
 from domain.tables import metadata
-from tests.support import shop
+from tests.support import shop, transfers
 from tests.support.api import Api
 from tests.support.server import Server
 
@@ -48,6 +48,13 @@ BREAKING = {
         "UPDATE stock_movements SET value_amount = value_amount - 1 WHERE kind = 'SHIPMENT'"
     ],
     "received, not billed": ["UPDATE stock_movements SET kind = 'ADJUSTMENT' WHERE kind = 'RECEIPT'"],
+    "transfers move their goods": ["UPDATE stock_transfer_lines SET received = received - 1 WHERE received > 0"],
+    "transfers change no total": [
+        "UPDATE stock_movements SET value_amount = value_amount + 1 WHERE kind = 'TRANSFER' AND quantity > 0"
+    ],
+    "claims of transfers": ["UPDATE stock_transfers SET status = 'DRAFT' WHERE status = 'READY'"],
+    "transfer statuses follow": ["UPDATE stock_transfers SET status = 'RECEIVED' WHERE status = 'DISPATCHED'"],
+    "transfer versions": ["UPDATE stock_transfers SET version = version + 1"],
     "level versions": ["UPDATE stock_levels SET version = version + 1"],
     "averages are kept in one layer": [
         "UPDATE stock_policies SET cost_method = 'MOVING_AVERAGE' WHERE variant_id IN ("
@@ -83,6 +90,7 @@ async def open_shop(api: Api) -> Api:
     row = await shop.stocked(api, 10)
     await shop.done(api, shop.PLACE, {"input": shop.ordered([(row, 2)])})
     await shop.done(api, shop.RESERVE, {"input": {"lines": [{"variantId": row, "quantity": 1}]}})
+    await transfers.one_of_each(api)
     customer = """mutation { customerCreate(input: {name: "Ada", addresses: [{line1: "1 Pier", countryCode: "US"}]}) {
       customer { id } userErrors { message } } }"""
     await shop.done(api, customer, {})

@@ -13,6 +13,7 @@ from api.graphql.stock.lots import Lot
 from api.graphql.stock.places import Bin, Location
 from api.graphql.stock.policies import StockBackorder, StockPolicy
 from api.graphql.stock.sharing import StockChannelRule, StockPool
+from api.graphql.stock.transfers import StockTransfer
 
 __all__ = [
     "Availability",
@@ -30,4 +31,5 @@ __all__ = [
     "StockPool",
     "StockReceipt",
     "StockReservation",
+    "StockTransfer",
 ]

@@ -202,6 +202,7 @@ def _shelved(lines: Sequence[NewAdjustmentLine] | Sequence[NewCountLine], locati
             lot_id=line.lot_id,
             state=line.state,
             brings=isinstance(line, NewAdjustmentLine) and line.delta > 0,
+            lot_field="lotId",
         )
         for n, line in enumerate(lines)
     ]

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from domain.kernel.ids import ID
+from domain.kernel.ids import ID, is_id
 from domain.kernel.work import Work
 from domain.kernel.writing import Write
 from domain.stock import shares
@@ -153,8 +153,8 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
     """Less is there than was promised, by so much at each place, whose levels are locked.
 
     Holds give way first, then allocations, each time the youngest, then what is kept for single channels. The lines
-    that lost an allocation wait for stock from anywhere, and a discrepancy is opened for a person to look at.
-    Claims fall on the levels; the caller saves them.
+    that lost an allocation wait for stock from anywhere, but those of transfers: what is to leave from here cannot come
+    from elsewhere. A discrepancy is opened for a person to look at. Claims fall on the levels; the caller saves them.
     """
     left = dict(missing)
     variants, locations = [place[0][4:] for place in left], [place[1][4:] for place in left]
@@ -174,6 +174,8 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
             if part:
                 level.claim(allocated=-part)
                 lowered.append((record["source"], level.place[1], part))
+                if is_id(record["document"], "trf"):
+                    continue
                 fresh = [record["source"], record["document"], record["variant_id"], Decimal(0), record["allocated_at"]]
                 waiting.setdefault(record["source"], fresh)[3] += part
     await lower_allocations(work, lowered)
