@@ -257,7 +257,16 @@ class Availability:
 _TERMS = """
 WITH zone AS (SELECT time_zone AS name FROM business), settled AS (
   SELECT level.* FROM stock_levels AS level JOIN locations AS location ON location.id = level.location_id
-  WHERE level.variant_id = ANY($1) AND location.kind <> 'TRANSIT')
+  WHERE level.variant_id = ANY($1) AND location.kind <> 'TRANSIT'), coming AS (
+  SELECT variant_id, outstanding AS quantity, location_id, 'inc_' || replace(id::text, '-', '') AS source,
+    due_on AS day, reference AS note
+  FROM incoming_stock WHERE variant_id = ANY($1) AND outstanding > 0
+  UNION ALL
+  SELECT line.variant_id, line.dispatched - line.received - line.lost, transfer.destination_id,
+    'trf_' || replace(transfer.id::text, '-', ''), transfer.expected_on, 'TR-' || transfer.number
+  FROM stock_transfers AS transfer JOIN stock_transfer_lines AS line ON line.transfer_id = transfer.id
+  WHERE transfer.status IN ('DISPATCHED', 'PARTIALLY_RECEIVED') AND line.variant_id = ANY($1)
+    AND line.dispatched > line.received + line.lost)
 SELECT * FROM (
   SELECT variant_id, 'ON_HAND' AS kind, on_hand AS quantity, location_id, NULL AS source, NULL::date AS day,
     NULL AS note
@@ -283,24 +292,16 @@ SELECT * FROM (
   FROM stock_pools AS pool JOIN sales_channels AS channel ON channel.id = pool.channel_id
   WHERE pool.variant_id = ANY($1) AND pool.held > 0 AND ($4::uuid IS NULL OR pool.channel_id <> $4)
   UNION ALL
-  SELECT variant_id, 'INCOMING', outstanding, location_id, 'inc_' || replace(id::text, '-', ''), due_on, reference
-  FROM incoming_stock WHERE variant_id = ANY($1) AND outstanding > 0 AND ($3::date IS NULL OR due_on <= $3)
-  UNION ALL
-  SELECT line.variant_id, 'INCOMING', line.dispatched - line.received - line.lost, transfer.destination_id,
-    'trf_' || replace(transfer.id::text, '-', ''), transfer.expected_on, 'TR-' || transfer.number
-  FROM stock_transfers AS transfer JOIN stock_transfer_lines AS line ON line.transfer_id = transfer.id
-  WHERE transfer.status IN ('DISPATCHED', 'PARTIALLY_RECEIVED') AND line.variant_id = ANY($1)
-    AND line.dispatched > line.received + line.lost AND ($3::date IS NULL OR transfer.expected_on <= $3)
+  SELECT variant_id, 'INCOMING', quantity, location_id, source, day, note FROM coming
+  WHERE $3::date IS NULL OR day <= $3
   UNION ALL
   SELECT variant_id, 'BACKORDERED', -sum(quantity), NULL, document, min(since AT TIME ZONE zone.name)::date, NULL
   FROM stock_backorders CROSS JOIN zone WHERE variant_id = ANY($1) AND $2::uuid[] IS NULL GROUP BY variant_id, document
   UNION ALL
   SELECT * FROM (
-    SELECT DISTINCT ON (variant_id) variant_id, 'NEXT', outstanding, location_id,
-      'inc_' || replace(id::text, '-', ''), due_on, reference
-    FROM incoming_stock WHERE variant_id = ANY($1) AND outstanding > 0 AND ($3::date IS NULL OR due_on > $3)
-      AND ($2::uuid[] IS NULL OR location_id = ANY($2))
-    ORDER BY variant_id, due_on, id) AS next
+    SELECT DISTINCT ON (variant_id) variant_id, 'NEXT', quantity, location_id, source, day, note FROM coming
+    WHERE ($3::date IS NULL OR day > $3) AND ($2::uuid[] IS NULL OR location_id = ANY($2))
+    ORDER BY variant_id, day, source) AS next
 ) AS term
 WHERE $2::uuid[] IS NULL OR location_id = ANY($2)
 ORDER BY variant_id, array_position(ARRAY['ON_HAND', 'UNAVAILABLE', 'ALLOCATED', 'RESERVED', 'INCOMING', 'BACKORDERED'],
