@@ -179,7 +179,7 @@ async def _totals(api: Api) -> dict[str, tuple[Decimal, Decimal]]:
         rows = await connection.exec_driver_sql(
             "SELECT variant_id::text, sum(on_hand), sum(value_amount) FROM stock_levels GROUP BY 1"
         )
-        return {row[0]: (row[1], row[2]) for row in rows}
+        return {variant: (on_hand, value) for variant, on_hand, value in rows.tuples()}
 
 
 class _Hauliers:
