@@ -131,3 +131,69 @@ class StockDiscrepancyOpened(Event):
 @dataclass(frozen=True)
 class LotCreated(Event):
     """A lot is known from now on."""
+
+
+@dataclass(frozen=True)
+class StockDiscrepancyUpdated(Event):
+    """A case is open still, with other figures."""
+
+    kind: str
+    variant: ID
+    location: ID
+    quantity: str
+
+
+@dataclass(frozen=True)
+class StockDiscrepancySettled(Event):
+    """A case is done with."""
+
+    kind: str
+    variant: ID
+    location: ID
+    resolution: str
+
+
+@dataclass(frozen=True)
+class StockCountStarted(Event):
+    """Somebody counts what is at a location."""
+
+    location: ID
+    kind: str
+
+
+@dataclass(frozen=True)
+class StockCountRecorded(Event):
+    """So many lines of a count were counted."""
+
+    location: ID
+    lines: int
+
+
+@dataclass(frozen=True)
+class StockCountSubmitted(Event):
+    """All of it is counted: somebody looks at the differences."""
+
+    location: ID
+
+
+@dataclass(frozen=True)
+class StockCountRecounted(Event):
+    """So many lines are to be counted again."""
+
+    location: ID
+    lines: int
+
+
+@dataclass(frozen=True)
+class StockCountApproved(Event):
+    """The differences are booked: so many lines had one."""
+
+    location: ID
+    differences: int
+
+
+@dataclass(frozen=True)
+class StockCountCancelled(Event):
+    """A count was given up."""
+
+    location: ID

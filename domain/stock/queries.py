@@ -13,10 +13,15 @@ from domain.kernel.database import raw
 from domain.kernel.ids import ID, is_id
 from domain.stock.tables import (
     Bin,
+    DiscrepancyKind,
+    DiscrepancyStatus,
     IncomingStock,
     Location,
     LocationKind,
     Lot,
+    StockCount,
+    StockCountLine,
+    StockCountStatus,
     StockDiscrepancy,
     StockLevel,
     StockMovement,
@@ -28,6 +33,7 @@ from domain.stock.tables import (
 _bin, _lot = Bin.__table__.c, Lot.__table__.c
 _location, _level, _movement = Location.__table__.c, StockLevel.__table__.c, StockMovement.__table__.c
 _receipt, _reservation = StockReceipt.__table__.c, StockReservation.__table__.c
+_count, _count_line = StockCount.__table__.c, StockCountLine.__table__.c
 _incoming, _discrepancy = IncomingStock.__table__.c, StockDiscrepancy.__table__.c
 
 locations = listing.Listing(
@@ -105,11 +111,28 @@ discrepancies = listing.Listing(
     StockDiscrepancy,
     filters={
         "id": listing.identity(_discrepancy.id),
+        "status": listing.choice(_discrepancy.status, DiscrepancyStatus),
+        "kind": listing.choice(_discrepancy.kind, DiscrepancyKind),
         "variant_id": listing.identity(_discrepancy.variant_id),
         "source": listing.text(_discrepancy.source),
         "opened_at": listing.instant(_discrepancy.opened_at),
     },
     sorts={"OPENED_AT": _discrepancy.opened_at},
+)
+counts = listing.Listing(
+    StockCount,
+    filters={
+        "id": listing.identity(_count.id),
+        "status": listing.choice(_count.status, StockCountStatus),
+        "location_id": listing.identity(_count.location_id),
+        "created_at": listing.instant(_count.created_at),
+    },
+    sorts={"CREATED_AT": _count.created_at},
+)
+count_lines = listing.Listing(
+    StockCountLine,
+    filters={"id": listing.identity(_count_line.id), "variant_id": listing.identity(_count_line.variant_id)},
+    sorts={"POSITION": _count_line.position},
 )
 
 

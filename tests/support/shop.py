@@ -135,7 +135,7 @@ async def state(api: Api) -> dict[str, list[tuple[Any, ...]]]:
     """Everything that acts on stock and orders may change, row by row: what a refusal must leave as it was."""
     tables = (
         "stock_levels stock_movements cost_layers stock_allocations stock_backorders stock_reservations"
-        " stock_reservation_lines stock_receipts incoming_stock stock_discrepancies locations orders order_lines"
+        " stock_reservation_lines stock_receipts incoming_stock stock_discrepancies stock_counts stock_count_lines locations orders order_lines"
         " order_addresses shipments shipment_lines payments journal_entries journal_lines events event_heads"
         " external_references idempotency_keys"
     )

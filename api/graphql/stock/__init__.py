@@ -6,6 +6,7 @@ from api.graphql.stock.arrivals import IncomingStock, StockReceipt
 from api.graphql.stock.availability import Availability
 from api.graphql.stock.cases import StockDiscrepancy
 from api.graphql.stock.claims import StockReservation
+from api.graphql.stock.counts import StockCount, StockCountLine
 from api.graphql.stock.levels import StockContent, StockLevel, StockMovement
 from api.graphql.stock.lots import Lot
 from api.graphql.stock.places import Bin, Location
@@ -17,6 +18,8 @@ __all__ = [
     "Location",
     "Lot",
     "StockContent",
+    "StockCount",
+    "StockCountLine",
     "StockDiscrepancy",
     "StockLevel",
     "StockMovement",

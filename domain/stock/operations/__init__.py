@@ -18,6 +18,14 @@ from domain.stock.operations.allocate import (
     lock_allocations,
     ship,
 )
+from domain.stock.operations.counts import (
+    CountStart,
+    approve_count,
+    cancel_count,
+    recount,
+    start_count,
+    submit_count,
+)
 from domain.stock.operations.inputs import existing_locations
 from domain.stock.operations.locations import NewLocation, bring_in_locations, create_location
 from domain.stock.operations.lots import NewLot
@@ -31,10 +39,19 @@ from domain.stock.operations.receive import (
     receive,
     receive_many,
 )
+from domain.stock.operations.reconcile import ReportedLine, Snapshot, reconcile
+from domain.stock.operations.record_count import CountedLine, CountRecord, FoundLine, record_count
 from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
+from domain.stock.operations.settle import CaseSettlement, DiscrepancySettlement, settle_case
 
 __all__ = [
     "Allocation",
+    "CaseSettlement",
+    "CountRecord",
+    "CountStart",
+    "CountedLine",
+    "DiscrepancySettlement",
+    "FoundLine",
     "Held",
     "Issue",
     "NewAdjustment",
@@ -50,9 +67,13 @@ __all__ = [
     "NewReservation",
     "NewReservationLine",
     "Received",
+    "ReportedLine",
+    "Snapshot",
     "adjust",
     "allocate",
+    "approve_count",
     "bring_in_locations",
+    "cancel_count",
     "create_location",
     "deallocate",
     "draw",
@@ -61,9 +82,15 @@ __all__ = [
     "lock_allocations",
     "receive",
     "receive_many",
+    "reconcile",
+    "record_count",
+    "recount",
     "release",
     "reserve",
     "set_quantities",
+    "settle_case",
     "ship",
+    "start_count",
+    "submit_count",
     "sweep",
 ]
