@@ -48,6 +48,12 @@ BREAKING = {
         "UPDATE stock_movements SET value_amount = value_amount - 1 WHERE kind = 'SHIPMENT'"
     ],
     "received, not billed": ["UPDATE stock_movements SET kind = 'ADJUSTMENT' WHERE kind = 'RECEIPT'"],
+    "counts are booked": ["UPDATE stock_count_lines SET counted = counted + 1"],
+    "counts are counted": ["UPDATE stock_count_lines SET counted = NULL, counted_at = NULL"],
+    "counts do not overlap": ["UPDATE stock_counts SET status = 'OPEN', submitted_at = NULL, approved_at = NULL"],
+    "count versions": ["UPDATE stock_counts SET version = version + 1"],
+    "cases are booked": ["UPDATE stock_discrepancies SET reported = reported + 1"],
+    "case versions": ["UPDATE stock_discrepancies SET version = version + 1"],
     "level versions": ["UPDATE stock_levels SET version = version + 1"],
     "payments in transit": ["UPDATE payments SET amount = amount + 1"],
     "customer deposits": ["DELETE FROM payments"],
@@ -74,6 +80,12 @@ async def open_shop(api: Api) -> Api:
     row = await shop.stocked(api, 10)
     await shop.done(api, shop.PLACE, {"input": shop.ordered([(row, 2)])})
     await shop.done(api, shop.RESERVE, {"input": {"lines": [{"variantId": row, "quantity": 1}]}})
+    place = await shop.location(api)
+    counted = await shop.stocked(api, 10, place=place)
+    await shop.count(api, place, counted, 9)
+    await shop.count(api, place, counted, 8, until="OPEN")
+    case = await shop.differing(api, place, counted, 7)
+    await shop.done(api, shop.SETTLE, {"id": case, "input": {"resolution": "ADJUSTED"}})
     customer = """mutation { customerCreate(input: {name: "Ada", addresses: [{line1: "1 Pier", countryCode: "US"}]}) {
       customer { id } userErrors { message } } }"""
     await shop.done(api, customer, {})

@@ -99,9 +99,9 @@ async def _bring_in_line(work: Work, case: ID, record: Record, settlement: CaseS
     levels = await Levels.lock(work, {(variant, location)}, create=True)
     level = levels.by_place[variant, location]
     if level.on_hand + delta < 0:
+        there, gone = format_quantity(level.on_hand), format_quantity(-delta)
         raise InsufficientStock(
-            f"{format_quantity(-delta)} of {sku} are to go, and only {format_quantity(level.on_hand)} are on hand by now."
-            " Take a new snapshot, or dismiss this one.",
+            f"Only {there} of {sku} are on hand by now, and {gone} are to go: take a new snapshot, or dismiss this one.",
             path=("input", "resolution"),
             variant=variant,
             requested=-delta,
