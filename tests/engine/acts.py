@@ -94,6 +94,8 @@ class _Clerk:
             "orderPlace": self._order,
             "orderShip": self._shipment,
             "stockSet": self._count,
+            "stockAdjust": self._adjustment,
+            "stockReserve": self._hold,
             "stockReceive": self._receipt,
             "stockCountStart": self._count_start,
             "stockCountRecord": self._count_record,
@@ -159,6 +161,17 @@ class _Clerk:
         expected = there if self.values.happens(0.7) else "17"
         line = {"variantId": variant, "quantity": self._some(), "expectedQuantity": expected}
         return {"input": {"locationId": place, "reason": Name("COUNT"), "lines": [line]}}
+
+    def _adjustment(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        delta = self.chance.choice((1, 2, -1, "-1", -1_000, 0))
+        lines = [{"variantId": variant, "delta": delta}]
+        return {"input": {"locationId": place, "reason": Name("SHRINKAGE"), "lines": lines}}
+
+    def _hold(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        where = {"locationId": place} if self.values.happens(0.5) else {}
+        return {"input": {"lines": [{"variantId": variant, "quantity": self._some(), **where}]}}
 
     def _receipt(self) -> dict[str, Any]:
         variant, place, _ = self.chance.choice(self.known.levels)

@@ -101,7 +101,7 @@ async def _bring_in_line(work: Work, case: ID, record: Record, settlement: CaseS
     if level.on_hand + delta < 0:
         there, gone = format_quantity(level.on_hand), format_quantity(-delta)
         raise InsufficientStock(
-            f"Only {there} of {sku} are on hand by now, and {gone} are to go: take a new snapshot, or dismiss this one.",
+            f"Only {there} of {sku} are on hand by now, and {gone} are to go: compare anew, or dismiss the case.",
             path=("input", "resolution"),
             variant=variant,
             requested=-delta,
