@@ -46,9 +46,13 @@ class Desk:
             for each in read["stockCounts"]["nodes"]
         }
         """What can be done with counts, and their lines."""
-        self.cases = [each["id"] for each in read["stockDiscrepancies"]["nodes"]]
+        self.cases = [each["id"] for each in read["openCases"]["nodes"]]
         """Cases that wait for somebody."""
         self.today = read["trialBalance"]["asOf"]
+        self.waiting = [each["source"] for each in read["stockBackorders"]["nodes"]]
+        """The lines that wait for stock."""
+        self.places = [each["id"] for each in read["locations"]["nodes"]]
+        self.channels = [each["id"] for each in read["channels"]["nodes"]]
 
     def __repr__(self) -> str:
         return "Desk(…)"
@@ -61,9 +65,11 @@ async def desk(ask: Ask) -> Desk:
             """{ orders(first: 250) { nodes { id availableActions lines { id } } }
             stockLevels(first: 250) { nodes { variant { id } location { id } onHand } }
             variants(first: 250) { nodes { sku } } products(first: 250) { nodes { id availableActions } }
-            journalEntries(first: 250) { nodes { id description reversedBy { id } } }
+            journalEntries(first: 250) { nodes { id description reversedBy { id } } } trialBalance { asOf }
+            stockBackorders(first: 250) { nodes { source } } locations(first: 250) { nodes { id } }
+            channels(first: 250) { nodes { id } }
             stockCounts { nodes { id availableActions lines(first: 9) { nodes { id } } } }
-            stockDiscrepancies(filter: {status: {in: [OPEN]}}) { nodes { id } } trialBalance { asOf } }"""
+            openCases: stockDiscrepancies(filter: {status: {in: [OPEN]}}) { nodes { id } } }"""
         )
     )
 
@@ -106,6 +112,12 @@ class _Clerk:
             "stockReconcile": self._snapshot,
             "stockDiscrepancySettle": self._settlement,
             "productActivate": lambda: {"id": self.chance.choice(self.known.drafts)},
+            "stockPolicySet": self._policy,
+            "stockReplenishmentSet": self._replenishment,
+            "stockChannelRuleSet": self._channel_rule,
+            "stockPoolSet": self._pool,
+            "stockBackorderPrioritize": self._priority,
+            "locationUpdate": self._location,
             "journalEntryPost": self._entry,
             "journalEntryReverse": lambda: {"id": self.chance.choice(self.known.entries)},
         }
@@ -207,6 +219,43 @@ class _Clerk:
     def _settlement(self) -> dict[str, Any]:
         resolution = Name(self.chance.choice(("ADJUSTED", "DISMISSED")))
         return {"id": self.chance.choice(self.known.cases), "input": {"resolution": resolution}}
+
+    def _policy(self) -> dict[str, Any]:
+        variant, _, _ = self.chance.choice(self.known.levels)
+        how = self.chance.choice(
+            (
+                {"backorders": Name("ALLOW")},
+                {"backorders": Name("LIMIT"), "backorderLimit": 3},
+                {"backorders": Name("PREORDER"), "preorderOn": "2999-01-01", "tracksLots": False},
+                {"costMethod": Name("MOVING_AVERAGE")},
+                {"tracksLots": True},
+            )
+        )
+        return {"input": {"variantId": variant, **how}}
+
+    def _replenishment(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        rule = {"reorderPoint": self.chance.choice((None, 1, 500)), "maxQuantity": self.chance.choice((None, 2, 9))}
+        return {"input": {"variantId": variant, "locationId": place, **rule}}
+
+    def _channel_rule(self) -> dict[str, Any]:
+        variant, _, _ = self.chance.choice(self.known.levels)
+        rule = {"variantId": self.chance.choice((None, variant)), "buffer": self._some(), "cap": self._some()}
+        return {"input": {"channelId": self.chance.choice(self.known.channels), **rule}}
+
+    def _pool(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        pool = {"variantId": variant, "locationId": place, "quantity": self._some()}
+        return {"input": {"channelId": self.chance.choice(self.known.channels), **pool}}
+
+    def _priority(self) -> dict[str, Any]:
+        return {"input": {"source": self.chance.choice(self.known.waiting), "priority": self.chance.randint(0, 200)}}
+
+    def _location(self) -> dict[str, Any]:
+        changes = {"priority": self.chance.randint(0, 9), "allowsOversell": self.values.happens(0.5)}
+        named = {"externalId": {"system": "wms", "id": f"P-{self.chance.randint(0, 9)}"}}
+        changes |= self.chance.choice(({}, {"name": "Somewhere else"}, named))
+        return {"id": self.chance.choice(self.known.places), "input": changes}
 
     def _entry(self) -> dict[str, Any]:
         money = {"amount": self.chance.choice(("1.00", "20", "300.5")), "currency": "USD"}
