@@ -232,3 +232,49 @@ class StockChannelRuleRemoved(Event):
 
     channel: ID
     variant: ID | None
+
+
+@dataclass(frozen=True)
+class StockCountStarted(Event):
+    """Somebody counts what is at a location."""
+
+    location: ID
+    kind: str
+
+
+@dataclass(frozen=True)
+class StockCountRecorded(Event):
+    """So many lines of a count were counted."""
+
+    location: ID
+    lines: int
+
+
+@dataclass(frozen=True)
+class StockCountSubmitted(Event):
+    """All of it is counted: somebody looks at the differences."""
+
+    location: ID
+
+
+@dataclass(frozen=True)
+class StockCountRecounted(Event):
+    """So many lines are to be counted again."""
+
+    location: ID
+    lines: int
+
+
+@dataclass(frozen=True)
+class StockCountApproved(Event):
+    """The differences are booked: so many lines had one."""
+
+    location: ID
+    differences: int
+
+
+@dataclass(frozen=True)
+class StockCountCancelled(Event):
+    """A count was given up."""
+
+    location: ID

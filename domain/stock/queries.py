@@ -15,12 +15,17 @@ from domain.kernel.ids import ID, is_id
 from domain.stock.shares import Rule
 from domain.stock.tables import (
     Bin,
+    DiscrepancyKind,
+    DiscrepancyStatus,
     IncomingStock,
     Location,
     LocationKind,
     Lot,
     StockBackorder,
     StockChannelRule,
+    StockCount,
+    StockCountLine,
+    StockCountStatus,
     StockDiscrepancy,
     StockLevel,
     StockMovement,
@@ -32,6 +37,8 @@ from domain.stock.tables import (
     StockTransfer,
     StockTransferStatus,
 )
+
+_count, _count_line = StockCount.__table__.c, StockCountLine.__table__.c
 
 _bin, _lot = Bin.__table__.c, Lot.__table__.c
 _location, _level, _movement = Location.__table__.c, StockLevel.__table__.c, StockMovement.__table__.c
@@ -146,11 +153,28 @@ discrepancies = listing.Listing(
     StockDiscrepancy,
     filters={
         "id": listing.identity(_discrepancy.id),
+        "status": listing.choice(_discrepancy.status, DiscrepancyStatus),
+        "kind": listing.choice(_discrepancy.kind, DiscrepancyKind),
         "variant_id": listing.identity(_discrepancy.variant_id),
         "source": listing.text(_discrepancy.source),
         "opened_at": listing.instant(_discrepancy.opened_at),
     },
     sorts={"OPENED_AT": _discrepancy.opened_at},
+)
+counts = listing.Listing(
+    StockCount,
+    filters={
+        "id": listing.identity(_count.id),
+        "status": listing.choice(_count.status, StockCountStatus),
+        "location_id": listing.identity(_count.location_id),
+        "created_at": listing.instant(_count.created_at),
+    },
+    sorts={"CREATED_AT": _count.created_at},
+)
+count_lines = listing.Listing(
+    StockCountLine,
+    filters={"id": listing.identity(_count_line.id), "variant_id": listing.identity(_count_line.variant_id)},
+    sorts={"POSITION": _count_line.position},
 )
 
 

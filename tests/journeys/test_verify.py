@@ -55,6 +55,12 @@ BREAKING = {
     "claims of transfers": ["UPDATE stock_transfers SET status = 'DRAFT' WHERE status = 'READY'"],
     "transfer statuses follow": ["UPDATE stock_transfers SET status = 'RECEIVED' WHERE status = 'DISPATCHED'"],
     "transfer versions": ["UPDATE stock_transfers SET version = version + 1"],
+    "counts are booked": ["UPDATE stock_count_lines SET counted = counted + 1"],
+    "counts are counted": ["UPDATE stock_count_lines SET counted = NULL, counted_at = NULL"],
+    "counts do not overlap": ["UPDATE stock_counts SET status = 'OPEN', submitted_at = NULL, approved_at = NULL"],
+    "count versions": ["UPDATE stock_counts SET version = version + 1"],
+    "cases are booked": ["UPDATE stock_discrepancies SET reported = reported + 1"],
+    "case versions": ["UPDATE stock_discrepancies SET version = version + 1"],
     "level versions": ["UPDATE stock_levels SET version = version + 1"],
     "averages are kept in one layer": [
         "UPDATE stock_policies SET cost_method = 'MOVING_AVERAGE' WHERE variant_id IN ("
@@ -91,6 +97,12 @@ async def open_shop(api: Api) -> Api:
     await shop.done(api, shop.PLACE, {"input": shop.ordered([(row, 2)])})
     await shop.done(api, shop.RESERVE, {"input": {"lines": [{"variantId": row, "quantity": 1}]}})
     await transfers.one_of_each(api)
+    place = await shop.location(api)
+    counted = await shop.stocked(api, 10, place=place)
+    await shop.count(api, place, counted, 9)
+    await shop.count(api, place, counted, 8, until="OPEN")
+    case = await shop.differing(api, place, counted, 7)
+    await shop.done(api, shop.SETTLE, {"id": case, "input": {"resolution": "ADJUSTED"}})
     customer = """mutation { customerCreate(input: {name: "Ada", addresses: [{line1: "1 Pier", countryCode: "US"}]}) {
       customer { id } userErrors { message } } }"""
     await shop.done(api, customer, {})

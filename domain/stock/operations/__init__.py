@@ -18,6 +18,14 @@ from domain.stock.operations.allocate import (
     lock_allocations,
     ship,
 )
+from domain.stock.operations.counts import (
+    CountStart,
+    approve_count,
+    cancel_count,
+    recount,
+    start_count,
+    submit_count,
+)
 from domain.stock.operations.hand_over import Handed, HandedOver, hand_over
 from domain.stock.operations.inputs import existing_locations
 from domain.stock.operations.locations import (
@@ -40,9 +48,12 @@ from domain.stock.operations.receive import (
     receive,
     receive_many,
 )
+from domain.stock.operations.reconcile import ReportedLine, Snapshot, reconcile
+from domain.stock.operations.record_count import CountedLine, CountRecord, FoundLine, record_count
 from domain.stock.operations.replenish import ReplenishmentChanges, set_replenishment
 from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
 from domain.stock.operations.revalue import NewRevaluation, NewRevaluationLine, revalue
+from domain.stock.operations.settle import CaseSettlement, DiscrepancySettlement, settle_case
 from domain.stock.operations.sharing import NewChannelRule, NewPool, set_channel_rule, set_pool
 from domain.stock.operations.transfers import (
     NewArrival,
@@ -62,6 +73,12 @@ from domain.stock.operations.transfers import (
 
 __all__ = [
     "Allocation",
+    "CaseSettlement",
+    "CountRecord",
+    "CountStart",
+    "CountedLine",
+    "DiscrepancySettlement",
+    "FoundLine",
     "Handed",
     "HandedOver",
     "Held",
@@ -92,11 +109,15 @@ __all__ = [
     "NewTransferLine",
     "Received",
     "ReplenishmentChanges",
+    "ReportedLine",
+    "Snapshot",
     "StockPolicyChanges",
     "StockTransferAction",
     "adjust",
     "allocate",
+    "approve_count",
     "bring_in_locations",
+    "cancel_count",
     "cancel_transfer",
     "create_location",
     "create_transfer",
@@ -112,6 +133,9 @@ __all__ = [
     "receive",
     "receive_many",
     "receive_transfer",
+    "reconcile",
+    "record_count",
+    "recount",
     "release",
     "reserve",
     "revalue",
@@ -120,7 +144,10 @@ __all__ = [
     "set_pool",
     "set_quantities",
     "set_replenishment",
+    "settle_case",
     "ship",
+    "start_count",
+    "submit_count",
     "sweep",
     "transfer_actions",
     "update_location",
