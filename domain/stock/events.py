@@ -15,6 +15,13 @@ class LocationCreated(Event):
 
 
 @dataclass(frozen=True)
+class BinCreated(Event):
+    """A place within a location exists from now on."""
+
+    location: ID
+
+
+@dataclass(frozen=True)
 class LevelChange(Event):
     """Base of all events of a level: where it is, and its figures right after the act. Quantities are plain digits."""
 
@@ -131,3 +138,12 @@ class StockDiscrepancyOpened(Event):
 @dataclass(frozen=True)
 class LotCreated(Event):
     """A lot is known from now on."""
+
+
+@dataclass(frozen=True)
+class LotRecalled(Event):
+    """A lot must not be sold from now on: what was there of it is on hold."""
+
+    variant: ID
+    quantity: str
+    """How much of it could be sold until then, over all locations."""

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from sqlalchemy import cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.kernel import listing
@@ -17,15 +18,17 @@ from domain.stock.tables import (
     Location,
     LocationKind,
     Lot,
+    StockContent,
     StockDiscrepancy,
     StockLevel,
     StockMovement,
     StockMovementKind,
     StockReceipt,
     StockReservation,
+    UnavailableState,
 )
 
-_bin, _lot = Bin.__table__.c, Lot.__table__.c
+_bin, _lot, _content = Bin.__table__.c, Lot.__table__.c, StockContent.__table__.c
 _location, _level, _movement = Location.__table__.c, StockLevel.__table__.c, StockMovement.__table__.c
 _receipt, _reservation = StockReceipt.__table__.c, StockReservation.__table__.c
 _incoming, _discrepancy = IncomingStock.__table__.c, StockDiscrepancy.__table__.c
@@ -50,6 +53,17 @@ bins = listing.Listing(
         "path": listing.folded(_bin.path_folded),
     },
     sorts={"PATH": _bin.path_folded},
+)
+stock_contents = listing.Listing(
+    StockContent,
+    filters={
+        "bin_id": listing.identity(_content.bin_id),
+        "lot_id": listing.identity(_content.lot_id),
+        "variant_id": listing.identity(_content.variant_id),
+        "location_id": listing.identity(_content.location_id),
+        "state": listing.choice(_content.state, UnavailableState),
+    },
+    sorts={"ID": _content.id},
 )
 lots = listing.Listing(
     Lot,
@@ -111,6 +125,14 @@ discrepancies = listing.Listing(
     },
     sorts={"OPENED_AT": _discrepancy.opened_at},
 )
+
+lots_received = (
+    select(_movement.lot_id, cast(func.substr(_movement.source, 5), _receipt.id.type).label("receipt_id"))
+    .where(_movement.kind == StockMovementKind.RECEIPT, _movement.lot_id.is_not(None))
+    .distinct()
+    .subquery("lots_received")
+)
+"""The receipts that each lot came in with, each pair once."""
 
 
 class AvailabilityTermKind(StrEnum):
@@ -226,6 +248,22 @@ async def availability(
                 note=record["note"],
             )
         )
+    return found
+
+
+_SUPPLIERS = """
+SELECT DISTINCT moved.lot_id, receipt.supplier FROM stock_movements AS moved
+JOIN stock_receipts AS receipt ON receipt.id = substr(moved.source, 5)::uuid
+WHERE moved.lot_id = ANY($1) AND moved.kind = 'RECEIPT' AND receipt.supplier IS NOT NULL ORDER BY 1, 2
+"""
+
+
+async def suppliers_of_lots(connection: AsyncConnection, lots: Sequence[ID]) -> Mapping[ID, list[str]]:
+    """Who delivered each lot, as its receipts say, in the order of the alphabet."""
+    found: dict[ID, list[str]] = {lot: [] for lot in lots}
+    driver = await raw(connection)
+    for record in await driver.fetch(_SUPPLIERS, [lot[4:] for lot in lots]):
+        found[ID("lot_" + record["lot_id"])].append(record["supplier"])
     return found
 
 

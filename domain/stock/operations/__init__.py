@@ -18,9 +18,11 @@ from domain.stock.operations.allocate import (
     lock_allocations,
     ship,
 )
+from domain.stock.operations.bins import BinPath, NewBin, NewBins, create_bins
 from domain.stock.operations.inputs import existing_locations
 from domain.stock.operations.locations import NewLocation, bring_in_locations, create_location
-from domain.stock.operations.lots import NewLot
+from domain.stock.operations.lots import LotNumber, NewLot
+from domain.stock.operations.recall import expire_lots, recall_lot
 from domain.stock.operations.receive import (
     NewIncoming,
     NewIncomingLine,
@@ -31,14 +33,19 @@ from domain.stock.operations.receive import (
     receive,
     receive_many,
 )
+from domain.stock.operations.relocate import NewRelocation, NewRelocationLine, relocate
 from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
 
 __all__ = [
     "Allocation",
+    "BinPath",
     "Held",
     "Issue",
+    "LotNumber",
     "NewAdjustment",
     "NewAdjustmentLine",
+    "NewBin",
+    "NewBins",
     "NewCount",
     "NewCountLine",
     "NewIncoming",
@@ -47,21 +54,27 @@ __all__ = [
     "NewLot",
     "NewReceipt",
     "NewReceiptLine",
+    "NewRelocation",
+    "NewRelocationLine",
     "NewReservation",
     "NewReservationLine",
     "Received",
     "adjust",
     "allocate",
     "bring_in_locations",
+    "create_bins",
     "create_location",
     "deallocate",
     "draw",
     "existing_locations",
     "expect",
+    "expire_lots",
     "lock_allocations",
+    "recall_lot",
     "receive",
     "receive_many",
     "release",
+    "relocate",
     "reserve",
     "set_quantities",
     "ship",
