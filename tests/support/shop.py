@@ -137,7 +137,7 @@ async def state(api: Api) -> dict[str, list[tuple[Any, ...]]]:
         "stock_levels stock_movements cost_layers stock_allocations stock_backorders stock_reservations"
         " stock_reservation_lines stock_receipts incoming_stock stock_discrepancies locations orders order_lines"
         " order_addresses shipments shipment_lines payments journal_entries journal_lines events event_heads"
-        " external_references idempotency_keys"
+        " external_references idempotency_keys bins lots stock_contents"
     )
     async with api.services.database.snapshot() as connection:
         return {

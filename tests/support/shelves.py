@@ -1,0 +1,72 @@
+"""Bins, lots and states for tests: made through the API, and looked at."""
+
+from typing import Any
+
+import asyncpg
+
+from tests.support.api import Api
+from tests.support.shop import EFFECTS, ERRORS, RECEIVE, dollars, done, variant
+
+BINS = f"""mutation B($input: BinsCreateInput!, $dryRun: Boolean! = false, $key: String) {{
+  binsCreate(input: $input, dryRun: $dryRun, idempotencyKey: $key) {{
+    bins {{ id path code kind parent {{ path }} location {{ id }} }} {EFFECTS} {ERRORS} }} }}"""
+RELOCATE = f"""mutation M($input: StockRelocateInput!, $dryRun: Boolean! = false, $key: String) {{
+  stockRelocate(input: $input, dryRun: $dryRun, idempotencyKey: $key) {{
+    levels {{ id onHand allocated reserved unavailable available version }} {EFFECTS} {ERRORS} }} }}"""
+RECALL = f"""mutation R($id: ID!, $reason: String! = "Glass in it", $dryRun: Boolean! = false, $key: String) {{
+  lotRecall(id: $id, reason: $reason, dryRun: $dryRun, idempotencyKey: $key) {{
+    lot {{ id number recalledAt recallReason version }} {EFFECTS} {ERRORS} }} }}"""
+_LYING = """query Q($variants: [ID!], $locations: [ID!]) { stockContents(first: 250,
+  filter: {variantId: {in: $variants}, locationId: {in: $locations}}) {
+  nodes { bin { path } lot { number } state quantity } } }"""
+_LOT = "query Q($variant: ID!, $number: String!) { lot(by: {number: {variantId: $variant, number: $number}}) { id } }"
+
+
+async def bins(api: Api, place: str, *paths: str) -> list[str]:
+    """The ids of fresh bins at a location."""
+    made = await done(api, BINS, {"input": {"locationId": place, "bins": [{"path": path} for path in paths]}})
+    return [each["id"] for each in made["bins"]]
+
+
+async def received(api: Api, place: str, row: str, quantity: Any, **line: Any) -> dict[str, Any]:
+    """Goods come in at 4.00 each; `line` says where they are put. `lot` is a number, or a number and its last day."""
+    lot = line.pop("lot", None)
+    if lot is not None:
+        number, day = lot if isinstance(lot, tuple) else (lot, None)
+        line["lot"] = {"number": number, "expiresOn": day}
+    given = {"variantId": row, "quantity": quantity, "unitCost": dollars("4.00"), **line}
+    return await done(api, RECEIVE, {"input": {"locationId": place, "lines": [given]}})
+
+
+async def lot_of(api: Api, row: str, number: str) -> str:
+    """The id of a lot."""
+    return (await api.data(_LOT, {"variant": row, "number": number}))["lot"]["id"]
+
+
+async def lying(api: Api, row: str, place: str | None = None) -> set[tuple[str | None, str | None, str | None, str]]:
+    """What lies where of a variant: bin, lot, state and quantity. What is loose is not among it."""
+    found = await api.data(_LYING, {"variants": [row], "locations": None if place is None else [place]})
+    return {
+        (each["bin"] and each["bin"]["path"], each["lot"] and each["lot"]["number"], each["state"], each["quantity"])
+        for each in found["stockContents"]["nodes"]
+    }
+
+
+def moving(place: str, row: str, quantity: Any, **line: Any) -> dict[str, Any]:
+    """The variables of a relocation of one variant."""
+    return {"input": {"locationId": place, "lines": [{"variantId": row, "quantity": quantity, **line}]}}
+
+
+async def tracked(owner: "asyncpg.Connection[asyncpg.Record]", row: str) -> str:
+    """The variant is kept by lots from now on."""
+    await owner.execute(
+        "INSERT INTO stock_policies (id, variant_id, tracks_lots, created_at, updated_at)"
+        " VALUES (uuid7(), $1, true, now(), now())",
+        row[4:],
+    )
+    return row
+
+
+async def tracked_variant(api: Api, owner: "asyncpg.Connection[asyncpg.Record]") -> str:
+    """The id of a fresh variant that is kept by lots."""
+    return await tracked(owner, await variant(api))
