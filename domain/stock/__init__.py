@@ -1,7 +1,7 @@
 """Stock: where goods are, what they are worth, who has a claim on them, and every movement that made it so."""
 
 from domain.stock import rules as _rules  # noqa: F401  for the sentences and invariants it declares
-from domain.stock.errors import CostUnknown, InsufficientStock, NotForSale, StaleQuantity
+from domain.stock.errors import CostUnknown, InsufficientStock, NotForSale, NothingThere, StaleQuantity
 from domain.stock.events import (
     LEVEL_CHANGES,
     BinCreated,
@@ -24,6 +24,7 @@ from domain.stock.events import (
     StockShipped,
     StockTransferred,
 )
+from domain.stock.history import Position, positions, values
 from domain.stock.operations import (
     Allocation,
     BinPath,
@@ -46,6 +47,8 @@ from domain.stock.operations import (
     NewRelocationLine,
     NewReservation,
     NewReservationLine,
+    NewRevaluation,
+    NewRevaluationLine,
     Received,
     adjust,
     allocate,
@@ -64,6 +67,7 @@ from domain.stock.operations import (
     release,
     relocate,
     reserve,
+    revalue,
     set_quantities,
     ship,
     sweep,
@@ -171,7 +175,11 @@ __all__ = [
     "NewRelocationLine",
     "NewReservation",
     "NewReservationLine",
+    "NewRevaluation",
+    "NewRevaluationLine",
     "NotForSale",
+    "NothingThere",
+    "Position",
     "Received",
     "ReservationStatus",
     "StaleQuantity",
@@ -233,6 +241,7 @@ __all__ = [
     "lots",
     "lots_received",
     "movements",
+    "positions",
     "recall_lot",
     "receipts",
     "receive",
@@ -241,9 +250,11 @@ __all__ = [
     "relocate",
     "reservations",
     "reserve",
+    "revalue",
     "set_quantities",
     "ship",
     "stock_contents",
     "suppliers_of_lots",
     "sweep",
+    "values",
 ]

@@ -311,7 +311,7 @@ async def test_read_in_the_statement_that_locks_they_are_those_of_before(
     layers = """SELECT array_agg(ROW(layer.id, layer.quantity, layer.value_amount) ORDER BY founded_at, layer.id)
       FROM cost_layers AS layer WHERE layer.variant_id = level.variant_id AND layer.location_id = level.location_id
         AND layer.live"""
-    one = locked._LOCK_PLACES.replace("level.version\n", f"level.version, ({layers}) AS layers\n", 1)
+    one = locked._LOCK_PLACES.replace("level.reorder_point\n", f"level.reorder_point, ({layers}) AS layers\n", 1)
     assert one != locked._LOCK_PLACES
     monkeypatch.setattr(locked, "_LOCK_PLACES", one)
     read = locked.level_of

@@ -137,7 +137,8 @@ async def state(api: Api) -> dict[str, list[tuple[Any, ...]]]:
         "stock_levels stock_movements cost_layers stock_allocations stock_backorders stock_reservations"
         " stock_reservation_lines stock_receipts incoming_stock stock_discrepancies locations orders order_lines"
         " order_addresses shipments shipment_lines payments journal_entries journal_lines events event_heads"
-        " external_references idempotency_keys bins lots stock_contents"
+        " external_references idempotency_keys bins lots stock_contents stock_months stock_policies stock_pools"
+        " stock_channel_rules stock_transfers stock_transfer_lines stock_counts stock_count_lines exchange_rates"
     )
     async with api.services.database.snapshot() as connection:
         return {

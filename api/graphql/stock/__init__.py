@@ -1,8 +1,10 @@
 """Locations, stock levels and movements, holds, what can be promised and why: one file per noun."""
 
 import api.graphql.stock.adjustments
+import api.graphql.stock.history
 import api.graphql.stock.refusals
-import api.graphql.stock.relocations  # noqa: F401
+import api.graphql.stock.relocations
+import api.graphql.stock.revaluations  # noqa: F401
 from api.graphql.stock.arrivals import IncomingStock, StockReceipt
 from api.graphql.stock.availability import Availability
 from api.graphql.stock.cases import StockDiscrepancy

@@ -35,6 +35,7 @@ from domain.stock.operations.receive import (
 )
 from domain.stock.operations.relocate import NewRelocation, NewRelocationLine, relocate
 from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
+from domain.stock.operations.revalue import NewRevaluation, NewRevaluationLine, revalue
 
 __all__ = [
     "Allocation",
@@ -58,6 +59,8 @@ __all__ = [
     "NewRelocationLine",
     "NewReservation",
     "NewReservationLine",
+    "NewRevaluation",
+    "NewRevaluationLine",
     "Received",
     "adjust",
     "allocate",
@@ -76,6 +79,7 @@ __all__ = [
     "release",
     "relocate",
     "reserve",
+    "revalue",
     "set_quantities",
     "ship",
     "sweep",

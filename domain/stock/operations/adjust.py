@@ -120,7 +120,7 @@ async def adjust(work: Work, new: NewAdjustment) -> list[ID]:
     there = ("input", "lines")
     location = await inputs.existing_location(work, new.location_id, path=("input", "locationId"))
     inputs.counted(new.lines, path=there)
-    inputs.refuse_twice(new.lines, path=there)
+    inputs.refuse_twice([(line.variant_id, line.bin_id, line.lot_id, line.state) for line in new.lines], path=there)
     inputs.refuse_future(work, new.effective_at, path=("input", "effectiveAt"))
     wanted = [Wanted(line.variant_id, line.delta, (*there, n), "delta") for n, line in enumerate(new.lines)]
     variants = await inputs.known_variants(work, wanted)
@@ -151,7 +151,7 @@ async def set_quantities(work: Work, new: NewCount) -> list[ID]:
     there = ("input", "lines")
     location = await inputs.existing_location(work, new.location_id, path=("input", "locationId"))
     inputs.counted(new.lines, path=there)
-    inputs.refuse_twice(new.lines, path=there)
+    inputs.refuse_twice([(line.variant_id, line.bin_id, line.lot_id, line.state) for line in new.lines], path=there)
     wanted = [Wanted(line.variant_id, line.quantity, (*there, n)) for n, line in enumerate(new.lines)]
     variants = await inputs.known_variants(work, wanted)
     Refusals.raise_if_any(
