@@ -86,6 +86,7 @@ class _Clerk:
             "orderShip": self._shipment,
             "stockSet": self._count,
             "stockReceive": self._receipt,
+            "stockRelocate": self._relocation,
             "productActivate": lambda: {"id": self.chance.choice(self.known.drafts)},
             "journalEntryPost": self._entry,
             "journalEntryReverse": lambda: {"id": self.chance.choice(self.known.entries)},
@@ -107,7 +108,7 @@ class _Clerk:
 
     def _owner(self, name: str, argument: str, definition: Any) -> str:
         """The type that an act is about, by the beginning of its name."""
-        nouns = ("Product", "Customer", "Order", "JournalEntry", "Location")
+        nouns = ("Product", "Customer", "Order", "JournalEntry", "Location", "Lot")
         return next(
             (noun for noun in nouns if name.lower().startswith(noun.lower())), get_named_type(definition.type).name
         )
@@ -148,6 +149,16 @@ class _Clerk:
         costs = [{"amount": amount, "currency": "USD"} for amount in self.chance.sample(("0", "3.5", "2.125"), 2)]
         lines = [{"variantId": variant, "quantity": self._some(), "unitCost": cost} for cost in costs]
         return {"input": {"locationId": place, "lines": lines, "reference": self.chance.choice((None, "D-1"))}}
+
+    def _relocation(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        ways: tuple[dict[str, Any], ...] = (
+            {"toState": Name("DAMAGED")},
+            {"toState": Name("ON_HOLD"), "toBinId": None},
+            {"fromState": Name("ON_HOLD"), "toState": None},
+        )
+        line = {"variantId": variant, "quantity": self._some(), **self.chance.choice(ways)}
+        return {"input": {"locationId": place, "lines": [line], "reason": self.chance.choice((None, "broken"))}}
 
     def _entry(self) -> dict[str, Any]:
         money = {"amount": self.chance.choice(("1.00", "20", "300.5")), "currency": "USD"}

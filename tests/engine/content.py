@@ -5,6 +5,7 @@ import itertools
 from typing import Any
 
 from api import demo
+from tests.support import shelves
 from tests.support.api import Api
 from tests.support.shop import (
     ADJUST,
@@ -53,6 +54,7 @@ async def fill(api: Api) -> None:
     await _orders(api, variants, people, near)
     await _holds(api, variants, far)
     await _waiting(api)
+    await shelves.some_of_each(api)
     await _books(api)
     await cart
 

@@ -5,7 +5,7 @@ from typing import Any
 import asyncpg
 
 from tests.support.api import Api
-from tests.support.shop import EFFECTS, ERRORS, RECEIVE, dollars, done, variant
+from tests.support.shop import EFFECTS, ERRORS, PLACE, RECEIVE, SHIP, dollars, done, location, ordered, variant
 
 BINS = f"""mutation B($input: BinsCreateInput!, $dryRun: Boolean! = false, $key: String) {{
   binsCreate(input: $input, dryRun: $dryRun, idempotencyKey: $key) {{
@@ -34,8 +34,9 @@ async def received(api: Api, place: str, row: str, quantity: Any, **line: Any) -
     if lot is not None:
         number, day = lot if isinstance(lot, tuple) else (lot, None)
         line["lot"] = {"number": number, "expiresOn": day}
+    supplier = line.pop("supplier", None)
     given = {"variantId": row, "quantity": quantity, "unitCost": dollars("4.00"), **line}
-    return await done(api, RECEIVE, {"input": {"locationId": place, "lines": [given]}})
+    return await done(api, RECEIVE, {"input": {"locationId": place, "lines": [given], "supplier": supplier}})
 
 
 async def lot_of(api: Api, row: str, number: str) -> str:
@@ -70,3 +71,30 @@ async def tracked(owner: "asyncpg.Connection[asyncpg.Record]", row: str) -> str:
 async def tracked_variant(api: Api, owner: "asyncpg.Connection[asyncpg.Record]") -> str:
     """The id of a fresh variant that is kept by lots."""
     return await tracked(owner, await variant(api))
+
+
+async def some_of_each(api: Api) -> None:
+    """Goods in bins, of lots and in every state; a lot that was sold from, one recalled and one past its day."""
+    place = await location(api, priority=7)
+    one, two, _ = await bins(api, place, "A/1", "A/2", "B")
+    rows = [await variant(api) for _ in range(2)]
+    for number, day, line in (
+        ("L1", "2031-01-31", {"binId": one}),
+        ("L2", "2032-02-29", {"binId": two}),
+        ("L3", "2020-01-01", {"binId": two, "state": "EXPIRED"}),
+        ("L4", None, {"state": "QUALITY_CONTROL"}),
+    ):
+        for row in rows:
+            await received(api, place, row, 6, lot=(number, day), supplier="Acme Mills", **line)
+    buyer = """mutation C($input: CustomerCreateInput!) {
+      customerCreate(input: $input) { customer { id } userErrors { message } } }"""
+    known = (await done(api, buyer, {"input": {"name": "Lottie Lot"}}))["customer"]["id"]
+    for extra in ({"customerId": known}, {}):
+        order = (await done(api, PLACE, {"input": ordered([(row, 1) for row in rows], **extra)}))["order"]["id"]
+        await done(api, SHIP, {"id": order})
+    await done(api, RECALL, {"id": await lot_of(api, rows[0], "L2")})
+    lines = [
+        {"variantId": rows[1], "quantity": 1, "fromBinId": one, "toState": "DAMAGED"},
+        {"variantId": rows[1], "quantity": 1, "fromBinId": one, "toState": "SAFETY", "toBinId": None},
+    ]
+    await done(api, RELOCATE, {"input": {"locationId": place, "lines": lines, "reason": "fell off"}})

@@ -4,7 +4,7 @@ import api.graphql.stock.adjustments
 import api.graphql.stock.history
 import api.graphql.stock.refusals
 import api.graphql.stock.relocations
-import api.graphql.stock.revaluations  # noqa: F401
+import api.graphql.stock.revaluations
 from api.graphql.stock.arrivals import IncomingStock, StockReceipt
 from api.graphql.stock.availability import Availability
 from api.graphql.stock.cases import StockDiscrepancy
