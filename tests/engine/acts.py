@@ -87,6 +87,9 @@ class _Clerk:
             "stockSet": self._count,
             "stockReceive": self._receipt,
             "stockRelocate": self._relocation,
+            "binsCreate": self._bins,
+            "lotRecall": lambda: {"id": self.values.id("Lot", "id"), "reason": "glass in it"},
+            "productCreate": self._product,
             "productActivate": lambda: {"id": self.chance.choice(self.known.drafts)},
             "journalEntryPost": self._entry,
             "journalEntryReverse": lambda: {"id": self.chance.choice(self.known.entries)},
@@ -159,6 +162,15 @@ class _Clerk:
         )
         line = {"variantId": variant, "quantity": self._some(), **self.chance.choice(ways)}
         return {"input": {"locationId": place, "lines": [line], "reason": self.chance.choice((None, "broken"))}}
+
+    def _bins(self) -> dict[str, Any]:
+        _, place, _ = self.chance.choice(self.known.levels)
+        paths = self.chance.sample(("A", "A/1", "a/1/2", "B/7", "B//7", "C"), 2)
+        return {"input": {"locationId": place, "bins": [{"path": path} for path in paths]}}
+
+    def _product(self) -> dict[str, Any]:
+        number = self.chance.randint(0, 999)
+        return {"input": {"name": f"Anew {number}", "variants": [{"sku": f"anew-{number}"}]}}
 
     def _entry(self) -> dict[str, Any]:
         money = {"amount": self.chance.choice(("1.00", "20", "300.5")), "currency": "USD"}
