@@ -23,6 +23,13 @@ class LocationUpdated(Event):
 
 
 @dataclass(frozen=True)
+class BinCreated(Event):
+    """A place within a location exists from now on."""
+
+    location: ID
+
+
+@dataclass(frozen=True)
 class LevelChange(Event):
     """Base of all events of a level: where it is, and its figures right after the act. Quantities are plain digits."""
 
@@ -278,3 +285,12 @@ class StockCountCancelled(Event):
     """A count was given up."""
 
     location: ID
+
+
+@dataclass(frozen=True)
+class LotRecalled(Event):
+    """A lot must not be sold from now on: what was there of it is on hold."""
+
+    variant: ID
+    quantity: str
+    """How much of it could be sold until then, over all locations."""

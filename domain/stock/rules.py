@@ -409,6 +409,32 @@ invariant(
     """,
 )
 invariant(
+    "bins are a tree",
+    "The path of a bin is that of the larger place it is part of, and its own code; both are at one location.",
+    """
+    SELECT bins.id, bins.path, parent.path AS larger FROM bins LEFT JOIN bins AS parent ON parent.id = bins.parent_id
+    WHERE bins.path <> concat(parent.path || '/', bins.code) OR parent.location_id <> bins.location_id
+    """,
+)
+invariant(
+    "recalled lots are not for sale",
+    "Whatever is there of a recalled lot is in a state.",
+    """
+    SELECT content.id, lots.id AS lot, content.quantity FROM stock_contents AS content
+    JOIN lots ON lots.id = content.lot_id
+    WHERE content.quantity > 0 AND content.state IS NULL AND lots.recalled_at IS NOT NULL
+    """,
+)
+invariant(
+    "lot versions",
+    "The version of a lot is that of its last event.",
+    """
+    SELECT lots.id, lots.version, head.version AS head FROM lots
+    LEFT JOIN event_heads AS head ON head.subject = 'lot_' || replace(lots.id::text, '-', '')
+    WHERE lots.version <> coalesce(head.version, 0)
+    """,
+)
+invariant(
     "stock references",
     "Every external id of a location or receipt names one that exists.",
     """

@@ -122,6 +122,10 @@ class _Clerk:
             "stockCountCancel": lambda: {"id": self._count_that("CANCEL")},
             "stockReconcile": self._snapshot,
             "stockDiscrepancySettle": self._settlement,
+            "stockRelocate": self._relocation,
+            "binsCreate": self._bins,
+            "lotRecall": lambda: {"id": self.values.id("Lot", "id"), "reason": "glass in it"},
+            "productCreate": self._product,
             "productActivate": lambda: {"id": self.chance.choice(self.known.drafts)},
             "stockPolicySet": self._policy,
             "stockReplenishmentSet": self._replenishment,
@@ -149,7 +153,7 @@ class _Clerk:
 
     def _owner(self, name: str, argument: str, definition: Any) -> str:
         """The type that an act is about, by the beginning of its name."""
-        nouns = ("Product", "Customer", "Order", "JournalEntry", "Location")
+        nouns = ("Product", "Customer", "Order", "JournalEntry", "Location", "Lot")
         return next(
             (noun for noun in nouns if name.lower().startswith(noun.lower())), get_named_type(definition.type).name
         )
@@ -284,6 +288,25 @@ class _Clerk:
         if action == "RECEIVE":
             part["closes"] = self.values.happens(0.5)
         return {"id": transfer, "input": self.chance.choice((ABSENT, None, part, part))}
+
+    def _relocation(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        ways: tuple[dict[str, Any], ...] = (
+            {"toState": Name("DAMAGED")},
+            {"toState": Name("ON_HOLD"), "toBinId": None},
+            {"fromState": Name("ON_HOLD"), "toState": None},
+        )
+        line = {"variantId": variant, "quantity": self._some(), **self.chance.choice(ways)}
+        return {"input": {"locationId": place, "lines": [line], "reason": self.chance.choice((None, "broken"))}}
+
+    def _bins(self) -> dict[str, Any]:
+        _, place, _ = self.chance.choice(self.known.levels)
+        paths = self.chance.sample(("A", "A/1", "a/1/2", "B/7", "B//7", "C"), 2)
+        return {"input": {"locationId": place, "bins": [{"path": path} for path in paths]}}
+
+    def _product(self) -> dict[str, Any]:
+        number = self.chance.randint(0, 999)
+        return {"input": {"name": f"Anew {number}", "variants": [{"sku": f"anew-{number}"}]}}
 
     def _entry(self) -> dict[str, Any]:
         money = {"amount": self.chance.choice(("1.00", "20", "300.5")), "currency": "USD"}

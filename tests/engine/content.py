@@ -5,7 +5,7 @@ import itertools
 from typing import Any
 
 from api import demo
-from tests.support import transfers
+from tests.support import shelves, transfers
 from tests.support.api import Api
 from tests.support.shop import (
     ADJUST,
@@ -68,6 +68,7 @@ async def fill(api: Api) -> None:
     await _shared(api, variants, near)
     await transfers.one_of_each(api)
     await _counts(api)
+    await shelves.some_of_each(api)
     await _books(api)
     await cart
 

@@ -7,7 +7,7 @@ import pytest
 
 from domain.kernel import invariants
 from domain.tables import metadata
-from tests.support import shop, transfers
+from tests.support import shelves, shop, transfers
 from tests.support.api import Api
 from tests.support.server import Server
 
@@ -34,7 +34,17 @@ BREAKING = {
     "addresses in order": ["UPDATE customer_addresses SET position = position + 1"],
     "levels are their movements": ["UPDATE stock_levels SET on_hand = on_hand + 1"],
     "layers are their movements": ["UPDATE cost_layers SET value_amount = value_amount + 1 WHERE quantity > 0"],
-    "layers are the stock": ["UPDATE cost_layers SET quantity = quantity + 1"],
+    "layers are the stock": ["UPDATE cost_layers SET quantity = quantity + 1, base_quantity = base_quantity + 1"],
+    "contents are their movements": ["UPDATE stock_contents SET quantity = quantity + 1 WHERE state IS NOT NULL"],
+    "levels are their contents": ["UPDATE stock_levels SET unavailable = unavailable - 1 WHERE unavailable > 0"],
+    "lots where they are demanded": [
+        "INSERT INTO stock_policies (id, variant_id, tracks_lots, created_at, updated_at)"
+        " SELECT uuid7(), variant_id, true, now(), now() FROM stock_levels WHERE on_hand > placed LIMIT 1"
+    ],
+    "months are their movements": ["UPDATE stock_months SET quantity = quantity + 1"],
+    "bins are a tree": ["UPDATE bins SET path = 'Z/' || code WHERE parent_id IS NOT NULL"],
+    "recalled lots are not for sale": ["UPDATE lots SET recalled_at = now(), recall_reason = 'Glass'"],
+    "lot versions": ["UPDATE lots SET version = version + 1"],
     "never oversold": [
         "ALTER TABLE stock_levels DROP CONSTRAINT ck_stock_levels_never_oversold",
         "UPDATE stock_levels SET reserved = on_hand + 1",
@@ -109,6 +119,7 @@ async def open_shop(api: Api) -> Api:
     place, twice = await shop.location(api), await shop.variant(api)
     await shop.done(api, shop.POLICY, {"input": {"variantId": twice, "backorders": "ALLOW"}})
     await shop.done(api, shop.RECEIVE, {"input": shop.receipt(place, [(twice, 1, "1.00"), (twice, 1, "2.00")])})
+    await shelves.some_of_each(api)
     await shop.sealed(api)
     await shop.invariants_hold(api)
     return api

@@ -3,6 +3,7 @@
 import api.graphql.stock.adjustments
 import api.graphql.stock.history
 import api.graphql.stock.refusals
+import api.graphql.stock.relocations
 import api.graphql.stock.revaluations
 from api.graphql.stock.arrivals import IncomingStock, StockReceipt
 from api.graphql.stock.availability import Availability

@@ -18,6 +18,7 @@ from domain.stock.operations.allocate import (
     lock_allocations,
     ship,
 )
+from domain.stock.operations.bins import BinPath, NewBin, NewBins, create_bins
 from domain.stock.operations.counts import (
     CountStart,
     approve_count,
@@ -35,9 +36,10 @@ from domain.stock.operations.locations import (
     create_location,
     update_location,
 )
-from domain.stock.operations.lots import NewLot
+from domain.stock.operations.lots import LotNumber, NewLot
 from domain.stock.operations.policies import StockPolicyChanges, set_policy
 from domain.stock.operations.prioritize import NewPriority, prioritize
+from domain.stock.operations.recall import expire_lots, recall_lot
 from domain.stock.operations.receive import (
     NewIncoming,
     NewIncomingLine,
@@ -50,6 +52,7 @@ from domain.stock.operations.receive import (
 )
 from domain.stock.operations.reconcile import ReportedLine, Snapshot, reconcile
 from domain.stock.operations.record_count import CountedLine, CountRecord, FoundLine, record_count
+from domain.stock.operations.relocate import NewRelocation, NewRelocationLine, relocate
 from domain.stock.operations.replenish import ReplenishmentChanges, set_replenishment
 from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
 from domain.stock.operations.revalue import NewRevaluation, NewRevaluationLine, revalue
@@ -73,6 +76,7 @@ from domain.stock.operations.transfers import (
 
 __all__ = [
     "Allocation",
+    "BinPath",
     "CaseSettlement",
     "CountRecord",
     "CountStart",
@@ -84,10 +88,13 @@ __all__ = [
     "Held",
     "Issue",
     "LocationChanges",
+    "LotNumber",
     "NewAdjustment",
     "NewAdjustmentLine",
     "NewArrival",
     "NewArrivalLine",
+    "NewBin",
+    "NewBins",
     "NewChannelRule",
     "NewCount",
     "NewCountLine",
@@ -101,6 +108,8 @@ __all__ = [
     "NewPriority",
     "NewReceipt",
     "NewReceiptLine",
+    "NewRelocation",
+    "NewRelocationLine",
     "NewReservation",
     "NewReservationLine",
     "NewRevaluation",
@@ -119,6 +128,7 @@ __all__ = [
     "bring_in_locations",
     "cancel_count",
     "cancel_transfer",
+    "create_bins",
     "create_location",
     "create_transfer",
     "deallocate",
@@ -126,10 +136,12 @@ __all__ = [
     "draw",
     "existing_locations",
     "expect",
+    "expire_lots",
     "hand_over",
     "lock_allocations",
     "prioritize",
     "ready_transfer",
+    "recall_lot",
     "receive",
     "receive_many",
     "receive_transfer",
@@ -137,6 +149,7 @@ __all__ = [
     "record_count",
     "recount",
     "release",
+    "relocate",
     "reserve",
     "revalue",
     "set_channel_rule",

@@ -203,8 +203,7 @@ def _shelved(lines: Sequence[NewAdjustmentLine] | Sequence[NewCountLine], locati
             line.bin_id,
             lot_id=line.lot_id,
             state=line.state,
-            brings=isinstance(line, NewAdjustmentLine) and line.delta > 0,
-            lot_field="lotId",
+            brings=line.delta > 0 if isinstance(line, NewAdjustmentLine) else line.quantity > line.expected_quantity,
         )
         for n, line in enumerate(lines)
     ]

@@ -148,7 +148,6 @@ async def _spots(work: Work, count: LockedCount, found: Sequence[FoundLine]) -> 
             each.bin_id,
             lot_id=each.lot_id,
             brings=True,
-            lot_field="lotId",
         )
         for each, path in zip(found, paths, strict=True)
     ]

@@ -93,7 +93,7 @@ async def _bring_in_line(work: Work, case: ID, record: Record, settlement: CaseS
         fault = inputs.unit_cost_fault(settlement.unit_cost, await ledger.books(work), path=("input", "unitCost"))
         if fault is not None:
             raise fault
-    shelved = Shelved(variant, location, ("input",), lot_id=settlement.lot_id, brings=delta > 0, lot_field="lotId")
+    shelved = Shelved(variant, location, ("input",), lot_id=settlement.lot_id, brings=delta > 0)
     (content,) = await contents_named(work, [shelved])
     sku = (await catalog.sellables(work, [variant]))[variant].sku
     levels = await Levels.lock(work, {(variant, location)}, create=True)
