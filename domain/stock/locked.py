@@ -221,7 +221,11 @@ class Levels:
         on_the_road = [
             (move.layer_id, move.source)
             for move in moves
-            if move.level.kind == LocationKind.TRANSIT and move.layer_id is not None and move.quantity
+            if move.level.kind == LocationKind.TRANSIT
+            and move.layer_id is not None
+            and move.quantity
+            # A recall may reach what is on the road: that takes nothing from the layers there.
+            and move.kind != StockMovementKind.RELOCATION
         ]
         if on_the_road:
             await keep_to_transfers(self.work, on_the_road)

@@ -269,7 +269,9 @@ class Availability:
 
     terms: list[Term] = field(default_factory=list)
     next_change: Term | None = None
-    """What will raise it next: the first announced goods to come after the day asked for; of all, without one."""
+    """What will raise it next: the first goods to come, announced or on the road, after the day asked for; of all,
+    without one.
+    """
 
     def total(self, kind: AvailabilityTermKind) -> Decimal:
         """The sum of the terms of a kind, without its sign."""
@@ -346,7 +348,8 @@ SELECT * FROM (
   UNION ALL
   SELECT * FROM (
     SELECT DISTINCT ON (variant_id) variant_id, 'NEXT', quantity, location_id, source, day, note FROM coming
-    WHERE ($3::date IS NULL OR day > $3) AND ($2::uuid[] IS NULL OR location_id = ANY($2))
+    WHERE CASE WHEN $3::date IS NULL THEN day IS NOT NULL ELSE day > $3 END
+      AND ($2::uuid[] IS NULL OR location_id = ANY($2))
     ORDER BY variant_id, day, source) AS next
 ) AS term
 WHERE $2::uuid[] IS NULL OR location_id = ANY($2)

@@ -2,19 +2,28 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 
+from domain import stock
+from domain.kernel.ids import ID, new_id
 from domain.kernel.scopes import Scope
 from domain.kernel.work import SYSTEM, begin
+from domain.stock import Handed, StockMovementKind, StockRelocated, UnavailableState
+from domain.stock.contents import contents_of
+from domain.stock.costs import live_layers
+from domain.stock.locked import Levels, Move
 from tests.support.api import Api
 from tests.support.shop import (
     ADJUST,
     AVAILABILITY,
     LEVELS,
     PLACE,
+    POLICY,
     RECEIVE,
     RESERVE,
     SHIP,
@@ -24,6 +33,7 @@ from tests.support.shop import (
     figures,
     forbidden,
     invariants_hold,
+    level,
     likeness,
     location,
     moved,
@@ -93,14 +103,9 @@ async def cases(api: Api, transfer: dict[str, Any]) -> list[dict[str, Any]]:
     return (await api.data(query, {"id": transfer["id"]}))["stockDiscrepancies"]["nodes"]
 
 
-async def as_policy(api: Api, row: str, **columns: Any) -> None:
-    """How the stock of a variant is kept."""
-    names = ["variant_id", *columns]
-    places = ", ".join(f"${n}" for n in range(1, len(names) + 1))
-    statement = f"""INSERT INTO stock_policies (id, created_at, updated_at, {", ".join(names)})
-      VALUES (uuid7(), now(), now(), {places})"""
-    async with api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
-        await work.raw.execute(statement, row[4:], *columns.values())
+async def keep(api: Api, row: str, **how: Any) -> None:
+    """The stock of a variant is kept so."""
+    await done(api, POLICY, {"input": {"variantId": row, **how}})
 
 
 # --- the whole way --------------------------------------------------------------------------------------------------
@@ -242,7 +247,7 @@ async def test_what_does_not_leave_is_not_promised_twice(api: Api) -> None:
     """Freed goods serve those who wait, but no more of them than stay behind."""
     here, there, row = await location(api), await location(api), await variant(api)
     await done(api, RECEIVE, {"input": receipt(here, [(row, 10, "1.00")])})
-    await as_policy(api, row, backorders="ALLOW")
+    await keep(api, row, backorders="ALLOW")
     made = await made_ready(api, here, there, [(row, 4)])
     whole = (await done(api, PLACE, {"input": ordered([(row, 6)])}))["order"]
     late = (await done(api, PLACE, {"input": ordered([(row, 3)])}))["order"]
@@ -259,7 +264,7 @@ async def test_what_does_not_leave_is_not_promised_twice(api: Api) -> None:
 
 async def test_arrivals_serve_those_who_wait(api: Api) -> None:
     here, there, row = await location(api), await location(api), await variant(api)
-    await as_policy(api, row, backorders="ALLOW")
+    await keep(api, row, backorders="ALLOW")
     await done(api, RECEIVE, {"input": receipt(here, [(row, 5, "1.00")])})
     made = await dispatched(api, here, there, [(row, 5)])
     order = (await done(api, PLACE, {"input": ordered([(row, 3)])}))["order"]
@@ -276,7 +281,7 @@ async def test_arrivals_serve_those_who_wait(api: Api) -> None:
 async def _with_lots(api: Api, way: Way) -> tuple[str, dict[str, str]]:
     """A variant kept by lots: 3 of L-LATE, then 4 of L-SOON at `here`; and the lots' ids."""
     row = await variant(api)
-    await as_policy(api, row, tracks_lots=True)
+    await keep(api, row, tracksLots=True)
     for number, many, day, cost in (("L-LATE", 3, "2032-01-01", "1.00"), ("L-SOON", 4, "2031-01-01", "2.00")):
         given = receipt(way.here, [(row, many, cost)])
         given["lines"][0]["lot"] = {"number": number, "expiresOn": day}
@@ -378,7 +383,7 @@ async def test_arrivals_are_put_into_bins(api: Api, way: Way) -> None:
 
 async def test_averages_survive(api: Api) -> None:
     here, there, row = await location(api), await location(api), await variant(api)
-    await as_policy(api, row, cost_method="MOVING_AVERAGE")
+    await keep(api, row, costMethod="MOVING_AVERAGE")
     for place, many, cost in ((here, 4, "1.00"), (here, 6, "2.00"), (there, 5, "4.00")):
         await done(api, RECEIVE, {"input": receipt(place, [(row, many, cost)])})
     made = await made_ready(api, here, there, [(row, 5)])
@@ -388,6 +393,44 @@ async def test_averages_survive(api: Api) -> None:
     assert await totals(api, row) == ("15", "36.00", [("10", "28.00"), ("5", "8.00")])
     order = (await done(api, PLACE, {"input": ordered([(row, 1)], locationId=there)}))["order"]
     assert moved(await done(api, SHIP, {"id": order["id"]})) == [("-1", "-2.80")]
+    await invariants_hold(api)
+
+
+async def test_a_lot_that_is_put_on_hold_on_the_road_arrives_on_hold(api: Api, way: Way) -> None:
+    """As a recall does: it reaches what is on the road, and serves nobody where it arrives."""
+    row, _ = await _with_lots(api, way)
+    await keep(api, row, backorders="ALLOW")
+    made = await dispatched(api, way.here, way.there, [(row, 4)])
+    place = ID(row), ID(made["transit"]["id"])
+    async with api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        levels = await Levels.lock(work, [place])
+        (lying,) = (await contents_of(work, list(levels)))[place]
+        aside = replace(lying.content, state=UnavailableState.ON_HOLD)
+        make = partial(Move, levels.by_place[place], value=Decimal(0), kind=StockMovementKind.RELOCATION)
+        moves = [
+            make(quantity=many * layer.quantity, layer_id=layer.id, content=content)
+            for layer in (await live_layers(work, [place]))[place]
+            for many, content in ((-1, lying.content), (1, aside))
+        ]
+        await levels.move(moves, StockRelocated)
+    await done(api, PLACE, {"input": ordered([(row, 5)])})
+    await done(api, ARRIVE, arrived(made, 3))
+    found = await level(api, row, way.there)
+    assert (found["onHand"], found["unavailable"], found["allocated"]) == ("3", "3", "0")
+    await done(api, ARRIVE, arrived(made, closes=True))
+    await invariants_hold(api)
+
+
+async def test_arrivals_settle_what_was_handed_over_before(api: Api, way: Way) -> None:
+    till = "mutation L($id: ID!) { locationUpdate(id: $id, input: {allowsOversell: true}) { userErrors { code } } }"
+    await done(api, till, {"id": way.there})
+    made = await dispatched(api, way.here, way.there, [(way.mug, 5)])
+    async with api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        handed = [Handed(ID(way.mug), Decimal(2), ("input", "lines", 0), "SKU")]
+        await stock.hand_over(work, ID(way.there), handed, source=new_id("pos"))
+    payload = await done(api, ARRIVE, arrived(made, 3))
+    assert moved(payload) == [("-3", "-3.00"), ("3", "3.00"), ("-2", "-2.00")]
+    assert await figures(api, way.mug, way.there) == ("1", "0", "0", "1")
     await invariants_hold(api)
 
 
@@ -543,6 +586,15 @@ async def test_what_is_on_the_road_is_promised_where_it_goes_from_its_day_on(api
     ]
     assert (await asked(way.there, "2031-05-09"))["availableToPromise"] == "0"
     assert (await asked(way.there, "2031-05-10"))["availableToPromise"] == "6"
+    query = """query Q($id: ID!, $on: Date) { availability(variantId: $id, on: $on) {
+      nextChange { quantity source on } } }"""
+    for day, coming in (
+        ("2031-05-09", {"quantity": "6", "source": made["id"], "on": "2031-05-10"}),
+        ("2031-05-10", None),
+        (None, {"quantity": "6", "source": made["id"], "on": "2031-05-10"}),
+    ):
+        found = await api.data(query, {"id": way.mug, "on": day})
+        assert found["availability"]["nextChange"] == coming
     await done(api, ARRIVE, arrived(made, 2))
     assert (await asked(way.there))["incoming"] == "4"
     await done(api, ARRIVE, arrived(made, closes=True))
@@ -573,7 +625,7 @@ async def test_goods_for_a_transfer_are_nobody_elses(api: Api, way: Way) -> None
 
 
 async def test_a_transfer_takes_from_its_origin_alone_and_does_not_wait(api: Api, way: Way) -> None:
-    await as_policy(api, way.mug, backorders="ALLOW")
+    await keep(api, way.mug, backorders="ALLOW")
     elsewhere = await location(api)
     await done(api, RECEIVE, {"input": receipt(elsewhere, [(way.mug, 50, "1.00")])})
     made = await drafted(api, way.here, way.there, [(way.mug, 11)])

@@ -56,8 +56,8 @@ class Availability:
     )
     terms: list[AvailabilityTerm] = strawberry.field(description="Every reason for it; they sum to the whole.")
     next_change: AvailabilityTerm | None = strawberry.field(
-        description="What will raise it next: the first announced goods to come after the day asked for; of all that"
-        " are announced, where no day was."
+        description="What will raise it next: the first goods to come, announced or on the road, after the day asked"
+        " for; of all of them, where no day was."
     )
 
 
