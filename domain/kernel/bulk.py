@@ -4,7 +4,7 @@ Values travel as one array per column (`unnest`), so a statement has the same te
 is prepared once, and never meets the limit of bind parameters.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,24 +14,47 @@ from sqlalchemy.dialects.postgresql import JSONB, asyncpg
 
 from domain.kernel.rows import Row
 from domain.kernel.work import Work
+from domain.kernel.writing import Write
 
 _dialect = asyncpg.dialect()
 
 
 async def insert(work: Work, row: type[Row], values: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have the same columns. A broken constraint refuses them all."""
-    if not values:
-        return
-    columns = tuple(values[0])
-    await work.raw.execute(_insert(row, columns), *_arrays(row, columns, values))
+    """Insert rows that all have the same columns, now. A broken constraint refuses them all."""
+    if values:
+        write = inserting(row, values)
+        await work.raw.execute(write.text, *write.values)
+
+
+async def insert_later(work: Work, row: type[Row], values: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows together with what else waits to be written: nobody in this act looks at them yet."""
+    if values:
+        await work.raw.later(inserting(row, values))
 
 
 async def update(work: Work, row: type[Row], values: Sequence[Mapping[str, Any]]) -> None:
-    """Set columns of rows by their `id`. The rows must be locked already: this statement takes no lock order."""
-    if not values:
-        return
+    """Set columns of rows by their `id`, now. They must be locked already: this statement takes no lock order."""
+    if values:
+        write = updating(row, values)
+        await work.raw.execute(write.text, *write.values)
+
+
+async def update_later(work: Work, row: type[Row], values: Sequence[Mapping[str, Any]]) -> None:
+    """Set columns of locked rows together with what else waits to be written."""
+    if values:
+        await work.raw.later(updating(row, values))
+
+
+def inserting(row: type[Row], values: Sequence[Mapping[str, Any]]) -> Write:
+    """The statement that inserts rows."""
     columns = tuple(values[0])
-    await work.raw.execute(_update(row, columns), *_arrays(row, columns, values))
+    return Write(_insert(row, columns), _arrays(row, columns, values))
+
+
+def updating(row: type[Row], values: Sequence[Mapping[str, Any]]) -> Write:
+    """The statement that sets columns of rows."""
+    columns = tuple(values[0])
+    return Write(_update(row, columns), _arrays(row, columns, values))
 
 
 @lru_cache(maxsize=256)
@@ -53,13 +76,20 @@ def _unnest(row: type[Row], columns: tuple[str, ...]) -> str:
 
 
 def _arrays(row: type[Row], columns: tuple[str, ...], values: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-    return [_bound(row.__table__.c[name], [each[name] for each in values]) for name in columns]
+    return [
+        [each[name] if bind is None or each[name] is None else bind(each[name]) for each in values]
+        for name, bind in zip(columns, _binders(row, columns), strict=True)
+    ]
 
 
-def _bound(column: ColumnElement[Any], values: list[Any]) -> list[Any]:
-    """A column's values as the driver wants them."""
+@lru_cache(maxsize=256)
+def _binders(row: type[Row], columns: tuple[str, ...]) -> list[Callable[[Any], Any] | None]:
+    """How the values of each column become what the driver wants; None: they are that already."""
+    return [_binder(row.__table__.c[name]) for name in columns]
+
+
+def _binder(column: ColumnElement[Any]) -> Callable[[Any], Any] | None:
     if isinstance(column.type, JSONB):
-        return [None if value is None else orjson.dumps(value).decode() for value in values]
+        return lambda value: orjson.dumps(value).decode()
     # The type as asyncpg's dialect knows it: the plain Numeric would send decimals by way of floats.
-    processor = column.type.dialect_impl(_dialect).bind_processor(_dialect)
-    return [None if value is None else processor(value) for value in values] if processor else values
+    return column.type.dialect_impl(_dialect).bind_processor(_dialect)

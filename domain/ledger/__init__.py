@@ -7,6 +7,7 @@ from domain.ledger.operations import (
     NewJournalEntry,
     NewLine,
     Posting,
+    ask_books,
     books,
     entry_number,
     found,
@@ -18,7 +19,7 @@ from domain.ledger.operations import (
     write_lines,
 )
 from domain.ledger.queries import Balance, accounts, entries, trial_balance
-from domain.ledger.rates import NewExchangeRate, NoExchangeRate, rate_on, rates, set_rates
+from domain.ledger.rates import NewExchangeRate, NewExchangeRates, NoExchangeRate, rate_on, rates, set_rates
 from domain.ledger.sealing import seal
 from domain.ledger.tables import (
     Account,
@@ -44,6 +45,7 @@ __all__ = [
     "JournalLine",
     "JournalSeal",
     "NewExchangeRate",
+    "NewExchangeRates",
     "NewJournalEntry",
     "NewLine",
     "NoExchangeRate",
@@ -51,6 +53,7 @@ __all__ = [
     "Posting",
     "Role",
     "accounts",
+    "ask_books",
     "books",
     "entries",
     "entry_number",

@@ -14,6 +14,7 @@ explain("uq_stock_contents_place", _AGAIN)
 explain("uq_stock_discrepancies_open", _AGAIN)
 explain("uq_stock_policies_variant_id", _AGAIN)
 explain("uq_stock_pools_place", _AGAIN)
+explain("uq_stock_backorders_id", _AGAIN)
 explain("uq_stock_channel_rules_variant", _AGAIN)
 explain("uq_stock_transfers_number", "Another transfer took this number at the same moment. Try again.")
 explain(
@@ -289,6 +290,52 @@ invariant(
     SELECT level.id, level.version, head.version AS head FROM stock_levels AS level
     LEFT JOIN event_heads AS head ON head.subject = 'slv_' || replace(level.id::text, '-', '')
     WHERE level.version <> coalesce(head.version, 0)
+    """,
+)
+invariant(
+    "averages are kept in one layer",
+    "Where a variant is kept by moving average, all that is on hand at a place is in one cost layer.",
+    """
+    SELECT layer.variant_id AS variant, layer.location_id AS location, count(*) AS layers FROM cost_layers AS layer
+    JOIN stock_policies AS policy ON policy.variant_id = layer.variant_id AND policy.cost_method = 'MOVING_AVERAGE'
+    JOIN locations AS location ON location.id = layer.location_id AND location.kind <> 'TRANSIT'
+    WHERE layer.quantity > 0 GROUP BY layer.variant_id, layer.location_id HAVING count(*) > 1
+    """,
+)
+invariant(
+    "stock policy versions",
+    "The version of a policy is that of its last event, and its figures are those that the event tells.",
+    """
+    SELECT policy.id, policy.version, head.version AS head, last.data FROM stock_policies AS policy
+    LEFT JOIN event_heads AS head ON head.subject = 'spo_' || replace(policy.id::text, '-', '')
+    LEFT JOIN events AS last ON last.subject = head.subject AND last.version = head.version
+    WHERE policy.version IS DISTINCT FROM head.version
+      OR last.data ->> 'cost_method' IS DISTINCT FROM policy.cost_method
+      OR last.data ->> 'backorders' IS DISTINCT FROM policy.backorders
+      OR (last.data ->> 'tracks_lots')::boolean IS DISTINCT FROM policy.tracks_lots
+    """,
+)
+invariant(
+    "location versions",
+    "The version of a location is that of its last event.",
+    """
+    SELECT location.id, location.name, location.version, head.version AS head FROM locations AS location
+    LEFT JOIN event_heads AS head ON head.subject = 'loc_' || replace(location.id::text, '-', '')
+    WHERE location.version IS DISTINCT FROM head.version
+    """,
+)
+invariant(
+    "oversold cases are booked",
+    "What was handed over without being there is missing in its case until it is booked; what is booked has left.",
+    """
+    SELECT cases.id, cases.quantity, cases.expected, cases.reported, -moved.quantity AS left_stock
+    FROM stock_discrepancies AS cases LEFT JOIN LATERAL (
+      SELECT sum(quantity) AS quantity FROM stock_movements
+      WHERE source = cases.source AND kind = 'SHIPMENT'
+        AND variant_id = cases.variant_id AND location_id = cases.location_id) AS moved ON true
+    WHERE cases.kind = 'OVERSOLD' AND (cases.expected IS NULL OR cases.reported IS NULL
+      OR (cases.settled_at IS NULL AND cases.reported - cases.expected <> cases.quantity)
+      OR cases.expected > -coalesce(moved.quantity, 0))
     """,
 )
 invariant(

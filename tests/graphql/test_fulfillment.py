@@ -329,8 +329,8 @@ async def test_the_last_unit_costs_the_cents_that_are_left(api: Api, two: Two) -
     row = await stocked(api, 7, "1.428571", place=two.near)  # 10.00 in all
     order = await placed(api, (row, 7))
     costs = [moved(await ship(api, order, 1))[0][1] for _ in range(7)]
-    # 10.00 ÷ 7, 8.57 ÷ 6, 7.14 ÷ 5, 5.71 ÷ 4, 4.28 ÷ 3, 2.85 ÷ 2, the rest
-    assert costs == ["-1.43", "-1.43", "-1.43", "-1.43", "-1.43", "-1.43", "-1.42"]
+    # What all that has left costs grows by tenths of sevenths: 1.43, 2.86, 4.29, 5.71, 7.14, 8.57, 10.00.
+    assert costs == ["-1.43", "-1.43", "-1.43", "-1.42", "-1.43", "-1.43", "-1.43"]
     assert (await level(api, row))["value"]["amount"] == "0.00"
 
 

@@ -804,7 +804,8 @@ async def lose(api: Api, place: str, row: str, quantity: int) -> list[dict[str, 
     payload = await done(api, ADJUST, adjustment(place, "SHRINKAGE", (row, -quantity)))
     opened = [each for each in payload["effects"]["events"]["nodes"] if each["type"] == "stock_discrepancy.opened"]
     for each in opened:
-        assert each["data"] == {"variant": row, "location": place, "quantity": each["data"]["quantity"]}
+        told = {"kind": "SHORTFALL", "variant": row, "location": place, "quantity": each["data"]["quantity"]}
+        assert each["data"] == told
     return [(await api.data(CASE, {"id": each["subject"]}))["node"] for each in opened]
 
 

@@ -15,6 +15,7 @@ from tests.support.shop import (
     AVAILABILITY,
     LEVELS,
     PLACE,
+    POLICY,
     RECEIVE,
     RESERVE,
     SHIP,
@@ -93,14 +94,9 @@ async def cases(api: Api, transfer: dict[str, Any]) -> list[dict[str, Any]]:
     return (await api.data(query, {"id": transfer["id"]}))["stockDiscrepancies"]["nodes"]
 
 
-async def as_policy(api: Api, row: str, **columns: Any) -> None:
-    """How the stock of a variant is kept."""
-    names = ["variant_id", *columns]
-    places = ", ".join(f"${n}" for n in range(1, len(names) + 1))
-    statement = f"""INSERT INTO stock_policies (id, created_at, updated_at, {", ".join(names)})
-      VALUES (uuid7(), now(), now(), {places})"""
-    async with api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
-        await work.raw.execute(statement, row[4:], *columns.values())
+async def keep(api: Api, row: str, **how: Any) -> None:
+    """The stock of a variant is kept so."""
+    await done(api, POLICY, {"input": {"variantId": row, **how}})
 
 
 # --- the whole way --------------------------------------------------------------------------------------------------
@@ -242,7 +238,7 @@ async def test_what_does_not_leave_is_not_promised_twice(api: Api) -> None:
     """Freed goods serve those who wait, but no more of them than stay behind."""
     here, there, row = await location(api), await location(api), await variant(api)
     await done(api, RECEIVE, {"input": receipt(here, [(row, 10, "1.00")])})
-    await as_policy(api, row, backorders="ALLOW")
+    await keep(api, row, backorders="ALLOW")
     made = await made_ready(api, here, there, [(row, 4)])
     whole = (await done(api, PLACE, {"input": ordered([(row, 6)])}))["order"]
     late = (await done(api, PLACE, {"input": ordered([(row, 3)])}))["order"]
@@ -259,7 +255,7 @@ async def test_what_does_not_leave_is_not_promised_twice(api: Api) -> None:
 
 async def test_arrivals_serve_those_who_wait(api: Api) -> None:
     here, there, row = await location(api), await location(api), await variant(api)
-    await as_policy(api, row, backorders="ALLOW")
+    await keep(api, row, backorders="ALLOW")
     await done(api, RECEIVE, {"input": receipt(here, [(row, 5, "1.00")])})
     made = await dispatched(api, here, there, [(row, 5)])
     order = (await done(api, PLACE, {"input": ordered([(row, 3)])}))["order"]
@@ -276,7 +272,7 @@ async def test_arrivals_serve_those_who_wait(api: Api) -> None:
 async def _with_lots(api: Api, way: Way) -> tuple[str, dict[str, str]]:
     """A variant kept by lots: 3 of L-LATE, then 4 of L-SOON at `here`; and the lots' ids."""
     row = await variant(api)
-    await as_policy(api, row, tracks_lots=True)
+    await keep(api, row, tracksLots=True)
     for number, many, day, cost in (("L-LATE", 3, "2032-01-01", "1.00"), ("L-SOON", 4, "2031-01-01", "2.00")):
         given = receipt(way.here, [(row, many, cost)])
         given["lines"][0]["lot"] = {"number": number, "expiresOn": day}
@@ -378,7 +374,7 @@ async def test_arrivals_are_put_into_bins(api: Api, way: Way) -> None:
 
 async def test_averages_survive(api: Api) -> None:
     here, there, row = await location(api), await location(api), await variant(api)
-    await as_policy(api, row, cost_method="MOVING_AVERAGE")
+    await keep(api, row, costMethod="MOVING_AVERAGE")
     for place, many, cost in ((here, 4, "1.00"), (here, 6, "2.00"), (there, 5, "4.00")):
         await done(api, RECEIVE, {"input": receipt(place, [(row, many, cost)])})
     made = await made_ready(api, here, there, [(row, 5)])
@@ -573,7 +569,7 @@ async def test_goods_for_a_transfer_are_nobody_elses(api: Api, way: Way) -> None
 
 
 async def test_a_transfer_takes_from_its_origin_alone_and_does_not_wait(api: Api, way: Way) -> None:
-    await as_policy(api, way.mug, backorders="ALLOW")
+    await keep(api, way.mug, backorders="ALLOW")
     elsewhere = await location(api)
     await done(api, RECEIVE, {"input": receipt(elsewhere, [(way.mug, 50, "1.00")])})
     made = await drafted(api, way.here, way.there, [(way.mug, 11)])

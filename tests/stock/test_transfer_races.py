@@ -11,11 +11,22 @@ from typing import Any
 import pytest
 
 from api.graphql.kit import operations as doors
-from domain.kernel.work import SYSTEM, begin
 from domain.stock.operations.transfers import locking
 from tests.support import shop
 from tests.support.api import Api
-from tests.support.shop import ADJUST, PLACE, RECEIVE, RESERVE, act, done, invariants_hold, level, ordered, receipt
+from tests.support.shop import (
+    ADJUST,
+    PLACE,
+    POLICY,
+    RECEIVE,
+    RESERVE,
+    act,
+    done,
+    invariants_hold,
+    level,
+    ordered,
+    receipt,
+)
 from tests.support.transfers import (
     ARRIVE,
     CALL_OFF,
@@ -173,13 +184,12 @@ async def test_opposite_transfers_with_shuffled_lines_do_not_deadlock(
 # --- whatever is done -----------------------------------------------------------------------------------------------
 
 
-async def _totals(api: Api) -> dict[str, tuple[Decimal, Decimal]]:
+async def _totals(api: Api) -> dict[str, tuple[Decimal, ...]]:
     """On hand and value of every variant over all locations."""
+    query = "SELECT variant_id::text, sum(on_hand), sum(value_amount) FROM stock_levels GROUP BY 1"
     async with api.services.database.snapshot() as connection:
-        rows = await connection.exec_driver_sql(
-            "SELECT variant_id::text, sum(on_hand), sum(value_amount) FROM stock_levels GROUP BY 1"
-        )
-        return {row[0]: (row[1], row[2]) for row in rows}
+        rows = [tuple(row) for row in await connection.exec_driver_sql(query)]
+    return {row[0]: row[1:] for row in rows}
 
 
 class _Hauliers:
@@ -234,12 +244,8 @@ class _Hauliers:
 async def test_totals_do_not_change_whatever_transfers_do(fresh_api: Api, seed: int) -> None:
     places = [await shop.location(fresh_api) for _ in range(3)]
     rows = [await shop.variant(fresh_api) for _ in range(4)]
-    async with fresh_api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
-        await work.raw.execute(
-            "INSERT INTO stock_policies (id, variant_id, cost_method, created_at, updated_at)"
-            " SELECT uuid7(), id, 'MOVING_AVERAGE', now(), now() FROM unnest($1::uuid[]) AS id",
-            [row[4:] for row in rows[:2]],
-        )
+    for row in rows[:2]:
+        await done(fresh_api, POLICY, {"input": {"variantId": row, "costMethod": "MOVING_AVERAGE"}})
     for n, cost in enumerate(("0.333333", "1.005", "7.77", "0")):
         goods = [(row, 7 + n, cost) for row in rows]
         await done(fresh_api, RECEIVE, {"input": receipt(places[n % 3], goods)})

@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.kernel.ids import ID, is_id
 from domain.kernel.work import Work
+from domain.kernel.writing import Write
 from domain.stock import shares
 from domain.stock.locked import Level, Levels
 from domain.stock.operations.cases import NewCase, open_cases
@@ -16,6 +17,9 @@ from domain.stock.tables import DiscrepancyKind, LocationKind, Place
 _WAITING = """
 SELECT source, document, variant_id, quantity, since FROM stock_backorders
 WHERE variant_id = ANY($1) ORDER BY variant_id, priority, since, source FOR UPDATE
+"""
+_LET_WAIT = """
+SELECT FROM stock_policies WHERE variant_id = ANY($1) AND backorders <> 'DENY' ORDER BY variant_id FOR SHARE
 """
 _ALLOCATE = """
 INSERT INTO stock_allocations AS present (source, document, variant_id, location_id, quantity, allocated_at)
@@ -38,8 +42,7 @@ class NewAllocation:
 async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) -> None:
     """Write allocations at places whose levels are locked; what a line has there already grows."""
     if allocations:
-        await work.raw.execute(
-            _ALLOCATE,
+        columns = (
             [each.source for each in allocations],
             [each.document for each in allocations],
             [each.place[0][4:] for each in allocations],
@@ -47,13 +50,18 @@ async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) ->
             [each.quantity for each in allocations],
             [each.allocated_at for each in allocations],
         )
+        await work.raw.later(Write(_ALLOCATE, columns))
 
 
 async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Decimal]) -> None:
-    """What comes in goes to those who wait for it, the oldest first. Claims rise on the levels of these places; the
-    caller saves them with its movements.
+    """What comes in goes to those who wait for it, the most urgent first, then the oldest. Claims rise on the levels of
+    these places; the caller saves them with its movements.
     """
-    waiting = await work.raw.fetch(_WAITING, sorted({variant[4:] for variant, _ in coming}))
+    variants = sorted({variant[4:] for variant, _ in coming})
+    if levels.some_are_new:
+        # Whoever did not see a new place, and so begins to wait just now, holds the policy: wait for that one.
+        await work.raw.execute(_LET_WAIT, variants)
+    waiting = await work.raw.fetch(_WAITING, variants)
     if not waiting:
         return
     left = {place: quantity + max(levels.by_place[place].available, Decimal(0)) for place, quantity in coming.items()}
@@ -124,8 +132,8 @@ WHERE allocation.source = given.source AND allocation.location_id = given.locati
   AND allocation.quantity > given.part
 """
 _WAIT = """
-INSERT INTO stock_backorders AS present (source, document, variant_id, quantity, since)
-SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::numeric[], $5::timestamptz[])
+INSERT INTO stock_backorders AS present (id, source, document, variant_id, quantity, since)
+SELECT uuid7(), * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::numeric[], $5::timestamptz[])
 ON CONFLICT (source) DO UPDATE SET quantity = present.quantity + excluded.quantity,
   since = least(present.since, excluded.since)
 """

@@ -7,7 +7,7 @@ from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals
 from domain.kernel.ids import ID
 from domain.kernel.money import Quantity
 from domain.kernel.work import Work
-from domain.stock.contents import LOOSE
+from domain.stock.contents import LOOSE, contents_of
 from domain.stock.events import StockTransferReceived
 from domain.stock.locked import Levels
 from domain.stock.operations import inputs
@@ -59,7 +59,9 @@ async def receive_transfer(work: Work, transfer_id: str, new: NewArrival) -> ID:
         touched |= {line.id: line for line in transfer.lines if line.in_transit}
     places = [*map(transfer.arriving, touched.values()), *map(transfer.on_the_road, touched.values())]
     levels = await Levels.lock(work, places, create=True)
-    await Unloading(transfer, levels, await road_of(work, transfer)).run(work, arriving, closes=new.closes)
+    there = [levels.by_place[transfer.on_the_road(line)] for line in touched.values()]
+    unloading = Unloading(transfer, levels, await road_of(work, transfer), await contents_of(work, there))
+    await unloading.run(work, arriving, closes=new.closes)
     await write_lines(work, list(touched.values()))
     done = not any(line.in_transit for line in transfer.lines)
     status = after(transfer.status, StockTransferAction.CLOSE if done else StockTransferAction.RECEIVE)

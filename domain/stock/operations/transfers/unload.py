@@ -11,18 +11,20 @@ from domain.kernel.ids import ID
 from domain.kernel.money import CurrencyCode, Money, currency_digits
 from domain.kernel.work import Work
 from domain.stock import costs, postings
-from domain.stock.contents import Content
-from domain.stock.costs import Draw, Joining
+from domain.stock.contents import Content, Contents, Part, parts, pick
+from domain.stock.costs import Joining
 from domain.stock.events import StockAdjusted, StockTransferred
 from domain.stock.locked import Levels, Move
+from domain.stock.operations import oversold
 from domain.stock.operations.adjust import Change, apply_changes
 from domain.stock.operations.backorders import fill_backorders
 from domain.stock.operations.cases import NewCase, open_cases
 from domain.stock.operations.inputs import Path
+from domain.stock.operations.oversold import Debt
 from domain.stock.operations.shelves import Shelved, contents_named
 from domain.stock.operations.transfers.locking import LockedLine, LockedTransfer
 from domain.stock.operations.transfers.road import Load, Road
-from domain.stock.tables import DiscrepancyKind, Place, StockAdjustmentReason, StockMovementKind
+from domain.stock.tables import DiscrepancyKind, Place, StockAdjustmentReason, StockMovementKind, UnavailableState
 
 
 @dataclass(slots=True)
@@ -42,7 +44,8 @@ class Taken:
 
     line: LockedLine
     load: Load
-    draw: Draw
+    part: Part
+    """What of the load's layer it is; its content is that on the road, a state of a recalled lot included."""
     bin_id: ID | None = None
 
 
@@ -61,6 +64,8 @@ class Unloading:
     transfer: LockedTransfer
     levels: Levels
     road: Road
+    lying: Contents
+    """What lies on the road."""
     arrived: list[Taken] = field(default_factory=list)
     lost: list[Taken] = field(default_factory=list)
     more: list[Surplus] = field(default_factory=list)
@@ -80,17 +85,28 @@ class Unloading:
 
     def _arrive(self, each: Arriving, digits: int) -> None:
         loads = self.road.of(each.line.variant_id, each.content.lot_id)
-        taken = self.road.take(loads, each.quantity, digits)
-        self.arrived += [Taken(each.line, load, drawn, each.content.bin_id) for load, drawn in taken]
-        part = sum((drawn.quantity for _, drawn in taken), Decimal(0))
+        taken = self._take(each.line, loads, each.quantity, digits, each.content.bin_id)
+        self.arrived += taken
+        part = sum((one.part.quantity for one in taken), Decimal(0))
         each.line.received += part
         if part < each.quantity:
             self.more.append(Surplus(each, each.quantity - part))
 
     def _lose(self, line: LockedLine, digits: int) -> None:
-        taken = self.road.take(self.road.of(line.variant_id), line.in_transit, digits)
-        self.lost += [Taken(line, load, drawn) for load, drawn in taken]
+        self.lost += self._take(line, self.road.of(line.variant_id), line.in_transit, digits)
         line.lost += line.in_transit
+
+    def _take(
+        self, line: LockedLine, loads: Sequence[Load], quantity: Decimal, digits: int, bin_id: ID | None = None
+    ) -> list[Taken]:
+        """Take a quantity off loads, as much of it as there is, and what lies of their lots on the road with it."""
+        there = self.lying[self.transfer.on_the_road(line)] if loads else []
+        taken: list[Taken] = []
+        for load, drawn in self.road.take(loads, quantity, digits):
+            mine = sorted(there, key=lambda each, lot=load.lot_id: each.content.lot_id != lot)
+            picks = pick(mine, drawn.quantity)
+            taken += [Taken(line, load, part, bin_id) for part in parts([drawn], picks, digits)]
+        return taken
 
     # --- the books --------------------------------------------------------------------------------------------------
 
@@ -104,21 +120,29 @@ class Unloading:
         drafts = [arrival] if value else []
         drafts += [ledger.Draft("Stock lost in transit", self.transfer.id, shrinkage)] if loss else []
         entries = await ledger.open_entries(work, drafts, kept)
-        await self._move_in(work, entries[0] if value else None)
+        debts = await self._move_in(work, entries[0] if value else None)
         await self._write_off(entries[-1] if loss else None)
         posted = [(entry, draft.postings) for entry, draft in zip(entries, drafts, strict=True)]
         await ledger.write_lines(work, posted, kept)
+        await oversold.settle(work, self.levels, debts)
 
-    async def _move_in(self, work: Work, entry: ID | None) -> None:
+    async def _move_in(self, work: Work, entry: ID | None) -> list[Debt]:
+        """Goods come to the destination, and what may be sold of them to those who wait. Returns what of it was handed
+        over there before it came.
+        """
+        if not self.arrived:
+            return []
         coming: dict[Place, Decimal] = {}
         for each in self.arrived:
-            place = self.transfer.arriving(each.line)
-            coming[place] = coming.get(place, Decimal(0)) + each.draw.quantity
-        if coming:
-            joining = await costs.joining(work, list(coming))
-            moves = [move for each in self.arrived for move in self._across(each, entry, joining)]
-            await fill_backorders(work, self.levels, coming)
-            await self.levels.move(moves, StockTransferred)
+            if not each.part.content.state:
+                place = self.transfer.arriving(each.line)
+                coming[place] = coming.get(place, Decimal(0)) + each.part.quantity
+        joining = await costs.joining(work, {self.transfer.arriving(each.line) for each in self.arrived})
+        moves = [move for each in self.arrived for move in self._across(each, entry, joining)]
+        debts = await oversold.owed(work, self.levels, coming)
+        await fill_backorders(work, self.levels, oversold.beyond(coming, debts))
+        await self.levels.move(moves, StockTransferred)
+        return debts
 
     def _across(self, taken: Taken, entry: ID | None, joining: Joining) -> tuple[Move, Move]:
         """A part leaves the road, and founds a layer of its age at the destination or joins the one there."""
@@ -126,10 +150,10 @@ class Unloading:
         there = self.levels.by_place[self.transfer.arriving(taken.line)]
         into = Move(
             there,
-            taken.draw.quantity,
-            taken.draw.value,
+            taken.part.quantity,
+            taken.part.value,
             StockMovementKind.TRANSFER,
-            content=Content(taken.bin_id, taken.load.lot_id),
+            content=replace(taken.part.content, bin_id=taken.bin_id),
             entry_id=entry,
             source=self.transfer.id,
         )
@@ -141,11 +165,11 @@ class Unloading:
         """A part leaves the road."""
         return Move(
             self.levels.by_place[self.transfer.on_the_road(taken.line)],
-            -taken.draw.quantity,
-            -taken.draw.value,
+            -taken.part.quantity,
+            -taken.part.value,
             kind,
-            layer_id=taken.draw.layer_id,
-            content=Content(lot_id=taken.load.lot_id),
+            layer_id=taken.part.layer_id,
+            content=taken.part.content,
             entry_id=entry,
             source=self.transfer.id,
         )
@@ -169,7 +193,7 @@ class Unloading:
             lot = content.lot_id or self.road.only_lot(line.variant_id)
             place = self.transfer.arriving(line)
             path = each.arriving.path
-            shelved.append(Shelved(*place, path, content.bin_id, lot_id=lot, brings=True, lot_field="lotId"))
+            shelved.append(Shelved(*place, path, content.bin_id, lot_id=lot, state=self._state(line, lot), brings=True))
         changes: list[Change] = []
         for each, content in zip(self.more, await contents_named(work, shelved), strict=True):
             line = each.arriving.line
@@ -187,6 +211,11 @@ class Unloading:
             )
         await apply_changes(work, self.levels, changes, reason=StockAdjustmentReason.FOUND, source=self.transfer.id)
 
+    def _state(self, line: LockedLine, lot: ID | None) -> UnavailableState | None:
+        """What is more of a lot is like the rest of it: on hold, where it was recalled on the way."""
+        alike = (each.part.content.state for each in self.arrived if each.line is line and each.load.lot_id == lot)
+        return next(alike, None)
+
     async def _open_cases(self, work: Work) -> None:
         """What was lost, and what is more, is a case for a person: one for each line."""
         more: dict[ID, Decimal] = {}
@@ -194,7 +223,7 @@ class Unloading:
             more[each.arriving.line.id] = more.get(each.arriving.line.id, Decimal(0)) + each.quantity
         lost: dict[ID, Decimal] = {}
         for each in self.lost:
-            lost[each.line.id] = lost.get(each.line.id, Decimal(0)) + each.draw.quantity
+            lost[each.line.id] = lost.get(each.line.id, Decimal(0)) + each.part.quantity
         cases = [self._case(line, lost[line.id], line.received) for line in self.transfer.lines if line.id in lost]
         cases += [
             self._case(line, more[line.id], line.received + more[line.id])
@@ -216,4 +245,4 @@ class Unloading:
 
 
 def _value(taken: Sequence[Taken]) -> Decimal:
-    return sum((each.draw.value for each in taken), Decimal(0))
+    return sum((each.part.value for each in taken), Decimal(0))
