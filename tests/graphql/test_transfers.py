@@ -2,13 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 
+from domain import stock
+from domain.kernel.ids import ID, new_id
 from domain.kernel.scopes import Scope
 from domain.kernel.work import SYSTEM, begin
+from domain.stock import Handed, StockMovementKind, StockRelocated, UnavailableState
+from domain.stock.contents import contents_of
+from domain.stock.costs import live_layers
+from domain.stock.locked import Levels, Move
 from tests.support.api import Api
 from tests.support.shop import (
     ADJUST,
@@ -25,6 +33,7 @@ from tests.support.shop import (
     figures,
     forbidden,
     invariants_hold,
+    level,
     likeness,
     location,
     moved,
@@ -387,6 +396,44 @@ async def test_averages_survive(api: Api) -> None:
     await invariants_hold(api)
 
 
+async def test_a_lot_that_is_put_on_hold_on_the_road_arrives_on_hold(api: Api, way: Way) -> None:
+    """As a recall does: it reaches what is on the road, and serves nobody where it arrives."""
+    row, _ = await _with_lots(api, way)
+    await keep(api, row, backorders="ALLOW")
+    made = await dispatched(api, way.here, way.there, [(row, 4)])
+    place = ID(row), ID(made["transit"]["id"])
+    async with api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        levels = await Levels.lock(work, [place])
+        (lying,) = (await contents_of(work, list(levels)))[place]
+        aside = replace(lying.content, state=UnavailableState.ON_HOLD)
+        make = partial(Move, levels.by_place[place], value=Decimal(0), kind=StockMovementKind.RELOCATION)
+        moves = [
+            make(quantity=many * layer.quantity, layer_id=layer.id, content=content)
+            for layer in (await live_layers(work, [place]))[place]
+            for many, content in ((-1, lying.content), (1, aside))
+        ]
+        await levels.move(moves, StockRelocated)
+    await done(api, PLACE, {"input": ordered([(row, 5)])})
+    await done(api, ARRIVE, arrived(made, 3))
+    found = await level(api, row, way.there)
+    assert (found["onHand"], found["unavailable"], found["allocated"]) == ("3", "3", "0")
+    await done(api, ARRIVE, arrived(made, closes=True))
+    await invariants_hold(api)
+
+
+async def test_arrivals_settle_what_was_handed_over_before(api: Api, way: Way) -> None:
+    till = "mutation L($id: ID!) { locationUpdate(id: $id, input: {allowsOversell: true}) { userErrors { code } } }"
+    await done(api, till, {"id": way.there})
+    made = await dispatched(api, way.here, way.there, [(way.mug, 5)])
+    async with api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        handed = [Handed(ID(way.mug), Decimal(2), ("input", "lines", 0), "SKU")]
+        await stock.hand_over(work, ID(way.there), handed, source=new_id("pos"))
+    payload = await done(api, ARRIVE, arrived(made, 3))
+    assert moved(payload) == [("-3", "-3.00"), ("3", "3.00"), ("-2", "-2.00")]
+    assert await figures(api, way.mug, way.there) == ("1", "0", "0", "1")
+    await invariants_hold(api)
+
+
 # --- what differs ---------------------------------------------------------------------------------------------------
 
 
@@ -539,6 +586,15 @@ async def test_what_is_on_the_road_is_promised_where_it_goes_from_its_day_on(api
     ]
     assert (await asked(way.there, "2031-05-09"))["availableToPromise"] == "0"
     assert (await asked(way.there, "2031-05-10"))["availableToPromise"] == "6"
+    query = """query Q($id: ID!, $on: Date) { availability(variantId: $id, on: $on) {
+      nextChange { quantity source on } } }"""
+    for day, coming in (
+        ("2031-05-09", {"quantity": "6", "source": made["id"], "on": "2031-05-10"}),
+        ("2031-05-10", None),
+        (None, {"quantity": "6", "source": made["id"], "on": "2031-05-10"}),
+    ):
+        found = await api.data(query, {"id": way.mug, "on": day})
+        assert found["availability"]["nextChange"] == coming
     await done(api, ARRIVE, arrived(made, 2))
     assert (await asked(way.there))["incoming"] == "4"
     await done(api, ARRIVE, arrived(made, closes=True))
