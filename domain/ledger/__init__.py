@@ -19,7 +19,7 @@ from domain.ledger.operations import (
     write_lines,
 )
 from domain.ledger.queries import Balance, accounts, entries, trial_balance
-from domain.ledger.rates import NewExchangeRate, NoExchangeRate, rate_on, rates, set_rates
+from domain.ledger.rates import NewExchangeRate, NewExchangeRates, NoExchangeRate, rate_on, rates, set_rates
 from domain.ledger.sealing import seal
 from domain.ledger.tables import (
     Account,
@@ -45,6 +45,7 @@ __all__ = [
     "JournalLine",
     "JournalSeal",
     "NewExchangeRate",
+    "NewExchangeRates",
     "NewJournalEntry",
     "NewLine",
     "NoExchangeRate",

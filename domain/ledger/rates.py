@@ -16,7 +16,8 @@ from domain.ledger.operations import books
 from domain.ledger.tables import ExchangeRate
 
 LARGEST_RATE = Decimal(10) ** 10
-RATE_DECIMALS = 10
+UNITS = (1, 10, 100, 1_000, 10_000)
+MOST_RATES = 10_000
 _rate = ExchangeRate.__table__.c
 
 
@@ -35,33 +36,62 @@ class NewExchangeRate:
     on: date
     """The first day it counts for."""
     rate: Decimal
-    """What one unit of it is worth in the currency of the books; up to ten decimals."""
+    """What it is worth in the currency of the books; up to six decimals."""
+    per: int = 1
+    """How many units of it the rate is for: 1, 10, 100, 1,000 or 10,000."""
     source: str | None = None
     """Who says so, such as a central bank."""
 
 
-async def set_rates(work: Work, news: Sequence[NewExchangeRate]) -> list[ID]:
+@dataclass(frozen=True)
+class NewExchangeRates:
+    """Rates to set."""
+
+    rates: list[NewExchangeRate]
+    """The rates, each currency once per day; at most 10,000."""
+
+
+async def set_rates(work: Work, new: NewExchangeRates) -> list[ID]:
     """The rates count from their days on. Returns their ids, in the order given.
 
     Refused with Invalid for the currency of the books, for what is no currency or no rate, and for a day that has one:
     what was posted by it would not be explained any more.
     """
     kept = await books(work)
+    news = new.rates
+    if not 1 <= len(news) <= MOST_RATES:
+        raise Invalid(f"Set 1 to {MOST_RATES:,} rates at once.", path=("input", "rates"))
+    taken = await _taken(work, news)
     refusals: list[Refusal] = []
-    for n, new in enumerate(news):
+    for n, new_rate in enumerate(news):
         path = ("input", "rates", n)
-        if new.currency not in currency_codes():
-            refusals.append(Invalid(f"{new.currency} is no currency code of ISO 4217.", path=(*path, "currency")))
-        elif new.currency == kept.currency:
+        if new_rate.currency not in currency_codes():
+            refusals.append(Invalid(f"{new_rate.currency} is no currency code of ISO 4217.", path=(*path, "currency")))
+        elif new_rate.currency == kept.currency:
             refusals.append(Invalid("The books are kept in this currency.", path=(*path, "currency")))
-        if not 0 < new.rate < LARGEST_RATE or -int(new.rate.normalize().as_tuple().exponent) > RATE_DECIMALS:
-            sentence = f"A rate is more than zero, with at most {RATE_DECIMALS} decimals."
-            refusals.append(Invalid(sentence, path=(*path, "rate")))
+        if not 0 < new_rate.rate < LARGEST_RATE:
+            refusals.append(Invalid("A rate is more than zero.", path=(*path, "rate")))
+        if new_rate.per not in UNITS:
+            refusals.append(Invalid("A rate is for 1, 10, 100, 1,000 or 10,000 units.", path=(*path, "per")))
+        if (new_rate.currency, new_rate.on) in taken:
+            refusals.append(Invalid("There is a rate of this currency for this day already.", path=(*path, "on")))
+        taken.add((new_rate.currency, new_rate.on))
     Refusals.raise_if_any(refusals)
-    rows = [_row(work, n, new) for n, new in enumerate(news)]
+    rows = [_row(work, n, each) for n, each in enumerate(news)]
     await bulk.insert(work, ExchangeRate, sorted(rows, key=lambda row: (row["currency"], row["starts_on"])))
     work.announce(*(ExchangeRateSet(row["id"], currency=row["currency"]) for row in rows))
     return [row["id"] for row in rows]
+
+
+_TAKEN = """
+SELECT rate.currency, rate.starts_on FROM exchange_rates AS rate
+JOIN unnest($1::text[], $2::date[]) AS wanted(currency, starts_on) USING (currency, starts_on)
+"""
+
+
+async def _taken(work: Work, news: Sequence[NewExchangeRate]) -> set[tuple[str, date]]:
+    found = await work.raw.fetch(_TAKEN, [new.currency for new in news], [new.on for new in news])
+    return {(record["currency"], record["starts_on"]) for record in found}
 
 
 def _row(work: Work, n: int, new: NewExchangeRate) -> dict[str, Any]:
@@ -70,7 +100,7 @@ def _row(work: Work, n: int, new: NewExchangeRate) -> dict[str, Any]:
         "id": new_id("fxr"),
         "currency": new.currency,
         "starts_on": new.on,
-        "rate": new.rate,
+        "rate": new.rate / new.per,
         "source": None if new.source is None else words.line(new.source, path=path),
         "recorded_at": work.now,
         "act": work.act,

@@ -46,3 +46,7 @@ class CostUnknown(Invalid):
 
 class NotForSale(NotAllowedNow):
     """It is there, but may not be sold: it is past its date."""
+
+
+class NothingThere(NotAllowedNow):
+    """Nothing is on hand there."""

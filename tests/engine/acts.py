@@ -41,7 +41,16 @@ class Desk:
             if each["description"].startswith("By hand") and not each["reversedBy"]
         ]
         """Entries by hand that stand."""
+        self.transfers = [
+            (each["id"], each["availableActions"], [line["id"] for line in each["lines"]])
+            for each in read["stockTransfers"]["nodes"]
+        ]
+        """Transfers, what can be done with each, and their lines."""
         self.today = read["trialBalance"]["asOf"]
+        self.waiting = [each["source"] for each in read["stockBackorders"]["nodes"]]
+        """The lines that wait for stock."""
+        self.places = [each["id"] for each in read["locations"]["nodes"]]
+        self.channels = [each["id"] for each in read["channels"]["nodes"]]
 
     def __repr__(self) -> str:
         return "Desk(…)"
@@ -52,9 +61,12 @@ async def desk(ask: Ask) -> Desk:
     return Desk(
         await ask(
             """{ orders(first: 250) { nodes { id availableActions lines { id } } }
+            stockTransfers(first: 250) { nodes { id availableActions lines { id } } }
             stockLevels(first: 250) { nodes { variant { id } location { id } onHand } }
             variants(first: 250) { nodes { sku } } products(first: 250) { nodes { id availableActions } }
-            journalEntries(first: 250) { nodes { id description reversedBy { id } } } trialBalance { asOf } }"""
+            journalEntries(first: 250) { nodes { id description reversedBy { id } } } trialBalance { asOf }
+            stockBackorders(first: 250) { nodes { source } } locations(first: 250) { nodes { id } }
+            channels(first: 250) { nodes { id } } }"""
         )
     )
 
@@ -86,7 +98,20 @@ class _Clerk:
             "orderShip": self._shipment,
             "stockSet": self._count,
             "stockReceive": self._receipt,
+            "stockAdjust": self._adjustment,
+            "stockReserve": self._hold,
+            "stockTransferCreate": self._transfer,
+            "stockTransferReady": lambda: {"id": self._transfer_to("READY")[0]},
+            "stockTransferDispatch": lambda: self._way("DISPATCH"),
+            "stockTransferReceive": lambda: self._way("RECEIVE"),
+            "stockTransferCancel": lambda: {"id": self._transfer_to("CANCEL")[0]},
             "productActivate": lambda: {"id": self.chance.choice(self.known.drafts)},
+            "stockPolicySet": self._policy,
+            "stockReplenishmentSet": self._replenishment,
+            "stockChannelRuleSet": self._channel_rule,
+            "stockPoolSet": self._pool,
+            "stockBackorderPrioritize": self._priority,
+            "locationUpdate": self._location,
             "journalEntryPost": self._entry,
             "journalEntryReverse": lambda: {"id": self.chance.choice(self.known.entries)},
         }
@@ -148,6 +173,71 @@ class _Clerk:
         costs = [{"amount": amount, "currency": "USD"} for amount in self.chance.sample(("0", "3.5", "2.125"), 2)]
         lines = [{"variantId": variant, "quantity": self._some(), "unitCost": cost} for cost in costs]
         return {"input": {"locationId": place, "lines": lines, "reference": self.chance.choice((None, "D-1"))}}
+
+    def _policy(self) -> dict[str, Any]:
+        variant, _, _ = self.chance.choice(self.known.levels)
+        how = self.chance.choice(
+            (
+                {"backorders": Name("ALLOW")},
+                {"backorders": Name("LIMIT"), "backorderLimit": 3},
+                {"backorders": Name("PREORDER"), "preorderOn": "2999-01-01", "tracksLots": False},
+                {"costMethod": Name("MOVING_AVERAGE")},
+                {"tracksLots": True},
+            )
+        )
+        return {"input": {"variantId": variant, **how}}
+
+    def _replenishment(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        rule = {"reorderPoint": self.chance.choice((None, 1, 500)), "maxQuantity": self.chance.choice((None, 2, 9))}
+        return {"input": {"variantId": variant, "locationId": place, **rule}}
+
+    def _channel_rule(self) -> dict[str, Any]:
+        variant, _, _ = self.chance.choice(self.known.levels)
+        rule = {"variantId": self.chance.choice((None, variant)), "buffer": self._some(), "cap": self._some()}
+        return {"input": {"channelId": self.chance.choice(self.known.channels), **rule}}
+
+    def _pool(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        pool = {"variantId": variant, "locationId": place, "quantity": self._some()}
+        return {"input": {"channelId": self.chance.choice(self.known.channels), **pool}}
+
+    def _priority(self) -> dict[str, Any]:
+        return {"input": {"source": self.chance.choice(self.known.waiting), "priority": self.chance.randint(0, 200)}}
+
+    def _location(self) -> dict[str, Any]:
+        changes = {"priority": self.chance.randint(0, 9), "allowsOversell": self.values.happens(0.5)}
+        named = {"externalId": {"system": "wms", "id": f"P-{self.chance.randint(0, 9)}"}}
+        changes |= self.chance.choice(({}, {"name": "Somewhere else"}, named))
+        return {"id": self.chance.choice(self.known.places), "input": changes}
+
+    def _adjustment(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        line = {"variantId": variant, "delta": self.chance.choice((-1, 1, 2))}
+        return {"input": {"locationId": place, "reason": Name("COUNT"), "lines": [line]}}
+
+    def _hold(self) -> dict[str, Any]:
+        variant, _, _ = self.chance.choice(self.known.levels)
+        return {"input": {"lines": [{"variantId": variant, "quantity": self._some()}]}}
+
+    def _transfer(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        _, other, _ = self.chance.choice(self.known.levels)
+        lines = [{"variantId": variant, "quantity": self._some()}]
+        return {"input": {"originId": place, "destinationId": other, "lines": lines, "expectedOn": self.known.today}}
+
+    def _transfer_to(self, action: str) -> tuple[str, list[str]]:
+        """A transfer that can be moved on so, and its lines; now and then any other."""
+        fitting = [each for each in self.known.transfers if action in each[1]]
+        transfer, _, lines = self.chance.choice(fitting if self.values.happens(0.8) else self.known.transfers)
+        return transfer, lines
+
+    def _way(self, action: str) -> dict[str, Any]:
+        transfer, lines = self._transfer_to(action)
+        part: dict[str, Any] = {"lines": [{"lineId": line, "quantity": self._some()} for line in lines]}
+        if action == "RECEIVE":
+            part["closes"] = self.values.happens(0.5)
+        return {"id": transfer, "input": self.chance.choice((ABSENT, None, part, part))}
 
     def _entry(self) -> dict[str, Any]:
         money = {"amount": self.chance.choice(("1.00", "20", "300.5")), "currency": "USD"}

@@ -5,18 +5,23 @@ import itertools
 from typing import Any
 
 from api import demo
+from tests.support import transfers
 from tests.support.api import Api
 from tests.support.shop import (
     ADJUST,
     CANCEL,
+    CHANNEL_RULE,
     EXPECT,
     PAY,
     PLACE,
+    POLICY,
+    POOL,
     RECEIVE,
     RELEASE,
     RESERVE,
     SHIP,
     a_few_of_everything,
+    default_channel,
     dollars,
     done,
     location,
@@ -35,6 +40,8 @@ _POST = """mutation J($input: JournalEntryPostInput!) {
   journalEntryPost(input: $input) { journalEntry { id on } userErrors { message } } }"""
 _REVERSE = """mutation R($id: ID!, $on: Date) {
   journalEntryReverse(id: $id, on: $on) { journalEntry { id } userErrors { message } } }"""
+_REPLENISH = """mutation R($input: StockReplenishmentSetInput!) {
+  stockReplenishmentSet(input: $input) { level { id } userErrors { message } } }"""
 _numbers = itertools.count(1)
 
 
@@ -53,6 +60,8 @@ async def fill(api: Api) -> None:
     await _orders(api, variants, people, near)
     await _holds(api, variants, far)
     await _waiting(api)
+    await _shared(api, variants, near)
+    await transfers.one_of_each(api)
     await _books(api)
     await cart
 
@@ -173,6 +182,27 @@ async def _waiting(api: Api) -> None:
     await done(api, PLACE, {"input": ordered([(row, 5)])})
     loss = [{"variantId": row, "delta": -4}]
     await done(api, ADJUST, {"input": {"locationId": place, "reason": "THEFT", "lines": loss}})
+
+
+async def _shared(api: Api, variants: list[str], near: str) -> None:
+    """Policies of each kind, with who waits by them; pools, rules and reorder points, full and empty."""
+    tea, seat, green = variants
+    channel = await default_channel(api)
+    novel = {"name": "Novelty", "variants": [{"sku": f"NEW-{n}", "price": dollars("5")} for n in range(3)]}
+    rows = [each["id"] for each in (await done(api, _PRODUCT, {"input": novel}))["product"]["variants"]]
+    await done(api, POLICY, {"input": {"variantId": rows[0], "backorders": "PREORDER", "preorderOn": "2999-01-01"}})
+    await done(api, POLICY, {"input": {"variantId": rows[1], "costMethod": "MOVING_AVERAGE", "tracksLots": True}})
+    await done(api, POLICY, {"input": {"variantId": rows[2], "backorders": "ALLOW"}})
+    await done(api, PLACE, {"input": ordered([(rows[0], 2), (rows[2], 1)])})
+    await done(api, PLACE, {"input": ordered([(rows[0], 1)])})
+    for row, quantity in ((tea, "0.5"), (green, 1), (green, 0)):
+        pool = {"channelId": channel, "variantId": row, "locationId": near, "quantity": quantity}
+        await done(api, POOL, {"input": pool})
+    await done(api, CHANNEL_RULE, {"input": {"channelId": channel, "cap": 900}})
+    await done(api, CHANNEL_RULE, {"input": {"channelId": channel, "variantId": seat, "buffer": 1, "cap": 800}})
+    rule = {"variantId": seat, "locationId": near, "reorderPoint": 4, "safetyStock": 1, "minQuantity": 2}
+    await done(api, _REPLENISH, {"input": {**rule, "maxQuantity": 40}})
+    await done(api, _REPLENISH, {"input": {"variantId": rows[2], "locationId": near, "reorderPoint": 1}})
 
 
 async def _books(api: Api) -> None:

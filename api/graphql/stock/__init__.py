@@ -1,7 +1,9 @@
 """Locations, stock levels and movements, holds, what can be promised and why: one file per noun."""
 
 import api.graphql.stock.adjustments
-import api.graphql.stock.refusals  # noqa: F401
+import api.graphql.stock.history
+import api.graphql.stock.refusals
+import api.graphql.stock.revaluations
 from api.graphql.stock.arrivals import IncomingStock, StockReceipt
 from api.graphql.stock.availability import Availability
 from api.graphql.stock.cases import StockDiscrepancy
@@ -9,6 +11,9 @@ from api.graphql.stock.claims import StockReservation
 from api.graphql.stock.levels import StockContent, StockLevel, StockMovement
 from api.graphql.stock.lots import Lot
 from api.graphql.stock.places import Bin, Location
+from api.graphql.stock.policies import StockBackorder, StockPolicy
+from api.graphql.stock.sharing import StockChannelRule, StockPool
+from api.graphql.stock.transfers import StockTransfer
 
 __all__ = [
     "Availability",
@@ -16,10 +21,15 @@ __all__ = [
     "IncomingStock",
     "Location",
     "Lot",
+    "StockBackorder",
+    "StockChannelRule",
     "StockContent",
     "StockDiscrepancy",
     "StockLevel",
     "StockMovement",
+    "StockPolicy",
+    "StockPool",
     "StockReceipt",
     "StockReservation",
+    "StockTransfer",
 ]

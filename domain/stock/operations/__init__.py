@@ -18,9 +18,18 @@ from domain.stock.operations.allocate import (
     lock_allocations,
     ship,
 )
+from domain.stock.operations.hand_over import Handed, HandedOver, hand_over
 from domain.stock.operations.inputs import existing_locations
-from domain.stock.operations.locations import NewLocation, bring_in_locations, create_location
+from domain.stock.operations.locations import (
+    LocationChanges,
+    NewLocation,
+    bring_in_locations,
+    create_location,
+    update_location,
+)
 from domain.stock.operations.lots import NewLot
+from domain.stock.operations.policies import StockPolicyChanges, set_policy
+from domain.stock.operations.prioritize import NewPriority, prioritize
 from domain.stock.operations.receive import (
     NewIncoming,
     NewIncomingLine,
@@ -31,39 +40,88 @@ from domain.stock.operations.receive import (
     receive,
     receive_many,
 )
+from domain.stock.operations.replenish import ReplenishmentChanges, set_replenishment
 from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
+from domain.stock.operations.revalue import NewRevaluation, NewRevaluationLine, revalue
+from domain.stock.operations.sharing import NewChannelRule, NewPool, set_channel_rule, set_pool
+from domain.stock.operations.transfers import (
+    NewArrival,
+    NewArrivalLine,
+    NewDispatch,
+    NewDispatchLine,
+    NewTransfer,
+    NewTransferLine,
+    StockTransferAction,
+    cancel_transfer,
+    create_transfer,
+    dispatch_transfer,
+    ready_transfer,
+    receive_transfer,
+    transfer_actions,
+)
 
 __all__ = [
     "Allocation",
+    "Handed",
+    "HandedOver",
     "Held",
     "Issue",
+    "LocationChanges",
     "NewAdjustment",
     "NewAdjustmentLine",
+    "NewArrival",
+    "NewArrivalLine",
+    "NewChannelRule",
     "NewCount",
     "NewCountLine",
+    "NewDispatch",
+    "NewDispatchLine",
     "NewIncoming",
     "NewIncomingLine",
     "NewLocation",
     "NewLot",
+    "NewPool",
+    "NewPriority",
     "NewReceipt",
     "NewReceiptLine",
     "NewReservation",
     "NewReservationLine",
+    "NewRevaluation",
+    "NewRevaluationLine",
+    "NewTransfer",
+    "NewTransferLine",
     "Received",
+    "ReplenishmentChanges",
+    "StockPolicyChanges",
+    "StockTransferAction",
     "adjust",
     "allocate",
     "bring_in_locations",
+    "cancel_transfer",
     "create_location",
+    "create_transfer",
     "deallocate",
+    "dispatch_transfer",
     "draw",
     "existing_locations",
     "expect",
+    "hand_over",
     "lock_allocations",
+    "prioritize",
+    "ready_transfer",
     "receive",
     "receive_many",
+    "receive_transfer",
     "release",
     "reserve",
+    "revalue",
+    "set_channel_rule",
+    "set_policy",
+    "set_pool",
     "set_quantities",
+    "set_replenishment",
     "ship",
     "sweep",
+    "transfer_actions",
+    "update_location",
 ]

@@ -16,7 +16,7 @@ from domain.stock.contents import LOOSE, Content, Pick, contents_of, matching, p
 from domain.stock.errors import CostUnknown, InsufficientStock, StaleQuantity
 from domain.stock.events import StockAdjusted
 from domain.stock.locked import Level, Levels, Move
-from domain.stock.operations import inputs
+from domain.stock.operations import inputs, oversold
 from domain.stock.operations.backorders import fill_backorders, give_way
 from domain.stock.operations.corrections import correct_costs
 from domain.stock.operations.inputs import Path, Wanted
@@ -120,7 +120,7 @@ async def adjust(work: Work, new: NewAdjustment) -> list[ID]:
     there = ("input", "lines")
     location = await inputs.existing_location(work, new.location_id, path=("input", "locationId"))
     inputs.counted(new.lines, path=there)
-    inputs.refuse_twice(new.lines, path=there)
+    inputs.refuse_twice([(line.variant_id, line.bin_id, line.lot_id, line.state) for line in new.lines], path=there)
     inputs.refuse_future(work, new.effective_at, path=("input", "effectiveAt"))
     wanted = [Wanted(line.variant_id, line.delta, (*there, n), "delta") for n, line in enumerate(new.lines)]
     variants = await inputs.known_variants(work, wanted)
@@ -151,7 +151,7 @@ async def set_quantities(work: Work, new: NewCount) -> list[ID]:
     there = ("input", "lines")
     location = await inputs.existing_location(work, new.location_id, path=("input", "locationId"))
     inputs.counted(new.lines, path=there)
-    inputs.refuse_twice(new.lines, path=there)
+    inputs.refuse_twice([(line.variant_id, line.bin_id, line.lot_id, line.state) for line in new.lines], path=there)
     wanted = [Wanted(line.variant_id, line.quantity, (*there, n)) for n, line in enumerate(new.lines)]
     variants = await inputs.known_variants(work, wanted)
     Refusals.raise_if_any(
@@ -202,6 +202,7 @@ def _shelved(lines: Sequence[NewAdjustmentLine] | Sequence[NewCountLine], locati
             lot_id=line.lot_id,
             state=line.state,
             brings=isinstance(line, NewAdjustmentLine) and line.delta > 0,
+            lot_field="lotId",
         )
         for n, line in enumerate(lines)
     ]
@@ -272,10 +273,25 @@ async def apply_changes(
         for each in taken
     ]
     correction = await correct_costs(work, found)
-    await fill_backorders(work, levels, {each.level.place: each.delta for each in gains if not each.content.state})
+    coming = _coming(gains, losses)
+    debts = await oversold.owed(work, levels, coming)
+    await fill_backorders(work, levels, oversold.beyond(coming, debts))
     await levels.move([*found, *missing, *correction.moves], StockAdjusted)
     posted = [(entry, lines)] if entry is not None else []
     await ledger.write_lines(work, [*posted, *correction.posted], kept)
+    await oversold.settle(work, levels, debts)
+
+
+def _coming(gains: Sequence[Change], losses: Sequence[Change]) -> dict[Place, Decimal]:
+    """How much more may be sold at each place that gains, or with a minus how much less: it may lose something too."""
+    coming: dict[Place, Decimal] = {}
+    for each in gains:
+        if not each.content.state:
+            coming[each.level.place] = coming.get(each.level.place, Decimal(0)) + each.delta
+    for each in losses:
+        if each.level.place in coming:
+            coming[each.level.place] += each.delta + each.lost_unsellable
+    return coming
 
 
 async def _find(work: Work, losses: Sequence[Change]) -> None:

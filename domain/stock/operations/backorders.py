@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from domain.kernel.ids import ID
+from domain.kernel.ids import ID, is_id
 from domain.kernel.work import Work
 from domain.kernel.writing import Write
 from domain.stock import shares
@@ -17,6 +17,9 @@ from domain.stock.tables import DiscrepancyKind, LocationKind, Place
 _WAITING = """
 SELECT source, document, variant_id, quantity, since FROM stock_backorders
 WHERE variant_id = ANY($1) ORDER BY variant_id, priority, since, source FOR UPDATE
+"""
+_LET_WAIT = """
+SELECT FROM stock_policies WHERE variant_id = ANY($1) AND backorders <> 'DENY' ORDER BY variant_id FOR SHARE
 """
 _ALLOCATE = """
 INSERT INTO stock_allocations AS present (source, document, variant_id, location_id, quantity, allocated_at)
@@ -51,10 +54,14 @@ async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) ->
 
 
 async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Decimal]) -> None:
-    """What comes in goes to those who wait for it, the oldest first. Claims rise on the levels of these places; the
-    caller saves them with its movements.
+    """What comes in goes to those who wait for it, the most urgent first, then the oldest. Claims rise on the levels of
+    these places; the caller saves them with its movements.
     """
-    waiting = await work.raw.fetch(_WAITING, sorted({variant[4:] for variant, _ in coming}))
+    variants = sorted({variant[4:] for variant, _ in coming})
+    if levels.some_are_new:
+        # Whoever did not see a new place, and so begins to wait just now, holds the policy: wait for that one.
+        await work.raw.execute(_LET_WAIT, variants)
+    waiting = await work.raw.fetch(_WAITING, variants)
     if not waiting:
         return
     left = {place: quantity + max(levels.by_place[place].available, Decimal(0)) for place, quantity in coming.items()}
@@ -125,8 +132,8 @@ WHERE allocation.source = given.source AND allocation.location_id = given.locati
   AND allocation.quantity > given.part
 """
 _WAIT = """
-INSERT INTO stock_backorders AS present (source, document, variant_id, quantity, since)
-SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::numeric[], $5::timestamptz[])
+INSERT INTO stock_backorders AS present (id, source, document, variant_id, quantity, since)
+SELECT uuid7(), * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::numeric[], $5::timestamptz[])
 ON CONFLICT (source) DO UPDATE SET quantity = present.quantity + excluded.quantity,
   since = least(present.since, excluded.since)
 """
@@ -146,8 +153,8 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
     """Less is there than was promised, by so much at each place, whose levels are locked.
 
     Holds give way first, then allocations, each time the youngest, then what is kept for single channels. The lines
-    that lost an allocation wait for stock from anywhere, and a discrepancy is opened for a person to look at.
-    Claims fall on the levels; the caller saves them.
+    that lost an allocation wait for stock from anywhere, but those of transfers: what is to leave from here cannot come
+    from elsewhere. A discrepancy is opened for a person to look at. Claims fall on the levels; the caller saves them.
     """
     left = dict(missing)
     variants, locations = [place[0][4:] for place in left], [place[1][4:] for place in left]
@@ -167,6 +174,8 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
             if part:
                 level.claim(allocated=-part)
                 lowered.append((record["source"], level.place[1], part))
+                if is_id(record["document"], "trf"):
+                    continue
                 fresh = [record["source"], record["document"], record["variant_id"], Decimal(0), record["allocated_at"]]
                 waiting.setdefault(record["source"], fresh)[3] += part
     await lower_allocations(work, lowered)

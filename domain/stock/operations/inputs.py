@@ -71,14 +71,13 @@ async def known_variants(work: Work, wanted: Collection[Wanted], *, least: Decim
     return variants
 
 
-def refuse_twice(lines: Sequence[Any], *, path: Path) -> None:
-    """Refuse a variant that is named by two lines, unless they speak of other bins, lots or states of it."""
-    seen: set[tuple[Any, ...]] = set()
-    for n, line in enumerate(lines):
-        named = line.variant_id, line.bin_id, line.lot_id, line.state
-        if named in seen:
+def refuse_twice(named: Sequence[Any], *, path: Path) -> None:
+    """Refuse what is named by two lines: a variant, or a variant with its bin, lot and state."""
+    seen: set[Any] = set()
+    for n, each in enumerate(named):
+        if each in seen:
             raise Invalid("This variant is named twice: say it in one line.", path=(*path, n, "variantId"))
-        seen.add(named)
+        seen.add(each)
 
 
 def refuse_future(work: Work, instant: datetime | None, *, path: Path) -> None:

@@ -27,6 +27,8 @@ class Shelved:
     state: UnavailableState | None = None
     brings: bool = False
     """Whether goods come in by it: then a variant that is kept by lots must name one."""
+    lot_field: str = "lot"
+    """The line's field that a missing lot is to be blamed on."""
 
 
 _BINS = "SELECT id, location_id FROM bins WHERE id = ANY($1)"
@@ -51,7 +53,7 @@ async def contents_named(work: Work, lines: Sequence[Shelved]) -> list[Content]:
         if each.lot_id is not None and of.get(each.lot_id[4:]) != each.variant_id[4:]:
             refusals.append(NotFound("There is no such lot of this variant.", path=(*each.path, "lotId")))
         if each.lot is None and each.lot_id is None and each.brings and each.variant_id[4:] in tracked:
-            refusals.append(Invalid("This variant is kept by lots: name the lot.", path=(*each.path, "lot")))
+            refusals.append(Invalid("This variant is kept by lots: name the lot.", path=(*each.path, each.lot_field)))
     Refusals.raise_if_any(refusals)
     made = await lots_named(
         work, [NamedLot(each.variant_id, each.lot, (*each.path, "lot")) for each in lines if each.lot is not None]

@@ -1,0 +1,131 @@
+"""What is there is worth more or less from now on: no quantity moves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain import ledger
+from domain.kernel import words
+from domain.kernel.errors import Refusal, Refusals
+from domain.kernel.ids import ID
+from domain.kernel.money import Money, currency_digits
+from domain.kernel.work import Work
+from domain.stock import costs, postings
+from domain.stock.costs import Layer
+from domain.stock.errors import NothingThere
+from domain.stock.events import StockRevalued
+from domain.stock.locked import Level, Levels, Move
+from domain.stock.operations import inputs
+from domain.stock.operations.inputs import Wanted
+from domain.stock.tables import StockMovementKind
+
+LONGEST_REASON = 64
+
+
+@dataclass(frozen=True)
+class NewRevaluationLine:
+    """What one unit of a variant is worth from now on."""
+
+    variant_id: ID
+    """The variant."""
+    unit_cost: Money
+    """What one is worth, in the currency of the books; up to six decimals."""
+
+
+@dataclass(frozen=True)
+class NewRevaluation:
+    """What the goods at one location are worth from now on."""
+
+    location_id: ID
+    """Where."""
+    reason: str
+    """Why, such as a price that fell; at most 64 characters. It stays on the movements for ever."""
+    lines: list[NewRevaluationLine]
+    """The variants, each once; at most 10,000."""
+
+
+async def revalue(work: Work, new: NewRevaluation) -> list[ID]:
+    """What is on hand is worth its quantity times the unit cost, and the difference is in the books: an expense, or
+    less of it. Goods of all ages cost the same then. Returns the levels.
+
+    Refused with NothingThere where nothing is on hand; with NotFound and Invalid.
+    """
+    there = ("input", "lines")
+    reason = words.line(new.reason, path=("input", "reason"), longest=LONGEST_REASON)
+    location = await inputs.existing_location(work, new.location_id, path=("input", "locationId"))
+    inputs.counted(new.lines, path=there)
+    inputs.refuse_twice([line.variant_id for line in new.lines], path=there)
+    await inputs.known_variants(
+        work, [Wanted(line.variant_id, Decimal(0), (*there, n)) for n, line in enumerate(new.lines)]
+    )
+    kept = await ledger.books(work)
+    faults = [
+        inputs.unit_cost_fault(line.unit_cost, kept, path=(*there, n, "unitCost")) for n, line in enumerate(new.lines)
+    ]
+    Refusals.raise_if_any([fault for fault in faults if fault is not None])
+    levels = await Levels.lock(work, {(line.variant_id, location) for line in new.lines})
+    found = _present(levels, new.lines, location)
+    layers = await costs.live_layers(work, [level.place for level in found])
+    digits = currency_digits(kept.currency)
+    changes = [
+        (level, layer, change)
+        for level, line in zip(found, new.lines, strict=True)
+        for layer, change in _changes(layers[level.place], level.on_hand, line.unit_cost.amount, digits)
+    ]
+    await _post(work, levels, changes, reason, kept)
+    return [level.id for level in found]
+
+
+def _present(levels: Levels, lines: Sequence[NewRevaluationLine], location: ID) -> list[Level]:
+    refusals: list[Refusal] = []
+    found: list[Level] = []
+    for n, line in enumerate(lines):
+        level = levels.by_place.get((line.variant_id, location))
+        if level is None or not level.on_hand:
+            sentence = "Nothing of this variant is on hand there, so nothing can be worth more or less."
+            refusals.append(NothingThere(sentence, path=("input", "lines", n, "variantId")))
+        else:
+            found.append(level)
+    Refusals.raise_if_any(refusals)
+    return found
+
+
+def _changes(layers: Sequence[Layer], on_hand: Decimal, unit_cost: Decimal, digits: int) -> list[tuple[Layer, Decimal]]:
+    """By how much each layer's value changes: together they are worth the whole, rounded once."""
+    whole = costs.worth(on_hand, unit_cost, digits)
+    changes: list[tuple[Layer, Decimal]] = []
+    seen, given = Decimal(0), Decimal(0)
+    for layer in layers:
+        seen += layer.quantity
+        share = costs.proportion(whole, seen, on_hand, digits) - given
+        given += share
+        if share != layer.value:
+            changes.append((layer, share - layer.value))
+    return changes
+
+
+async def _post(
+    work: Work, levels: Levels, changes: Sequence[tuple[Level, Layer, Decimal]], reason: str, kept: ledger.Books
+) -> None:
+    if not changes:
+        return
+    gained = sum((change for _, _, change in changes if change > 0), Decimal(0))
+    lost = -sum((change for _, _, change in changes if change < 0), Decimal(0))
+    lines = postings.revaluation(gained=gained, lost=lost)
+    (entry,) = await ledger.open_entries(work, [ledger.Draft("Stock revalued", None, lines)], kept)
+    await levels.move(
+        [
+            Move(
+                level,
+                Decimal(0),
+                change,
+                StockMovementKind.REVALUATION,
+                layer_id=layer.id,
+                entry_id=entry,
+                reason=reason,
+            )
+            for level, layer, change in changes
+        ],
+        StockRevalued,
+    )
+    await ledger.write_lines(work, [(entry, lines)], kept)
