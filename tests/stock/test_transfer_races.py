@@ -177,9 +177,10 @@ async def _totals(api: Api) -> dict[str, tuple[Decimal, Decimal]]:
     """On hand and value of every variant over all locations."""
     async with api.services.database.snapshot() as connection:
         rows = await connection.exec_driver_sql(
-            "SELECT variant_id::text, sum(on_hand), sum(value_amount) FROM stock_levels GROUP BY 1"
+            "SELECT variant_id::text AS variant, sum(on_hand) AS on_hand, sum(value_amount) AS value"
+            " FROM stock_levels GROUP BY 1"
         )
-        return {row[0]: (row[1], row[2]) for row in rows}
+        return {row.variant: (row.on_hand, row.value) for row in rows}
 
 
 class _Hauliers:

@@ -161,7 +161,9 @@ async def _arrival(work: Work, n: int, new: NewReceipt, kept: ledger.Books) -> _
 
 
 def _shelved(new: NewReceipt, line: NewReceiptLine, path: Path) -> Shelved:
-    return Shelved(line.variant_id, new.location_id, path, line.bin_id, line.lot, state=line.state, brings=True)
+    return Shelved(
+        line.variant_id, new.location_id, path, line.bin_id, line.lot, state=line.state, brings=True, lot_name="lot"
+    )
 
 
 async def _moves(work: Work, levels: Levels, arrivals: Sequence[_Arrival], contents: Sequence[Content]) -> list[Move]:

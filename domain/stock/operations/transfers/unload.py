@@ -169,7 +169,7 @@ class Unloading:
             lot = content.lot_id or self.road.only_lot(line.variant_id)
             place = self.transfer.arriving(line)
             path = each.arriving.path
-            shelved.append(Shelved(*place, path, content.bin_id, lot_id=lot, brings=True, lot_field="lotId"))
+            shelved.append(Shelved(*place, path, content.bin_id, lot_id=lot, brings=True))
         changes: list[Change] = []
         for each, content in zip(self.more, await contents_named(work, shelved), strict=True):
             line = each.arriving.line
