@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from domain.kernel import bulk
 from domain.kernel.ids import ID, is_id
 from domain.kernel.work import Work
 from domain.kernel.writing import Write
@@ -23,7 +24,8 @@ SELECT FROM stock_policies WHERE variant_id = ANY($1) AND backorders <> 'DENY' O
 """
 _ALLOCATE = """
 INSERT INTO stock_allocations AS present (source, document, variant_id, location_id, quantity, allocated_at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::numeric[], $6::timestamptz[])
+SELECT * FROM json_to_recordset($1::json) AS given(
+  source text, document text, variant_id uuid, location_id uuid, quantity numeric, allocated_at timestamptz)
 ON CONFLICT (source, location_id) DO UPDATE SET quantity = present.quantity + excluded.quantity
 """
 
@@ -42,15 +44,18 @@ class NewAllocation:
 async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) -> None:
     """Write allocations at places whose levels are locked; what a line has there already grows."""
     if allocations:
-        columns = (
-            [each.source for each in allocations],
-            [each.document for each in allocations],
-            [each.place[0][4:] for each in allocations],
-            [each.place[1][4:] for each in allocations],
-            [each.quantity for each in allocations],
-            [each.allocated_at for each in allocations],
-        )
-        await work.raw.later(Write(_ALLOCATE, columns))
+        rows = [
+            {
+                "source": each.source,
+                "document": each.document,
+                "variant_id": each.place[0][4:],
+                "location_id": each.place[1][4:],
+                "quantity": each.quantity,
+                "allocated_at": each.allocated_at,
+            }
+            for each in allocations
+        ]
+        await work.raw.later(Write(_ALLOCATE, [bulk.as_json(rows)]))
 
 
 async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Decimal]) -> None:
