@@ -70,6 +70,7 @@ BREAKING = {
     "location versions": ["UPDATE locations SET version = version + 1"],
     "oversold cases are booked": [
         "UPDATE stock_discrepancies SET kind = 'OVERSOLD', expected = 1, reported = quantity + 1"
+        " WHERE kind = 'SHORTFALL'"
     ],
     "payments in transit": ["UPDATE payments SET amount = amount + 1"],
     "customer deposits": ["DELETE FROM payments"],
