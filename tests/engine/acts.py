@@ -93,6 +93,8 @@ class _Clerk:
             "stockSet": self._count,
             "stockReceive": self._receipt,
             "productActivate": lambda: {"id": self.chance.choice(self.known.drafts)},
+            "stockAdjust": self._adjustment,
+            "stockReserve": self._hold,
             "stockPolicySet": self._policy,
             "stockReplenishmentSet": self._replenishment,
             "stockChannelRuleSet": self._channel_rule,
@@ -160,6 +162,17 @@ class _Clerk:
         costs = [{"amount": amount, "currency": "USD"} for amount in self.chance.sample(("0", "3.5", "2.125"), 2)]
         lines = [{"variantId": variant, "quantity": self._some(), "unitCost": cost} for cost in costs]
         return {"input": {"locationId": place, "lines": lines, "reference": self.chance.choice((None, "D-1"))}}
+
+    def _adjustment(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        delta = self.chance.choice((1, 2, -1, "-1", -1_000, 0))
+        lines = [{"variantId": variant, "delta": delta}]
+        return {"input": {"locationId": place, "reason": Name("SHRINKAGE"), "lines": lines}}
+
+    def _hold(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        where = {"locationId": place} if self.values.happens(0.5) else {}
+        return {"input": {"lines": [{"variantId": variant, "quantity": self._some(), **where}]}}
 
     def _policy(self) -> dict[str, Any]:
         variant, _, _ = self.chance.choice(self.known.levels)
