@@ -262,22 +262,26 @@ async def apply_changes(
         source=source,
         effective_at=effective_at,
     )
+    # What is lost is written first, and so comes first when costs are reckoned anew: it was drawn from what was there.
+    missing = [
+        make(change.level, -each.quantity, -each.value, layer_id=each.layer_id, content=each.content)
+        for change, taken in zip(losses, lost, strict=True)
+        for each in taken
+    ]
     joining = await costs.joining(work, [change.level.place for change in gains]) if gains else None
     found: list[Move] = []
     for change, value in zip(gains, gained, strict=True):
         assert joining is not None
         move = make(change.level, change.delta, value, content=change.content)
         found.append(replace(move, layer_id=joining.layer(change.level.place, move.id)))
-    missing = [
-        make(change.level, -each.quantity, -each.value, layer_id=each.layer_id, content=each.content)
-        for change, taken in zip(losses, lost, strict=True)
-        for each in taken
-    ]
+    if effective_at is not None and {each.level.place for each in gains} & {each.level.place for each in losses}:
+        await levels.move(missing, StockAdjusted)  # costs are corrected by what these leave
+        missing, losses = [], []
     correction = await correct_costs(work, found)
     coming = _coming(gains, losses)
     debts = await oversold.owed(work, levels, coming)
     await fill_backorders(work, levels, oversold.beyond(coming, debts))
-    await levels.move([*found, *missing, *correction.moves], StockAdjusted)
+    await levels.move([*missing, *found, *correction.moves], StockAdjusted)
     posted = [(entry, lines)] if entry is not None else []
     await ledger.write_lines(work, [*posted, *correction.posted], kept)
     await oversold.settle(work, levels, debts)

@@ -85,6 +85,7 @@ async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Dec
         return
     variants = sorted({record["variant_id"] for record in waiting})
     await lock_queues(work, [ID("var_" + variant) for variant in variants])
+    # Lock, then look: while that waited for one line, others may have come, or become more urgent.
     waiting = await work.raw.fetch(_WAITING, variants)
     left = {place: quantity + max(levels.by_place[place].available, Decimal(0)) for place, quantity in coming.items()}
     allocations: list[NewAllocation] = []
