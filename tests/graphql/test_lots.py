@@ -2,8 +2,9 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
+import asyncpg
 import pytest
 
 from domain import stock
@@ -40,7 +41,7 @@ from tests.support.shop import (
     wrong_ids,
 )
 
-Owner = "asyncpg.Connection[asyncpg.Record]"
+Owner: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 TODAY = datetime.now(UTC).date()
 CUSTOMER = """mutation C($input: CustomerCreateInput!) {
   customerCreate(input: $input) { customer { id } userErrors { message } } }"""
@@ -353,7 +354,7 @@ async def test_a_lot_tells_its_suppliers_receipts_orders_and_customers(api: Api)
     assert (found["orders"]["totalCount"], found["receipts"]["totalCount"]) == (5, 4)
     assert {each["id"] for each in found["customers"]["nodes"]} == {ada, bob, eve}
     assert found["customers"]["totalCount"] == 3
-    pages, after = [], None
+    pages, after, page = [], None, found["orders"]
     for _ in range(3):
         page = (await api.data(TRACE, {"id": lot, "first": 2, "after": after}))["lot"]["orders"]
         pages += [each["id"] for each in page["nodes"]]
