@@ -133,6 +133,11 @@ def matching(lying: Sequence[Lying], wanted: Content) -> list[Lying]:
     ]
 
 
+def lying_exactly(lying: Sequence[Lying], wanted: Content) -> list[Lying]:
+    """What of it lies in that very bin and belongs to that very lot, or to none where none is named; in any state."""
+    return [each for each in lying if (each.content.bin_id, each.content.lot_id) == (wanted.bin_id, wanted.lot_id)]
+
+
 def for_sale(lying: Sequence[Lying], today: date) -> list[Lying]:
     """What of it may leave for a customer: nothing in a state, nothing past its date and nothing recalled."""
     return [each for each in lying if not each.content.state and each.may_be_sold(today)]

@@ -18,12 +18,14 @@ from asyncpg import Record
 
 from domain import ledger
 from domain.kernel import bulk
+from domain.kernel.asking import AMONG, Ask, Query, ask
 from domain.kernel.ids import ID, new_id
 from domain.kernel.money import CurrencyCode, Money, format_amount, format_quantity
 from domain.kernel.work import Work
 from domain.stock.contents import LOOSE, Content
 from domain.stock.events import LevelChange, StockReorderPointReached
-from domain.stock.tables import Place, StockLevel, StockMovement, StockMovementKind
+from domain.stock.tables import LocationKind, Place, StockLevel, StockMovement, StockMovementKind
+from domain.stock.transit import keep_to_transfers
 
 
 @dataclass(slots=True)
@@ -46,8 +48,8 @@ class Level:
     reorder_point: Decimal | None
     written: tuple[Decimal, Decimal]
     """Allocated and reserved as its row has them: the fields above may be ahead of it."""
-    found_available: Decimal
-    """What was available when it was locked."""
+    reached: bool
+    """Whether what is available had fallen to the reorder point when it was locked."""
     touched: bool = False
     event: type[LevelChange] | None = None
     """What is to be announced of it at the end of the act."""
@@ -93,12 +95,15 @@ class Move:
 _CREATE = """
 INSERT INTO stock_levels (id, variant_id, location_id, value_currency, created_at)
 SELECT uuid7(), variant_id, location_id, $3, $4
-FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::uuid[]) AS place(variant_id, location_id)) AS place
-WHERE NOT EXISTS (SELECT FROM stock_levels AS level
-  WHERE level.variant_id = place.variant_id AND level.location_id = place.location_id)
-ORDER BY variant_id, location_id
+FROM (
+  SELECT DISTINCT variant_id, location_id FROM unnest($1::uuid[], $2::uuid[]) AS place(variant_id, location_id)
+  WHERE NOT EXISTS (SELECT FROM stock_levels AS level
+    WHERE level.variant_id = place.variant_id AND level.location_id = place.location_id)
+  ORDER BY 1, 2 OFFSET 0) AS place
+WHERE pg_advisory_xact_lock_shared(hashtextextended('stock.places ' || variant_id, 0)) IS NOT NULL
 ON CONFLICT (variant_id, location_id) DO NOTHING
 """
+_ALL_PLACES = "SELECT pg_advisory_xact_lock(hashtextextended('stock.places ' || $1::uuid, 0))"
 
 _COLUMNS = """
 SELECT level.id, level.variant_id, level.location_id, location.priority, location.kind,
@@ -111,10 +116,15 @@ _LOCK_PLACES = f"""
   ON place.variant_id = level.variant_id AND place.location_id = level.location_id
 ORDER BY level.variant_id, level.location_id FOR NO KEY UPDATE OF level
 """
-_LOCK_VARIANTS = f"""
-{_COLUMNS} WHERE level.variant_id = ANY($1)
+_LOCK_VARIANTS = Query(
+    f"""
+{_COLUMNS} WHERE level.variant_id = {AMONG}
 ORDER BY level.variant_id, level.location_id FOR NO KEY UPDATE OF level
-"""
+""",
+    "id uuid, variant_id uuid, location_id uuid, priority integer, kind text, on_hand numeric, allocated numeric,"
+    " reserved numeric, unavailable numeric, placed numeric, value_amount numeric, version integer,"
+    " reorder_point numeric",
+)
 
 
 @dataclass
@@ -134,13 +144,38 @@ class Levels:
         variants, locations = [place[0][4:] for place in distinct], [place[1][4:] for place in distinct]
         if create:
             currency = (await ledger.books(work)).currency
-            await work.raw.execute(_CREATE, variants, locations, currency, work.now)
+            if await work.raw.execute(_CREATE, variants, locations, currency, work.now) != "INSERT 0 0":
+                work.remembered["stock.levels.made"] = True
         return cls._of(work, await work.raw.fetch(_LOCK_PLACES, variants, locations))
 
     @classmethod
     async def lock_variants(cls, work: Work, variants: Collection[ID]) -> "Levels":
         """Lock the levels of variants at all their locations."""
-        return cls._of(work, await work.raw.fetch(_LOCK_VARIANTS, [variant[4:] for variant in sorted(set(variants))]))
+        return await ask(work, cls.ask_locked(work, variants))
+
+    @classmethod
+    def ask_locked(cls, work: Work, variants: Collection[ID]) -> Ask["Levels"]:
+        """What `lock_variants` answers, to be asked together with something else that may be a little older.
+
+        Whoever asks again in the same act finds them as it left them.
+        """
+        wanted = set(variants)
+        locked: set[ID] = work.remembered.setdefault("stock.variants", set())
+
+        def read(records: Sequence[Record]) -> Levels:
+            locked.update(wanted)
+            cls._of(work, records)
+            return cls.over(work, [level for place, level in _known(work).items() if place[0] in wanted])
+
+        return Ask(_LOCK_VARIANTS, [[each[4:] for each in sorted(wanted)]], read, needed=not wanted <= locked)
+
+    @classmethod
+    async def lock_everywhere(cls, work: Work, variant: ID) -> "Levels":
+        """Lock the levels of a variant at all places, those included that others are just making: until this act ends
+        nobody makes another one. Said before anything else is locked.
+        """
+        await work.raw.execute(_ALL_PLACES, variant[4:])
+        return await cls.lock_variants(work, [variant])
 
     @classmethod
     def _of(cls, work: Work, records: Iterable[Record]) -> "Levels":
@@ -155,6 +190,11 @@ class Levels:
         for level in sorted(levels, key=lambda each: (each.priority, each.place[1])):
             levels._by_variant.setdefault(level.place[0], []).append(level)
         return levels
+
+    @property
+    def some_are_new(self) -> bool:
+        """Whether this act made some levels: others who locked all of a variant meanwhile did not see them."""
+        return "stock.levels.made" in self.work.remembered
 
     def __iter__(self) -> Iterator[Level]:
         return iter(self.by_place.values())
@@ -175,7 +215,20 @@ class Levels:
 
         The movements carry along what they change of allocations, so that both change in one moment and at none is
         more claimed than is there. Holds only ever give way here, so they are written before.
+
+        Refused with NotAllowedNow where goods are on the road with a transfer, and it is not that which moves them.
         """
+        on_the_road = [
+            (move.layer_id, move.source)
+            for move in moves
+            if move.level.kind == LocationKind.TRANSIT
+            and move.layer_id is not None
+            and move.quantity
+            # A recall may reach what is on the road: that takes nothing from the layers there.
+            and move.kind != StockMovementKind.RELOCATION
+        ]
+        if on_the_road:
+            await keep_to_transfers(self.work, on_the_road)
         moving: dict[ID, Move] = {}
         for move in moves:
             move.level.on_hand += move.quantity
@@ -245,11 +298,11 @@ async def _tell_reorder_points(work: Work) -> None:
     crossed = [
         level
         for level in _known(work).values()
-        if level.reorder_point is not None and level.found_available > level.reorder_point >= level.available
+        if level.reorder_point is not None and level.available <= level.reorder_point and not level.reached
     ]
     for level in crossed:
         level.version += 1
-        level.found_available = level.available
+        level.reached = True
     await bulk.update(work, StockLevel, [{"id": level.id, "version": level.version} for level in crossed])
     await _announce(work, [(level, StockReorderPointReached) for level in crossed])
 
@@ -269,7 +322,7 @@ async def _write(work: Work, levels: Sequence[Level], *, raised: bool) -> None:
                 "version": level.version,
             }
         )
-    await bulk.update(work, StockLevel, rows)
+    await (bulk.update_later if raised else bulk.update)(work, StockLevel, rows)
 
 
 async def _announce(work: Work, changes: Sequence[tuple[Level, type[LevelChange]]]) -> None:
@@ -292,6 +345,7 @@ def _announcement(level: Level, event: type[LevelChange], currency: CurrencyCode
 
 def level_of(record: Record) -> Level:
     """A level as the statement that locked it found it."""
+    available = record["on_hand"] - record["allocated"] - record["reserved"] - record["unavailable"]
     return Level(
         id=ID("slv_" + record["id"]),
         place=(ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])),
@@ -306,5 +360,5 @@ def level_of(record: Record) -> Level:
         version=record["version"],
         reorder_point=record["reorder_point"],
         written=(record["allocated"], record["reserved"]),
-        found_available=record["on_hand"] - record["allocated"] - record["reserved"] - record["unavailable"],
+        reached=record["reorder_point"] is not None and available <= record["reorder_point"],
     )

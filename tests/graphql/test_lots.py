@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 
 import asyncpg
 import pytest
@@ -41,7 +41,6 @@ from tests.support.shop import (
     wrong_ids,
 )
 
-Owner: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 TODAY = datetime.now(UTC).date()
 CUSTOMER = """mutation C($input: CustomerCreateInput!) {
   customerCreate(input: $input) { customer { id } userErrors { message } } }"""
@@ -148,8 +147,8 @@ async def test_one_receipt_does_not_name_a_lot_with_two_days(api: Api) -> None:
     assert await lying(api, row) == {(None, "N", None, "2")}
 
 
-async def test_what_is_kept_by_lots_comes_in_with_one(api: Api, owner: Owner) -> None:
-    here, row = await location(api), await tracked_variant(api, owner)
+async def test_what_is_kept_by_lots_comes_in_with_one(api: Api) -> None:
+    here, row = await location(api), await tracked_variant(api)
     assert await refused(api, RECEIVE, {"input": receipt(here, [(row, 1, "1")])}) == [("INVALID", "input.lines.0.lot")]
     await received(api, here, row, 5, lot=("A", day(30)))
     await received(api, here, row, 5, lot=("B", day(10)))
@@ -281,7 +280,9 @@ async def test_two_orders_that_share_a_lot_do_not_block_each_other(api: Api) -> 
     assert (await lying(api, row), await figures(api, row)) == (set(), ("0", "0", "0", "0"))
 
 
-async def test_an_order_of_500_lines_of_lots_in_bins_leaves(api: Api, owner: Owner) -> None:
+async def test_an_order_of_500_lines_of_lots_in_bins_leaves(
+    api: Api, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
     here = await location(api)
     shelves = await bins(api, here, *(f"R/{n}" for n in range(20)))
     rows = [await variant(api) for _ in range(500)]
@@ -354,7 +355,8 @@ async def test_a_lot_tells_its_suppliers_receipts_orders_and_customers(api: Api)
     assert (found["orders"]["totalCount"], found["receipts"]["totalCount"]) == (5, 4)
     assert {each["id"] for each in found["customers"]["nodes"]} == {ada, bob, eve}
     assert found["customers"]["totalCount"] == 3
-    pages, after, page = [], None, found["orders"]
+    pages, after = [], None
+    page: dict[str, Any] = {}
     for _ in range(3):
         page = (await api.data(TRACE, {"id": lot, "first": 2, "after": after}))["lot"]["orders"]
         pages += [each["id"] for each in page["nodes"]]

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import asyncpg
-
 from tests.support.api import Api
-from tests.support.shop import EFFECTS, ERRORS, PLACE, RECEIVE, SHIP, dollars, done, location, ordered, variant
+from tests.support.shop import EFFECTS, ERRORS, PLACE, POLICY, RECEIVE, SHIP, dollars, done, location, ordered, variant
 
 BINS = f"""mutation B($input: BinsCreateInput!, $dryRun: Boolean! = false, $key: String) {{
   binsCreate(input: $input, dryRun: $dryRun, idempotencyKey: $key) {{
@@ -58,19 +56,11 @@ def moving(place: str, row: str, quantity: Any, **line: Any) -> dict[str, Any]:
     return {"input": {"locationId": place, "lines": [{"variantId": row, "quantity": quantity, **line}]}}
 
 
-async def tracked(owner: "asyncpg.Connection[asyncpg.Record]", row: str) -> str:
-    """The variant is kept by lots from now on."""
-    await owner.execute(
-        "INSERT INTO stock_policies (id, variant_id, tracks_lots, created_at, updated_at)"
-        " VALUES (uuid7(), $1, true, now(), now())",
-        row[4:],
-    )
-    return row
-
-
-async def tracked_variant(api: Api, owner: "asyncpg.Connection[asyncpg.Record]") -> str:
+async def tracked_variant(api: Api) -> str:
     """The id of a fresh variant that is kept by lots."""
-    return await tracked(owner, await variant(api))
+    row = await variant(api)
+    await done(api, POLICY, {"input": {"variantId": row, "tracksLots": True}})
+    return row
 
 
 async def some_of_each(api: Api) -> None:

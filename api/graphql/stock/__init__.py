@@ -9,9 +9,13 @@ from api.graphql.stock.arrivals import IncomingStock, StockReceipt
 from api.graphql.stock.availability import Availability
 from api.graphql.stock.cases import StockDiscrepancy
 from api.graphql.stock.claims import StockReservation
+from api.graphql.stock.counts import StockCount, StockCountLine
 from api.graphql.stock.levels import StockContent, StockLevel, StockMovement
 from api.graphql.stock.lots import Lot
 from api.graphql.stock.places import Bin, Location
+from api.graphql.stock.policies import StockBackorder, StockPolicy
+from api.graphql.stock.sharing import StockChannelRule, StockPool
+from api.graphql.stock.transfers import StockTransfer
 
 __all__ = [
     "Availability",
@@ -19,10 +23,17 @@ __all__ = [
     "IncomingStock",
     "Location",
     "Lot",
+    "StockBackorder",
+    "StockChannelRule",
     "StockContent",
+    "StockCount",
+    "StockCountLine",
     "StockDiscrepancy",
     "StockLevel",
     "StockMovement",
+    "StockPolicy",
+    "StockPool",
     "StockReceipt",
     "StockReservation",
+    "StockTransfer",
 ]

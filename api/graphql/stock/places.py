@@ -1,6 +1,7 @@
 """Locations, and the bins within them."""
 
 from datetime import datetime
+from typing import Annotated
 
 from sqlalchemy import ColumnElement, and_, func
 
@@ -86,11 +87,21 @@ class PlaceQueries:
     """The locations: by default in the order in which allocation takes them."""
 
 
+LocationId = Annotated[ID, "The location."]
+
+
 @mutation
 @access(Scope.STOCK_WRITE)
 async def location_create(work: Work, input: stock.NewLocation) -> Location:
     """Creates a location."""
     return await stock.create_location(work, input)  # type: ignore[return-value]
+
+
+@mutation
+@access(Scope.STOCK_WRITE)
+async def location_update(work: Work, id: LocationId, input: stock.LocationChanges) -> Location:
+    """Changes what a location is called, and how stock is taken there. What is left out stays as it is."""
+    return await stock.update_location(work, id, input)  # type: ignore[return-value]
 
 
 @mutation(noun="bins")

@@ -1,6 +1,6 @@
 """The books are brought in line with the shelf: by a difference, or to what was counted."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -12,12 +12,12 @@ from domain.kernel.ids import ID
 from domain.kernel.money import Money, Quantity, currency_digits, format_quantity
 from domain.kernel.work import Work
 from domain.stock import costs, postings
-from domain.stock.contents import LOOSE, Content, Pick, contents_of, matching, parts, pick
+from domain.stock.contents import LOOSE, Content, Pick, contents_of, lying_exactly, matching, parts, pick
 from domain.stock.errors import CostUnknown, InsufficientStock, StaleQuantity
 from domain.stock.events import StockAdjusted
 from domain.stock.locked import Level, Levels, Move
-from domain.stock.operations import inputs
-from domain.stock.operations.backorders import fill_backorders, give_way
+from domain.stock.operations import inputs, oversold
+from domain.stock.operations.backorders import fill_backorders, give_way, lock_queues
 from domain.stock.operations.corrections import correct_costs
 from domain.stock.operations.inputs import Path, Wanted
 from domain.stock.operations.reserve import free_expired
@@ -101,6 +101,8 @@ class Change:
     sku: str
     content: Content = LOOSE
     """Where more is; where less is, when it is not loose."""
+    exact: bool = False
+    """Whether less is in that very bin and lot and nowhere else, or, where none is named, in no bin and of no lot."""
     picks: list[Pick] = field(default_factory=list)
     """Where less is."""
 
@@ -237,7 +239,7 @@ async def apply_changes(
     losses = [change for change in changes if change.delta < 0]
     gains = [change for change in changes if change.delta > 0]
     await _find(work, losses)
-    await _make_room(work, levels, losses)
+    await _make_room(work, levels, losses, gaining={change.level.place[0] for change in gains})
     kept = await ledger.books(work)
     digits = currency_digits(kept.currency)
     gained = await _gained_values(work, gains, digits)
@@ -272,10 +274,25 @@ async def apply_changes(
         for each in taken
     ]
     correction = await correct_costs(work, found)
-    await fill_backorders(work, levels, {each.level.place: each.delta for each in gains if not each.content.state})
+    coming = _coming(gains, losses)
+    debts = await oversold.owed(work, levels, coming)
+    await fill_backorders(work, levels, oversold.beyond(coming, debts))
     await levels.move([*found, *missing, *correction.moves], StockAdjusted)
     posted = [(entry, lines)] if entry is not None else []
     await ledger.write_lines(work, [*posted, *correction.posted], kept)
+    await oversold.settle(work, levels, debts)
+
+
+def _coming(gains: Sequence[Change], losses: Sequence[Change]) -> dict[Place, Decimal]:
+    """How much more may be sold at each place that gains, or with a minus how much less: it may lose something too."""
+    coming: dict[Place, Decimal] = {}
+    for each in gains:
+        if not each.content.state:
+            coming[each.level.place] = coming.get(each.level.place, Decimal(0)) + each.delta
+    for each in losses:
+        if each.level.place in coming:
+            coming[each.level.place] += each.delta + each.lost_unsellable
+    return coming
 
 
 async def _find(work: Work, losses: Sequence[Change]) -> None:
@@ -284,7 +301,10 @@ async def _find(work: Work, losses: Sequence[Change]) -> None:
     refusals: list[Refusal] = []
     for change in losses:
         there = lying[change.level.place]
-        there = there if change.content == LOOSE else matching(there, change.content)
+        if change.exact:
+            there = lying_exactly(there, change.content)
+        elif change.content != LOOSE:
+            there = matching(there, change.content)
         available = sum((each.quantity for each in there), Decimal(0))
         change.picks = pick(there, -change.delta)
         if available < -change.delta:
@@ -300,8 +320,10 @@ async def _find(work: Work, losses: Sequence[Change]) -> None:
     Refusals.raise_if_any(refusals)
 
 
-async def _make_room(work: Work, levels: Levels, losses: Sequence[Change]) -> None:
-    """Where less is left than was promised, promises give way: first those whose time is over anyway."""
+async def _make_room(work: Work, levels: Levels, losses: Sequence[Change], *, gaining: Collection[ID]) -> None:
+    """Where less is left than was promised, promises give way: first those whose time is over anyway. Those who wait
+    for the variants `gaining` are served by the same act, later.
+    """
 
     def missing() -> dict[Place, Decimal]:
         rest: dict[Place, Decimal] = {}
@@ -313,6 +335,8 @@ async def _make_room(work: Work, levels: Levels, losses: Sequence[Change]) -> No
     if missing():
         await free_expired(work, levels, missing())
     if short := missing():
+        if gaining:
+            await lock_queues(work, {*gaining, *(variant for variant, _ in short)})
         await give_way(work, levels, short)
 
 

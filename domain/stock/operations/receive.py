@@ -16,7 +16,7 @@ from domain.stock import costs, postings
 from domain.stock.contents import Content
 from domain.stock.events import IncomingStockAnnounced, StockReceiptCreated, StockReceived
 from domain.stock.locked import Levels, Move
-from domain.stock.operations import inputs
+from domain.stock.operations import inputs, oversold
 from domain.stock.operations.backorders import fill_backorders
 from domain.stock.operations.corrections import correct_costs
 from domain.stock.operations.inputs import Path, Wanted
@@ -113,10 +113,13 @@ async def receive_many(work: Work, news: Sequence[NewReceipt]) -> list[Received]
         arrival.entry_id = entry
     moves = await _moves(work, levels, arrivals, contents)
     correction = await correct_costs(work, moves)
-    await fill_backorders(work, levels, _for_sale(moves))
+    coming = _for_sale(moves)
+    debts = await oversold.owed(work, levels, coming)
+    await fill_backorders(work, levels, oversold.beyond(coming, debts))
     await levels.move([*moves, *correction.moves], StockReceived)
     posted = [(entry, draft.postings) for entry, draft in zip(entries, drafts, strict=True)]
     await ledger.write_lines(work, [*posted, *correction.posted], kept)
+    await oversold.settle(work, levels, debts)
     return [Received(arrival.id, _levels(levels, arrival.new)) for arrival in arrivals]
 
 
