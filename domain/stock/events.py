@@ -23,6 +23,13 @@ class LocationUpdated(Event):
 
 
 @dataclass(frozen=True)
+class BinCreated(Event):
+    """A place within a location exists from now on."""
+
+    location: ID
+
+
+@dataclass(frozen=True)
 class LevelChange(Event):
     """Base of all events of a level: where it is, and its figures right after the act. Quantities are plain digits."""
 
@@ -232,3 +239,58 @@ class StockChannelRuleRemoved(Event):
 
     channel: ID
     variant: ID | None
+
+
+@dataclass(frozen=True)
+class StockCountStarted(Event):
+    """Somebody counts what is at a location."""
+
+    location: ID
+    kind: str
+
+
+@dataclass(frozen=True)
+class StockCountRecorded(Event):
+    """So many lines of a count were counted."""
+
+    location: ID
+    lines: int
+
+
+@dataclass(frozen=True)
+class StockCountSubmitted(Event):
+    """All of it is counted: somebody looks at the differences."""
+
+    location: ID
+
+
+@dataclass(frozen=True)
+class StockCountRecounted(Event):
+    """So many lines are to be counted again."""
+
+    location: ID
+    lines: int
+
+
+@dataclass(frozen=True)
+class StockCountApproved(Event):
+    """The differences are booked: so many lines had one."""
+
+    location: ID
+    differences: int
+
+
+@dataclass(frozen=True)
+class StockCountCancelled(Event):
+    """A count was given up."""
+
+    location: ID
+
+
+@dataclass(frozen=True)
+class LotRecalled(Event):
+    """A lot must not be sold from now on: what was there of it is on hold."""
+
+    variant: ID
+    quantity: str
+    """How much of it could be sold until then, over all locations."""

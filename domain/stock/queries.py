@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from sqlalchemy import cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.kernel import listing
@@ -15,12 +16,18 @@ from domain.kernel.ids import ID, is_id
 from domain.stock.shares import Rule
 from domain.stock.tables import (
     Bin,
+    DiscrepancyKind,
+    DiscrepancyStatus,
     IncomingStock,
     Location,
     LocationKind,
     Lot,
     StockBackorder,
     StockChannelRule,
+    StockContent,
+    StockCount,
+    StockCountLine,
+    StockCountStatus,
     StockDiscrepancy,
     StockLevel,
     StockMovement,
@@ -31,9 +38,12 @@ from domain.stock.tables import (
     StockReservation,
     StockTransfer,
     StockTransferStatus,
+    UnavailableState,
 )
 
-_bin, _lot = Bin.__table__.c, Lot.__table__.c
+_count, _count_line = StockCount.__table__.c, StockCountLine.__table__.c
+
+_bin, _lot, _content = Bin.__table__.c, Lot.__table__.c, StockContent.__table__.c
 _location, _level, _movement = Location.__table__.c, StockLevel.__table__.c, StockMovement.__table__.c
 _receipt, _reservation = StockReceipt.__table__.c, StockReservation.__table__.c
 _policy, _backorder = StockPolicy.__table__.c, StockBackorder.__table__.c
@@ -61,6 +71,17 @@ bins = listing.Listing(
         "path": listing.folded(_bin.path_folded),
     },
     sorts={"PATH": _bin.path_folded},
+)
+stock_contents = listing.Listing(
+    StockContent,
+    filters={
+        "bin_id": listing.identity(_content.bin_id),
+        "lot_id": listing.identity(_content.lot_id),
+        "variant_id": listing.identity(_content.variant_id),
+        "location_id": listing.identity(_content.location_id),
+        "state": listing.choice(_content.state, UnavailableState),
+    },
+    sorts={"ID": _content.id},
 )
 lots = listing.Listing(
     Lot,
@@ -146,11 +167,28 @@ discrepancies = listing.Listing(
     StockDiscrepancy,
     filters={
         "id": listing.identity(_discrepancy.id),
+        "status": listing.choice(_discrepancy.status, DiscrepancyStatus),
+        "kind": listing.choice(_discrepancy.kind, DiscrepancyKind),
         "variant_id": listing.identity(_discrepancy.variant_id),
         "source": listing.text(_discrepancy.source),
         "opened_at": listing.instant(_discrepancy.opened_at),
     },
     sorts={"OPENED_AT": _discrepancy.opened_at},
+)
+counts = listing.Listing(
+    StockCount,
+    filters={
+        "id": listing.identity(_count.id),
+        "status": listing.choice(_count.status, StockCountStatus),
+        "location_id": listing.identity(_count.location_id),
+        "created_at": listing.instant(_count.created_at),
+    },
+    sorts={"CREATED_AT": _count.created_at},
+)
+count_lines = listing.Listing(
+    StockCountLine,
+    filters={"id": listing.identity(_count_line.id), "variant_id": listing.identity(_count_line.variant_id)},
+    sorts={"POSITION": _count_line.position},
 )
 
 
@@ -179,6 +217,14 @@ transfers = listing.Listing(
     },
     sorts={"CREATED_AT": _transfer.created_at, "NUMBER": _transfer.number},
 )
+
+lots_received = (
+    select(_movement.lot_id, cast(func.substr(_movement.source, 5), _receipt.id.type).label("receipt_id"))
+    .where(_movement.kind == StockMovementKind.RECEIPT, _movement.lot_id.is_not(None))
+    .distinct()
+    .subquery("lots_received")
+)
+"""The receipts that each lot came in with, each pair once."""
 
 
 class AvailabilityTermKind(StrEnum):
@@ -259,8 +305,7 @@ class Availability:
 _TERMS = """
 WITH zone AS (SELECT time_zone AS name FROM business), settled AS (
   SELECT level.* FROM stock_levels AS level JOIN locations AS location ON location.id = level.location_id
-  WHERE level.variant_id = ANY($1) AND location.kind <> 'TRANSIT'),
-coming AS (
+  WHERE level.variant_id = ANY($1) AND location.kind <> 'TRANSIT'), coming AS (
   SELECT variant_id, outstanding AS quantity, location_id, 'inc_' || replace(id::text, '-', '') AS source,
     due_on AS day, reference AS note
   FROM incoming_stock WHERE variant_id = ANY($1) AND outstanding > 0
@@ -359,6 +404,22 @@ async def availability(
     for record in await driver.fetch(_RULED, asked, wanted, of) if of is not None else []:
         rule = Rule(record["buffer"], record["cap"])
         found[ID("var_" + record["variant_id"])].keep_from(rule, ID("scr_" + record["id"]), record["pooled"])
+    return found
+
+
+_SUPPLIERS = """
+SELECT DISTINCT moved.lot_id, receipt.supplier FROM stock_movements AS moved
+JOIN stock_receipts AS receipt ON receipt.id = substr(moved.source, 5)::uuid
+WHERE moved.lot_id = ANY($1) AND moved.kind = 'RECEIPT' AND receipt.supplier IS NOT NULL ORDER BY 1, 2
+"""
+
+
+async def suppliers_of_lots(connection: AsyncConnection, lots: Sequence[ID]) -> Mapping[ID, list[str]]:
+    """Who delivered each lot, as its receipts say, in the order of the alphabet."""
+    found: dict[ID, list[str]] = {lot: [] for lot in lots}
+    driver = await raw(connection)
+    for record in await driver.fetch(_SUPPLIERS, [lot[4:] for lot in lots]):
+        found[ID("lot_" + record["lot_id"])].append(record["supplier"])
     return found
 
 

@@ -339,6 +339,102 @@ invariant(
     """,
 )
 invariant(
+    "counts are booked",
+    "What was moved for a count is, where it was counted, the differences of its lines; nothing before it is approved.",
+    """
+    SELECT source AS count, location_id AS location, variant_id AS variant, bin_id AS bin, lot_id AS lot,
+      sum(quantity) AS differs_by
+    FROM (
+      SELECT 'cnt_' || replace(counts.id::text, '-', '') AS source, counts.location_id, line.variant_id, line.bin_id,
+        line.lot_id, line.counted - line.expected - line.moved AS quantity
+      FROM stock_count_lines AS line JOIN stock_counts AS counts ON counts.id = line.count_id
+      WHERE counts.status = 'APPROVED'
+      UNION ALL
+      SELECT source, location_id, variant_id, bin_id, lot_id, -quantity FROM stock_movements
+      WHERE source >= 'cnt_' AND source < 'cnt`' AND kind = 'ADJUSTMENT'
+    ) AS side GROUP BY source, location_id, variant_id, bin_id, lot_id HAVING sum(quantity) <> 0
+    """,
+)
+invariant(
+    "counts are counted",
+    "Every line of a count that is submitted or approved was counted.",
+    """
+    SELECT counts.number, counts.status, line.position FROM stock_count_lines AS line
+    JOIN stock_counts AS counts ON counts.id = line.count_id
+    WHERE counts.status IN ('SUBMITTED', 'APPROVED') AND line.counted IS NULL
+    """,
+)
+invariant(
+    "counts do not overlap",
+    "What one count is at, no other one is.",
+    """
+    SELECT counts.location_id AS location, line.variant_id AS variant, line.bin_id AS bin, line.lot_id AS lot,
+      array_agg(counts.number) AS counts
+    FROM stock_count_lines AS line JOIN stock_counts AS counts ON counts.id = line.count_id
+    WHERE counts.status IN ('OPEN', 'SUBMITTED')
+    GROUP BY counts.location_id, line.variant_id, line.bin_id, line.lot_id HAVING count(*) > 1
+    """,
+)
+invariant(
+    "count versions",
+    "The version of a count is that of its last event, and its first event is stock_count.started.",
+    """
+    SELECT counts.id, counts.number, counts.version, head.version AS head FROM stock_counts AS counts
+    LEFT JOIN event_heads AS head ON head.subject = 'cnt_' || replace(counts.id::text, '-', '')
+    LEFT JOIN events AS first ON first.subject = head.subject AND first.version = 1
+    WHERE counts.version IS DISTINCT FROM head.version OR first.type IS DISTINCT FROM 'stock_count.started'
+    """,
+)
+invariant(
+    "cases are booked",
+    "What was moved for a case is the difference that it was about, where the books were brought in line with it.",
+    """
+    SELECT source AS case, variant_id AS variant, location_id AS location, sum(quantity) AS differs_by FROM (
+      SELECT 'sdc_' || replace(id::text, '-', '') AS source, variant_id, location_id,
+        greatest(reported, 0) - expected AS quantity
+      FROM stock_discrepancies WHERE kind = 'EXTERNAL' AND resolution = 'ADJUSTED'
+      UNION ALL
+      SELECT source, variant_id, location_id, -quantity FROM stock_movements
+      WHERE source >= 'sdc_' AND source < 'sdc`' AND kind = 'ADJUSTMENT'
+    ) AS side GROUP BY source, variant_id, location_id HAVING sum(quantity) <> 0
+    """,
+)
+invariant(
+    "case versions",
+    "The version of a case is that of its last event.",
+    """
+    SELECT cases.id, cases.version, head.version AS head FROM stock_discrepancies AS cases
+    LEFT JOIN event_heads AS head ON head.subject = 'sdc_' || replace(cases.id::text, '-', '')
+    WHERE cases.version IS DISTINCT FROM head.version
+    """,
+)
+invariant(
+    "bins are a tree",
+    "The path of a bin is that of the larger place it is part of, and its own code; both are at one location.",
+    """
+    SELECT bins.id, bins.path, parent.path AS larger FROM bins LEFT JOIN bins AS parent ON parent.id = bins.parent_id
+    WHERE bins.path <> concat(parent.path || '/', bins.code) OR parent.location_id <> bins.location_id
+    """,
+)
+invariant(
+    "recalled lots are not for sale",
+    "Whatever is there of a recalled lot is in a state.",
+    """
+    SELECT content.id, lots.id AS lot, content.quantity FROM stock_contents AS content
+    JOIN lots ON lots.id = content.lot_id
+    WHERE content.quantity > 0 AND content.state IS NULL AND lots.recalled_at IS NOT NULL
+    """,
+)
+invariant(
+    "lot versions",
+    "The version of a lot is that of its last event.",
+    """
+    SELECT lots.id, lots.version, head.version AS head FROM lots
+    LEFT JOIN event_heads AS head ON head.subject = 'lot_' || replace(lots.id::text, '-', '')
+    WHERE lots.version <> coalesce(head.version, 0)
+    """,
+)
+invariant(
     "stock references",
     "Every external id of a location or receipt names one that exists.",
     """

@@ -5,12 +5,14 @@ import itertools
 from typing import Any
 
 from api import demo
-from tests.support import transfers
+from tests.support import shelves, transfers
 from tests.support.api import Api
 from tests.support.shop import (
     ADJUST,
     CANCEL,
     CHANNEL_RULE,
+    COUNT_RECORD,
+    COUNT_START,
     EXPECT,
     PAY,
     PLACE,
@@ -19,9 +21,12 @@ from tests.support.shop import (
     RECEIVE,
     RELEASE,
     RESERVE,
+    SETTLE,
     SHIP,
     a_few_of_everything,
+    count,
     default_channel,
+    differing,
     dollars,
     done,
     location,
@@ -62,6 +67,8 @@ async def fill(api: Api) -> None:
     await _waiting(api)
     await _shared(api, variants, near)
     await transfers.one_of_each(api)
+    await _counts(api)
+    await shelves.some_of_each(api)
     await _books(api)
     await cart
 
@@ -203,6 +210,28 @@ async def _shared(api: Api, variants: list[str], near: str) -> None:
     rule = {"variantId": seat, "locationId": near, "reorderPoint": 4, "safetyStock": 1, "minQuantity": 2}
     await done(api, _REPLENISH, {"input": {**rule, "maxQuantity": 40}})
     await done(api, _REPLENISH, {"input": {"variantId": rows[2], "locationId": near, "reorderPoint": 1}})
+
+
+async def _counts(api: Api) -> None:
+    """Counts in every state, one of them blind; and cases with another system, open and settled."""
+    place = await location(api, priority=6, kind="THIRD_PARTY")
+    rope = {"name": "Rope", "variants": [{"sku": f"rope-{n}", "price": dollars("3.00")} for n in range(4)]}
+    rows = [each["id"] for each in (await done(api, _PRODUCT, {"input": rope}))["product"]["variants"]]
+    await done(api, RECEIVE, {"input": receipt(place, [(row, 30, "1.10") for row in rows])})
+    await count(api, place, rows[0], 28, reference="shelf 1")
+    await count(api, place, rows[1], 31, until="SUBMITTED", isBlind=True)
+    await count(api, place, rows[2], 30, until="CANCELLED")
+    open_ones = {"locationId": place, "kind": "CYCLE", "variantIds": rows[2:], "isBlind": True}
+    blind = (await done(api, COUNT_START, {"input": open_ones}))["count"]
+    line = {"lineId": blind["lines"]["nodes"][0]["id"], "quantity": 29, "unitCost": dollars("1.15")}
+    await done(api, COUNT_RECORD, {"id": blind["id"], "input": {"lines": [line]}})
+    await done(api, COUNT_START, {"input": {**open_ones, "variantIds": rows[:1], "isBlind": False}})
+    await differing(api, place, rows[0], 27)
+    await differing(api, place, rows[1], -2, system="marketplace")
+    for row, resolution, note in ((rows[2], "ADJUSTED", None), (rows[3], "DISMISSED", "they count boxes")):
+        case = await differing(api, place, row, 33)
+        await done(api, SETTLE, {"id": case, "input": {"resolution": resolution, "note": note}})
+    await differing(api, place, rows[3], 33)
 
 
 async def _books(api: Api) -> None:

@@ -57,6 +57,17 @@ PAY = f"""mutation Y($id: ID!, $input: PaymentRecordInput!, $key: String) {{
     payment {{ id method reference amount {{ amount }} order {{ id }} }} order {{ {ORDER} }} {EFFECTS} {ERRORS} }} }}"""
 LEVELS = f"""query Q($variants: [ID!], $locations: [ID!]) {{ stockLevels(first: 250,
   filter: {{variantId: {{in: $variants}}, locationId: {{in: $locations}}}}) {{ nodes {{ {LEVEL} }} }} }}"""
+COUNT_START = f"""mutation CS($input: StockCountStartInput!) {{
+  stockCountStart(input: $input) {{ count {{ id lines {{ nodes {{ id expected }} }} }} {ERRORS} }} }}"""
+COUNT_RECORD = f"""mutation CR($id: ID!, $input: StockCountRecordInput!) {{
+  stockCountRecord(id: $id, input: $input) {{ count {{ id }} {ERRORS} }} }}"""
+COUNT_SUBMIT = f"""mutation CB($id: ID!) {{ stockCountSubmit(id: $id) {{ count {{ id }} {ERRORS} }} }}"""
+COUNT_APPROVE = f"""mutation CP($id: ID!) {{ stockCountApprove(id: $id) {{ count {{ id }} {ERRORS} }} }}"""
+COUNT_CANCEL = f"""mutation CC($id: ID!) {{ stockCountCancel(id: $id) {{ count {{ id }} {ERRORS} }} }}"""
+RECONCILE = f"""mutation RC($input: StockReconcileInput!) {{
+  stockReconcile(input: $input) {{ discrepancies {{ id status }} {ERRORS} }} }}"""
+SETTLE = f"""mutation ST($id: ID!, $input: StockDiscrepancySettleInput!) {{
+  stockDiscrepancySettle(id: $id, input: $input) {{ discrepancy {{ id status }} {ERRORS} }} }}"""
 _TERM = "kind quantity source on note location { id }"
 AVAILABILITY = f"""query Q($variant: ID!, $locations: [ID!], $channel: ID, $on: Date) {{
   availability(variantId: $variant, locationIds: $locations, channelId: $channel, on: $on) {{
@@ -139,8 +150,8 @@ async def state(api: Api) -> dict[str, list[tuple[Any, ...]]]:
         " stock_reservation_lines stock_policies stock_pools stock_channel_rules stock_receipts incoming_stock"
         " stock_discrepancies locations orders order_lines"
         " order_addresses shipments shipment_lines payments journal_entries journal_lines events event_heads"
-        " external_references idempotency_keys bins lots stock_contents stock_months stock_policies stock_pools"
-        " stock_channel_rules stock_transfers stock_transfer_lines stock_counts stock_count_lines exchange_rates"
+        " external_references idempotency_keys bins lots stock_contents stock_months stock_transfers"
+        " stock_transfer_lines stock_counts stock_count_lines exchange_rates"
     )
     async with api.services.database.snapshot() as connection:
         return {
@@ -190,6 +201,26 @@ async def a_few_of_everything(api: Api) -> None:
         loss = {"variantId": row, "delta": -18}  # one of them is promised
         await done(api, ADJUST, {"input": {"locationId": place, "reason": "SHRINKAGE", "lines": [loss]}})
         await kept_for(api, place)
+
+
+async def count(api: Api, place: str, row: str, quantity: Any, *, until: str = "APPROVED", **extra: Any) -> str:
+    """The id of a count of a variant, of which so many are there, brought as far as that status."""
+    given = {"locationId": place, "kind": "CYCLE", "variantIds": [row], **extra}
+    made = (await done(api, COUNT_START, {"input": given}))["count"]
+    lines = [{"lineId": each["id"], "quantity": quantity} for each in made["lines"]["nodes"]]
+    await done(api, COUNT_RECORD, {"id": made["id"], "input": {"lines": lines}})
+    if until in ("SUBMITTED", "APPROVED"):
+        await done(api, COUNT_SUBMIT, {"id": made["id"]})
+    if until in ("APPROVED", "CANCELLED"):
+        await done(api, {"APPROVED": COUNT_APPROVE, "CANCELLED": COUNT_CANCEL}[until], {"id": made["id"]})
+    return made["id"]
+
+
+async def differing(api: Api, place: str, row: str, quantity: Any, *, system: str = "3pl") -> str:
+    """The id of the case that is open because another system says that so many are there."""
+    given = {"locationId": place, "system": system, "lines": [{"variantId": row, "quantity": quantity}]}
+    (case,) = (await done(api, RECONCILE, {"input": given}))["discrepancies"]
+    return case["id"]
 
 
 async def sealed(api: Api) -> None:

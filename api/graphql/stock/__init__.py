@@ -3,11 +3,13 @@
 import api.graphql.stock.adjustments
 import api.graphql.stock.history
 import api.graphql.stock.refusals
+import api.graphql.stock.relocations
 import api.graphql.stock.revaluations
 from api.graphql.stock.arrivals import IncomingStock, StockReceipt
 from api.graphql.stock.availability import Availability
 from api.graphql.stock.cases import StockDiscrepancy
 from api.graphql.stock.claims import StockReservation
+from api.graphql.stock.counts import StockCount, StockCountLine
 from api.graphql.stock.levels import StockContent, StockLevel, StockMovement
 from api.graphql.stock.lots import Lot
 from api.graphql.stock.places import Bin, Location
@@ -24,6 +26,8 @@ __all__ = [
     "StockBackorder",
     "StockChannelRule",
     "StockContent",
+    "StockCount",
+    "StockCountLine",
     "StockDiscrepancy",
     "StockLevel",
     "StockMovement",

@@ -12,7 +12,7 @@ from domain.kernel.ids import ID
 from domain.kernel.money import Money, Quantity, currency_digits, format_quantity
 from domain.kernel.work import Work
 from domain.stock import costs, postings
-from domain.stock.contents import LOOSE, Content, Pick, contents_of, matching, parts, pick
+from domain.stock.contents import LOOSE, Content, Pick, contents_of, lying_exactly, matching, parts, pick
 from domain.stock.errors import CostUnknown, InsufficientStock, StaleQuantity
 from domain.stock.events import StockAdjusted
 from domain.stock.locked import Level, Levels, Move
@@ -101,6 +101,8 @@ class Change:
     sku: str
     content: Content = LOOSE
     """Where more is; where less is, when it is not loose."""
+    exact: bool = False
+    """Whether less is in that very bin and lot and nowhere else, or, where none is named, in no bin and of no lot."""
     picks: list[Pick] = field(default_factory=list)
     """Where less is."""
 
@@ -201,7 +203,7 @@ def _shelved(lines: Sequence[NewAdjustmentLine] | Sequence[NewCountLine], locati
             line.bin_id,
             lot_id=line.lot_id,
             state=line.state,
-            brings=isinstance(line, NewAdjustmentLine) and line.delta > 0,
+            brings=line.delta > 0 if isinstance(line, NewAdjustmentLine) else line.quantity > line.expected_quantity,
         )
         for n, line in enumerate(lines)
     ]
@@ -299,7 +301,10 @@ async def _find(work: Work, losses: Sequence[Change]) -> None:
     refusals: list[Refusal] = []
     for change in losses:
         there = lying[change.level.place]
-        there = there if change.content == LOOSE else matching(there, change.content)
+        if change.exact:
+            there = lying_exactly(there, change.content)
+        elif change.content != LOOSE:
+            there = matching(there, change.content)
         available = sum((each.quantity for each in there), Decimal(0))
         change.picks = pick(there, -change.delta)
         if available < -change.delta:
