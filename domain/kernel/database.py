@@ -7,7 +7,7 @@ runs on either side is part of the transaction that is open, from the first stat
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -135,15 +135,23 @@ async def snapshot(connection: AsyncConnection) -> AsyncIterator[None]:
 
 
 async def roll_back(driver: "Driver[asyncpg.Record]") -> None:
-    """No transaction is open any more, whatever was the matter: a connection that cannot say so is closed."""
+    """No transaction is open any more, whatever was the matter: a connection that cannot say so is closed.
+
+    Whoever cancels may do so again at every await; this is seen through all the same, by a task of its own.
+    """
+    leaving = asyncio.ensure_future(_rolled_back(driver))
+    while not leaving.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(leaving)
+
+
+async def _rolled_back(driver: "Driver[asyncpg.Record]") -> None:
     try:
-        if not driver.is_closed():
-            await driver.execute("ROLLBACK")
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        async with asyncio.timeout(POOL_SECONDS):
+            if not driver.is_closed():
+                await driver.execute("ROLLBACK")
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         driver.terminate()
-    except BaseException:  # cancelled once more
-        driver.terminate()
-        raise
 
 
 async def settle(connection: AsyncConnection) -> None:

@@ -146,15 +146,15 @@ class LoggedEvent(Row):
 explain("uq_events_subject_version", "Somebody else changed this at the same moment. Try again.")
 
 # One statement, sorted by subject: two announcing statements in a transaction, or unsorted heads, deadlock.
-# `behind`: how many events of the same subject follow in this act.
+# `behind`: how many events of the same subject follow in this act. `many`: how many there are of it.
 _HEADS = """
 announced AS (
-  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::int[])
-    WITH ORDINALITY AS a(id, subject, type, data, behind, n)
+  SELECT * FROM json_to_recordset($1::json)
+    AS a(n int, id uuid, subject text, type text, data jsonb, behind int, many int)
 ), heads AS (
   INSERT INTO event_heads AS head (subject, epoch, version, order_key)
   SELECT subject, (SELECT epoch FROM event_epoch), many, pg_current_xact_id()
-  FROM unnest($6::text[], $7::int[]) AS s(subject, many) ORDER BY subject
+  FROM announced WHERE behind = 0 ORDER BY subject
   ON CONFLICT (subject) DO UPDATE SET
     version = head.version + excluded.version,
     epoch = excluded.epoch,
@@ -165,7 +165,7 @@ announced AS (
 """
 _EVENTS = """
 INSERT INTO events (id, epoch, order_key, type, subject, version, actor, app, cause, act, at, data)
-SELECT a.id, h.epoch, h.order_key, a.type, subject, h.version - a.behind, $8, $9, $10, $11, $12, a.data
+SELECT a.id, h.epoch, h.order_key, a.type, subject, h.version - a.behind, $2, $3, $4, $5, $6, a.data
 FROM heads AS h JOIN announced AS a USING (subject) ORDER BY a.n
 """
 
@@ -235,26 +235,24 @@ async def write(work: Work) -> None:
     """Write what the work announced, in one statement, with whatever else waits. Called once, by `Work.finish`."""
     announced = work.announced
     if announced:
-        left = Counter(each.subject for each in announced)
-        subjects, many = list(left), list(left.values())
-        behind: list[int] = []
-        for each in announced:
+        many = Counter(each.subject for each in announced)
+        left = many.copy()
+        rows: list[dict[str, Any]] = []
+        for n, each in enumerate(announced):
             left[each.subject] -= 1
-            behind.append(left[each.subject])
-        values = (
-            [new_id("evt")[4:] for _ in announced],
-            [each.subject for each in announced],
-            [each.type for each in announced],
-            [_data(each).decode() for each in announced],
-            behind,
-            subjects,
-            many,
-            work.actor.id,
-            work.actor.app,
-            work.cause,
-            work.act[4:],
-            work.now,
-        )
+            rows.append(
+                {
+                    "n": n,
+                    "id": new_id("evt")[4:],
+                    "subject": each.subject,
+                    "type": each.type,
+                    "data": {name: getattr(each, name) for name in _names(type(each))},
+                    "behind": left[each.subject],
+                    "many": many[each.subject],
+                }
+            )
+        told = orjson.dumps(rows, default=str).decode()
+        values = [told, work.actor.id, work.actor.app, work.cause, work.act[4:], work.now]
         await work.raw.later(Write(_EVENTS, values, steps=_HEADS))
     await work.raw.flush()
 
@@ -367,10 +365,6 @@ async def follow(connection: AsyncConnection, *, after: Position, page: int = 50
 async def notify(connection: AsyncConnection) -> None:
     """Wake the readers in other processes. Said after the commit, between two transactions of the connection."""
     await (await raw(connection)).execute(f"NOTIFY {CHANNEL}")
-
-
-def _data(event: Event) -> bytes:
-    return orjson.dumps({name: getattr(event, name) for name in _names(type(event))}, default=str)
 
 
 @lru_cache(maxsize=256)

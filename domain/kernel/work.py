@@ -163,8 +163,9 @@ async def begin(
 
 async def _introduce(work: Work, provided: "Condition | None") -> None:
     """Begin the transaction. Raises Unmet where the condition fails."""
+    message = _introduction(work, provided)
     try:
-        begun = await work.raw.execute(_introduction(work, provided))
+        begun = await work.raw.execute(message)
     except BaseException:
         driver_of(work.connection).terminate()  # nobody knows what it has prepared
         raise
