@@ -71,6 +71,7 @@ async def test_as_many_statements_for_ten_rows_as_for_a_thousand(shop: Api, name
 async def test_as_many_statements_for_reports_of_any_length(shop: Api) -> None:
     for selected, key in (
         ("trialBalance { rows { account { code parent { code } } debit { amount } } }", ("TrialBalance", "rows")),
+        ("stockValuation { rows { location { name } value { amount } } }", ("StockValuation", "rows")),
         (
             "variants(first: 250) { nodes { availability { terms { kind location { name } } } } }",
             ("Availability", "terms"),

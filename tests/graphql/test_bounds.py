@@ -11,7 +11,7 @@ from api.graphql.schema import built
 from domain.kernel.scopes import Scope
 from tests.graphql.test_ledger import POST, capital, dollars, today
 from tests.graphql.test_products import CREATE, created
-from tests.support import shop
+from tests.support import shelves, shop, transfers
 from tests.support.api import Api
 
 UPDATE = """mutation U($id: ID!, $input: ProductUpdateInput!) { productUpdate(id: $id, input: $input) {
@@ -101,6 +101,10 @@ def _sorts() -> list[tuple[str, str]]:
     return found
 
 
+RATES = """mutation R($input: ExchangeRatesSetInput!) {
+  exchangeRatesSet(input: $input) { rates { id } userErrors { message } } }"""
+
+
 @pytest.fixture(scope="module")
 async def seeded(api: Api) -> Api:
     """A few of everything."""
@@ -110,6 +114,14 @@ async def seeded(api: Api) -> Api:
         input_ = {"on": await today(api), "description": "Capital", "lines": capital()}
         await api.data(POST, {"input": input_})
     await shop.a_few_of_everything(api)
+    await shelves.some_of_each(api)
+    await transfers.one_of_each(api)
+    place = await shop.location(api)
+    counted = await shop.stocked(api, 10, place=place)
+    for found in (9, 8, 7):
+        await shop.count(api, place, counted, found)
+    rates = [{"currency": "EUR", "on": f"2026-01-0{n}", "rate": "1.1"} for n in range(1, 4)]
+    await shop.done(api, RATES, {"input": {"rates": rates}})
     return api
 
 

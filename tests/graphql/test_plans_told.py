@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from graphql import GraphQLInputObjectType, get_named_type, get_nullable_type, is_enum_type, is_list_type
+from graphql import (
+    GraphQLInputObjectType,
+    get_named_type,
+    get_nullable_type,
+    is_enum_type,
+    is_list_type,
+    is_required_input_field,
+)
 
 from api.graphql.kit.views import view_named
 from api.graphql.schema import built
@@ -168,8 +175,8 @@ def values_of(kind: Any, prefix: str) -> Iterator[Any]:
         yield f"{prefix}_{SECRET * 8}" if nullable.name == "ID" else VALUES[nullable.name]
         if nullable.name == "String":
             yield SECRET * 2  # what may be the number of something
-    elif nullable.name == "ExternalIdInput":
-        yield {"system": VALUES["String"], "id": VALUES["String"]}
+    elif all(is_required_input_field(each) for each in nullable.fields.values()):
+        yield {name: next(values_of(each.type, _PREFIXES.get(name, prefix))) for name, each in nullable.fields.items()}
     else:
         for name, each in nullable.fields.items():
             for value in values_of(each.type, _PREFIXES.get(name, prefix)) if name != "any" else ():
