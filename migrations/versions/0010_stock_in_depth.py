@@ -79,7 +79,10 @@ BEGIN
       USING ERRCODE = 'check_violation', CONSTRAINT = 'stock_movement_account';
   END IF;
   IF EXISTS (
-    SELECT FROM (SELECT DISTINCT variant_id FROM fresh WHERE lot_id IS NULL AND quantity <> 0) AS moved
+    -- Costs corrected move quantities between layers alone: they come to nothing.
+    SELECT FROM (
+      SELECT variant_id FROM fresh WHERE lot_id IS NULL AND quantity <> 0
+      GROUP BY variant_id, location_id, bin_id, state HAVING sum(quantity) <> 0) AS moved
     CROSS JOIN LATERAL (
       SELECT FROM stock_policies WHERE variant_id = moved.variant_id AND tracks_lots OFFSET 0) AS tracked
   ) THEN

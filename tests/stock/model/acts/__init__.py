@@ -1,0 +1,22 @@
+"""The acts that are drawn, each with its weight."""
+
+from tests.stock.model.acts.arrivals import Expect, Receive
+from tests.stock.model.acts.base import Act, Seen
+from tests.stock.model.acts.corrections import Adjust, SetQuantities
+from tests.stock.model.acts.holds import Release, Reserve, Sweep
+from tests.stock.model.acts.sales import Cancel, PlaceOrder, Ship
+
+ACTS: dict[type[Act], int] = {
+    Receive: 5,
+    Expect: 1,
+    Adjust: 4,
+    SetQuantities: 2,
+    Reserve: 4,
+    Release: 2,
+    Sweep: 1,
+    PlaceOrder: 6,
+    Cancel: 2,
+    Ship: 4,
+}
+
+__all__ = ["ACTS", "Act", "Seen"]

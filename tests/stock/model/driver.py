@@ -1,0 +1,377 @@
+"""Bursts of acts that run at once, and what becomes of each: most are left alone, some are rolled back, cancelled or cut
+off amid their work, some go through GraphQL.
+
+The clock is the driver's own: every act has an instant for itself, in the order in which acts were drawn.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.graphql.kit import operations as doors
+from domain.kernel import invariants
+from domain.kernel.database import Database, collided, raw
+from domain.kernel.errors import Refusal, Refusals
+from domain.kernel.ids import new_id
+from domain.kernel.work import SYSTEM, Work, begin
+from domain.stock.locked import Level
+from tests.stock.model import compare
+from tests.stock.model.acts import ACTS, Act, Seen
+from tests.stock.model.compare import Names
+from tests.stock.model.order import Disagreement, Done, arranged
+from tests.stock.model.reference import Model, Place
+from tests.stock.model.world import World, stock_with_variants
+from tests.support.api import Api
+
+STEP = timedelta(seconds=3)
+"""Between the instants of two acts."""
+TRIES = 5
+"""How often an act begins anew that collided with another, as the doors do."""
+
+
+class Fate(StrEnum):
+    """What becomes of an act."""
+
+    LEFT_ALONE = "left alone"
+    ROLLED_BACK = "rolled back"
+    """It is given up when all is done but the commit."""
+    CANCELLED = "cancelled"
+    """Its task is cancelled at some moment."""
+    CUT_OFF = "cut off"
+    """Its connection is, at some moment."""
+
+
+FATES = {Fate.LEFT_ALONE: 88, Fate.ROLLED_BACK: 6, Fate.CANCELLED: 3, Fate.CUT_OFF: 3}
+
+
+class GivenUp(Exception):  # noqa: N818  not an error
+    """An act is rolled back."""
+
+
+@dataclass
+class Trial:
+    """An act on its way."""
+
+    number: int
+    act: Act
+    now: datetime
+    fate: Fate = Fate.LEFT_ALONE
+    through_graphql: bool = False
+    after: float = 0.0
+    """Seconds, until its fate comes over it."""
+    work: Work | None = None
+    """Its last attempt."""
+    result: Any = None
+    codes: frozenset[str] = frozenset()
+    ended: str = ""
+    """How: done, refused, rolled back or lost."""
+    turn: int = 0
+    """The how many-th of its burst it was to end."""
+
+    def __str__(self) -> str:
+        fate = "" if self.fate == Fate.LEFT_ALONE else f" [{self.fate}]"
+        return f"#{self.number}{' over GraphQL' if self.through_graphql else ''}{fate} {self.act}"
+
+
+current: ContextVar[Trial] = ContextVar("current")
+"""The trial that a mutation serves."""
+
+
+@asynccontextmanager
+async def witnessed(trials: dict[str, Trial]) -> AsyncIterator[None]:
+    """Mutations whose idempotency key is that of a trial act in its name, at its instant."""
+    patch = pytest.MonkeyPatch()
+    act = doors.act
+
+    async def act_in_its_name(*arguments: Any, idempotency_key: str | None, **options: Any) -> Any:
+        if idempotency_key in trials:
+            current.set(trials[idempotency_key])
+        return await act(*arguments, idempotency_key=idempotency_key, **options)
+
+    @asynccontextmanager
+    async def begin_at_its_instant(connection: AsyncConnection, **options: Any) -> AsyncIterator[Work]:
+        trial = current.get(None)
+        if trial is None:
+            async with begin(connection, **options) as work:
+                yield work
+            return
+        async with begin(connection, **options, now=trial.now) as work:
+            trial.work = work
+            yield work
+
+    patch.setattr(doors, "act", act_in_its_name)
+    patch.setattr(doors, "begin", begin_at_its_instant)
+    try:
+        yield
+    finally:
+        patch.undo()
+
+
+@dataclass
+class Driver:
+    """A shop, the model of it, and the acts that are done to both."""
+
+    database: Database
+    api: Api | None
+    owner_url: str
+    world: World
+    chance: random.Random
+    model: Model = field(init=False)
+    number: int = 0
+    now: datetime = field(init=False)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    history: list[list[Trial]] = field(default_factory=list)
+    """The bursts since the variants are new."""
+    deadlocks: list[str] = field(default_factory=list)
+    _seq: int = 0
+    _keys: dict[str, Trial] = field(default_factory=dict)
+    _owner: "asyncpg.Connection[asyncpg.Record] | None" = None
+
+    def __post_init__(self) -> None:
+        self.model, self.now = Model(self.world), self.world.begins
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Driver"]:
+        """Ready to run bursts."""
+        self._owner = await asyncpg.connect(self.owner_url)
+        try:
+            async with witnessed(self._keys):
+                yield self
+        finally:
+            await self._owner.close()
+
+    async def anew(self, variants: Sequence[Any]) -> None:
+        """Go on with fresh variants. What was posted so far stays in the books."""
+        books = self.model.books
+        await stock_with_variants(self.database, self.world, variants)
+        self.model, self.history = Model(self.world, books=books), []
+        async with self.database.connection() as connection:
+            query = "SELECT coalesce(max(seq), 0) FROM events"
+            self._seq = (await connection.exec_driver_sql(query)).scalar_one()
+
+    # --- drawing ----------------------------------------------------------------------------------------------------
+
+    def draw(self, many: int, *, fates: bool = True, graphql: float = 0.0) -> list[Trial]:
+        """Acts at random."""
+        trials: list[Trial] = []
+        while len(trials) < many:
+            kind = self.chance.choices(list(ACTS), list(ACTS.values()))[0]
+            act = kind.draw(self.chance, self.model, self.now + STEP)
+            if act is None:
+                continue
+            trial = self.trial(act)
+            if kind.document is not None and self.chance.random() < graphql:
+                trial.through_graphql = True
+            elif fates:
+                trial.fate = self.chance.choices(list(FATES), list(FATES.values()))[0]
+                trial.after = self.chance.random() * 0.05
+            trials.append(trial)
+        return trials
+
+    def trial(self, act: Act) -> Trial:
+        """An act, at the next instant."""
+        self.number += 1
+        self.now += STEP
+        return Trial(self.number, act, self.now)
+
+    # --- doing ------------------------------------------------------------------------------------------------------
+
+    async def burst(self, trials: Sequence[Trial]) -> list[Done]:
+        """Run acts at once, and see that the model agrees. Returns them in the order in which they took effect."""
+        self.history.append(list(trials))
+        turns = iter(range(1, len(trials) + 1))
+
+        async def one(trial: Trial) -> None:
+            await self._run(trial)
+            trial.turn = next(turns)
+
+        await asyncio.gather(*(one(trial) for trial in trials))
+        for trial in trials:
+            self.outcomes[f"{type(trial.act).__name__} {trial.ended}"] += 1
+        instants = compare.some_instants(self.chance, self.now)
+        async with self.database.snapshot() as connection:
+            done = await self._told(connection, trials)
+            shop = await compare.said_by_shop(connection, self.world, instants)
+        self.model, order = arranged(
+            self.model,
+            sorted(done, key=lambda each: self._turn(trials, each)),
+            lambda model: compare.difference(model, shop, instants),
+        )
+        self.model = compare.ended_by_sweeps(self.model, shop)
+        return order
+
+    @staticmethod
+    def _turn(trials: Sequence[Trial], done: Done) -> int:
+        return next(trial.turn for trial in trials if trial.number == done.seen.number)
+
+    async def verify(self) -> None:
+        """Every rule that `waterline verify` checks holds."""
+        async with self.database.snapshot() as connection:
+            broken = [(rule.name, faults) async for rule, faults in invariants.check(connection) if faults]
+        if broken:
+            raise Disagreement(f"Invariants are broken: {broken}")
+
+    async def _run(self, trial: Trial) -> None:
+        if not trial.act.possible(self.world):
+            trial.ended = "impossible"
+        elif trial.through_graphql:
+            await self._post(trial)
+        elif trial.fate == Fate.CANCELLED:
+            task = asyncio.create_task(self._attempts(trial))
+            await asyncio.wait({task}, timeout=trial.after)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            trial.ended = trial.ended or "lost"
+        else:
+            await self._attempts(trial)
+
+    async def _post(self, trial: Trial) -> None:
+        assert self.api is not None
+        assert trial.act.document is not None
+        key = new_id("key")
+        self._keys[key] = trial
+        answer = await self.api.post(trial.act.document, {**trial.act.variables(self.world), "key": key})
+        del self._keys[key]
+        if "errors" in answer:
+            raise Disagreement(f"{trial} failed: {answer['errors']}")
+        (payload,) = answer["data"].values()
+        trial.codes = frozenset(error["code"] for error in payload["userErrors"])
+        trial.ended = "refused" if trial.codes else "done"
+        if not trial.codes:
+            trial.result = trial.act.result(payload)
+
+    async def _attempts(self, trial: Trial) -> None:
+        for _ in range(TRIES):
+            try:
+                await self._attempt(trial)
+            except GivenUp:
+                trial.ended = "rolled back"
+            except (Refusal, Refusals) as refusal:
+                refusals = refusal.refusals if isinstance(refusal, Refusals) else [refusal]
+                trial.codes = frozenset(each.code for each in refusals)
+                trial.ended = "refused"
+            except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                if collided(error):
+                    if "at another place meanwhile" not in str(error):
+                        self.deadlocks.append(f"{trial}: {error}")
+                    continue
+                if trial.fate != Fate.CUT_OFF:
+                    raise Disagreement(f"{trial} failed: {error!r}") from error
+                trial.ended = "lost"
+            else:
+                trial.ended = "done"
+            return
+        raise Disagreement(f"{trial} collided {TRIES} times")
+
+    async def _attempt(self, trial: Trial) -> None:
+        cutting: asyncio.Task[None] | None = None
+        try:
+            async with (
+                self.database.connection() as connection,
+                begin(connection, actor=SYSTEM, now=trial.now) as work,
+            ):
+                trial.work = work
+                if trial.fate == Fate.CUT_OFF:
+                    cutting = asyncio.create_task(self._cut(work.raw.get_server_pid(), trial.after))
+                trial.result = await trial.act.run(work, self.world)
+                if trial.fate == Fate.ROLLED_BACK:
+                    if trial.number % 2:
+                        await work.finish()
+                    raise GivenUp
+        finally:
+            if cutting is not None:
+                cutting.cancel()
+                with suppress(asyncio.CancelledError):
+                    await cutting
+
+    async def _cut(self, pid: int, after: float) -> None:
+        await asyncio.sleep(after)
+        assert self._owner is not None
+        owner = await asyncpg.connect(self.owner_url)
+        try:
+            await owner.execute("SELECT pg_terminate_backend($1)", pid)
+        finally:
+            await owner.close()
+
+    # --- what is known of acts --------------------------------------------------------------------------------------
+
+    async def _told(self, connection: AsyncConnection, trials: Sequence[Trial]) -> list[Done]:
+        """What locks and events tell of acts. Those that were given up, and left nothing, are left out."""
+        driver = await raw(connection)
+        by_act = {trial.work.act[4:]: trial for trial in trials if trial.work is not None}
+        levels = {
+            row["id"]: (row["variant_id"], row["location_id"])
+            for row in await driver.fetch(
+                "SELECT id, variant_id, location_id FROM stock_levels WHERE variant_id = ANY($1)",
+                [each[4:] for each in self.world.variant_ids],
+            )
+        }
+        events = await driver.fetch(
+            "SELECT seq, act, subject, version, data FROM events WHERE seq > $1 ORDER BY seq", self._seq
+        )
+        left: dict[int, dict[Place, tuple[int, Any]]] = {}
+        names = Names(self.world)
+        for event in events:
+            self._seq = max(self._seq, event["seq"])
+            trial = by_act.get(event["act"])
+            if trial is None:
+                if event["subject"][4:] in levels:
+                    raise Disagreement(f"An act that failed has left an event: {event}")
+                continue
+            changed = left.setdefault(trial.number, {})
+            if event["subject"][4:] in levels:  # a sweep comes to levels of earlier variants too
+                variant, location = levels[event["subject"][4:]]
+                place = names.variants[variant], names.locations[location]
+                if place not in changed or changed[place][0] < event["version"]:
+                    changed[place] = event["version"], compare.figures(_data(event["data"]))
+        done: list[Done] = []
+        for trial in trials:
+            if (told := self._known(trial, left.get(trial.number), names)) is not None:
+                done.append(told)
+        return done
+
+    def _known(self, trial: Trial, left: dict[Place, tuple[int, Any]] | None, names: Names) -> Done | None:
+        if left is not None and trial.ended in ("refused", "rolled back"):
+            raise Disagreement(f"{trial} was {trial.ended}, and has left events")
+        if trial.ended in ("rolled back", "impossible") or trial.work is None:
+            return None
+        if trial.ended == "lost" and left is None:
+            if type(trial.act).__name__ not in ("Release", "Sweep"):
+                return None
+        if trial.ended != "refused" and trial.result is not None:
+            trial.act.keep(self.world, trial.number, trial.result)
+        found = found_by(trial.work, names)
+        ended = "NOT_ALLOWED_NOW" in trial.codes
+        seen = Seen(trial.number, trial.now, frozenset(found), ended)
+        return Done(trial.act, seen, found, left or {}, trial.codes, perhaps=trial.ended == "lost" and left is None)
+
+
+def found_by(work: Work, names: Names) -> dict[Place, int]:
+    """The versions at which an act found the levels that it locked: it raised them once for each of its events."""
+    levels: dict[Any, Level] = work.remembered.get("stock.levels", {})
+    raised = Counter(event.subject for event in work.announced)
+    return {
+        (names.variants[level.place[0][4:]], names.locations[level.place[1][4:]]): level.version - raised[level.id]
+        for level in levels.values()
+        if level.place[0][4:] in names.variants  # a sweep comes to those of earlier ones too
+    }
+
+
+def _data(data: Any) -> Any:
+    return data if isinstance(data, dict) else __import__("json").loads(data)
+
+
+Rule = Callable[[random.Random], Sequence[Any]]

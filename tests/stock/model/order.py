@@ -1,0 +1,112 @@
+"""In which order acts took effect that ran at once.
+
+Every act that moves or claims stock locks the levels it looks at, and each of them has a version that every change
+raises. So what version an act found says behind which other act it came, and before which: for what was refused, too.
+Where that leaves a choice, because acts met elsewhere or nowhere, an order is looked for in which the model agrees with
+all that is known of every act: its refusal, or the figures that its events announced. If there is none, the shop has
+done something that no order of these acts can explain.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.stock.model.acts.base import Act, Seen
+from tests.stock.model.reference import Figures, Model, No, Place
+
+MOST_TRIES = 3_000
+"""Acts done to the model in search of an order."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """An act that was done to the shop, and what is known of it."""
+
+    act: Act
+    seen: Seen
+    found: Mapping[Place, int]
+    """The versions of the levels that it locked."""
+    left: Mapping[Place, tuple[int, Figures]] = field(default_factory=dict)
+    """The versions and figures of those that it changed, by its events."""
+    codes: frozenset[str] = frozenset()
+    """Why it was refused."""
+    perhaps: bool = False
+    """Nobody knows whether it took effect, and nothing of it can be seen."""
+
+    def __str__(self) -> str:
+        became = f"refused, {', '.join(sorted(self.codes))}" if self.codes else "done"
+        return f"#{self.seen.number} {self.act} -> {became}{' (perhaps)' if self.perhaps else ''}"
+
+
+class Disagreement(AssertionError):
+    """No order of the acts explains what the shop did."""
+
+
+@dataclass
+class _Search:
+    accept: Callable[[Model], str | None]
+    tries: int = 0
+    deepest: list[Done] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    def go(self, model: Model, left: Sequence[Done], so_far: list[Done]) -> tuple[Model, list[Done]] | None:
+        if all(each.perhaps for each in left):
+            reason = self.accept(model)
+            if reason is None:
+                return model, so_far
+            self.note(so_far, [reason])
+            if not left:
+                return None
+        reasons: list[str] = []
+        for each in left:
+            reason, after = _done(model, each)
+            self.tries += 1
+            if after is None:
+                reasons.append(f"{each}: {reason}")
+            else:
+                found = self.go(after, [other for other in left if other is not each], [*so_far, each])
+                if found is not None:
+                    return found
+            if self.tries > MOST_TRIES:
+                break
+        self.note(so_far, reasons)
+        return None
+
+    def note(self, so_far: list[Done], reasons: list[str]) -> None:
+        if not self.reasons or len(so_far) > len(self.deepest):
+            self.deepest, self.reasons = so_far, reasons
+
+
+def arranged(model: Model, acts: Sequence[Done], accept: Callable[[Model], str | None]) -> tuple[Model, list[Done]]:
+    """An order of the acts in which the model agrees, and the model after it. `accept` says what is wrong at its end.
+    Raises Disagreement, with the longest agreement there was and why it went no further.
+    """
+    search = _Search(accept)
+    found = search.go(model, acts, [])
+    if found is None:
+        agreed = "\n  ".join(str(each) for each in search.deepest) or "nothing"
+        reasons = "\n  ".join(search.reasons)
+        raise Disagreement(f"No order explains these acts. Agreed on:\n  {agreed}\nBut then:\n  {reasons}")
+    return found
+
+
+def _done(model: Model, each: Done) -> tuple[str | None, Model | None]:
+    """The model after an act; None where it does not agree, and why."""
+    for place, version in each.found.items():
+        if model.versions.get(place, 0) != version:
+            return f"it found {place} at version {version}, not {model.versions.get(place, 0)}", None
+    after = model.copy()
+    try:
+        each.act.replay(after, each.seen)
+    except No as refusal:
+        if refusal.codes == each.codes:
+            return None, model
+        return f"the model refuses it: {refusal}", None
+    if each.codes:
+        return "the model does not refuse it", None
+    for place in each.found:
+        version, figures = each.left.get(place, (each.found[place], model.figures(place)))
+        if after.figures(place) != figures:
+            return f"the model says {place} is {after.figures(place)}, the shop {figures}", None
+        if place in after.versions or place in each.left:
+            after.versions[place] = version
+    return None, after
