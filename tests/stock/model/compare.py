@@ -88,6 +88,7 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
                 row["version"],
             )
             for row in rows["levels"]
+            if row["version"]  # an act of which nobody knows how it ended may have made one, and left it empty
         },
         "contents": {
             (
@@ -156,7 +157,7 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
         for (_, hold, _), many in rows.items():
             held[hold, place] = held.get((hold, place), NOTHING) + many
     return {
-        "levels": {place: (model.figures(place), version) for place, version in model.versions.items()},
+        "levels": {place: (model.figures(place), version) for place, version in model.versions.items() if version},
         "layers": {
             place: [(each.founded_at, each.left, each.value, each.base, each.base_value) for each in layers]
             for place, layers in model.layers.items()

@@ -28,7 +28,7 @@ from domain.kernel.ids import new_id
 from domain.kernel.work import SYSTEM, Work, begin
 from domain.stock.locked import Level
 from tests.stock.model import compare
-from tests.stock.model.acts import ACTS, Act, Seen
+from tests.stock.model.acts import ACTS, Act, Release, Seen
 from tests.stock.model.compare import Names
 from tests.stock.model.order import Disagreement, Done, arranged
 from tests.stock.model.reference import Model, Place
@@ -338,25 +338,36 @@ class Driver:
                 if place not in changed or changed[place][0] < event["version"]:
                     changed[place] = event["version"], compare.figures(_data(event["data"]))
         done: list[Done] = []
+        silent = await self._silent(driver, trials)
         for trial in trials:
-            if (told := self._known(trial, left.get(trial.number), names)) is not None:
+            if (told := self._known(trial, left.get(trial.number), names, silent)) is not None:
                 done.append(told)
         return done
 
-    def _known(self, trial: Trial, left: dict[Place, tuple[int, Any]] | None, names: Names) -> Done | None:
+    async def _silent(self, driver: Any, trials: Sequence[Trial]) -> set[int]:
+        """Of those whose end nobody saw: the releases that took place, of holds that held nothing any more."""
+        released = [(trial, trial.act.hold) for trial in trials if isinstance(trial.act, Release)]
+        seen_done = {hold for trial, hold in released if trial.ended == "done"}
+        unsure = {self.world.made["hold", hold, 0][4:]: trial.number for trial, hold in released
+            if trial.ended == "lost" and hold not in seen_done}
+        query = "SELECT id FROM stock_reservations WHERE id = ANY($1) AND outcome = 'RELEASED'"
+        return {unsure[row["id"]] for row in await driver.fetch(query, list(unsure))}
+
+    def _known(
+        self, trial: Trial, left: dict[Place, tuple[int, Any]] | None, names: Names, silent: set[int]
+    ) -> Done | None:
         if left is not None and trial.ended in ("refused", "rolled back"):
             raise Disagreement(f"{trial} was {trial.ended}, and has left events")
         if trial.ended in ("rolled back", "impossible") or trial.work is None:
             return None
-        if trial.ended == "lost" and left is None:
-            if type(trial.act).__name__ not in ("Release", "Sweep"):
-                return None
+        if trial.ended == "lost" and left is None and trial.number not in silent:
+            return None
         if trial.ended != "refused" and trial.result is not None:
             trial.act.keep(self.world, trial.number, trial.result)
         found = found_by(trial.work, names)
         ended = "NOT_ALLOWED_NOW" in trial.codes
         seen = Seen(trial.number, trial.now, frozenset(found), ended)
-        return Done(trial.act, seen, found, left or {}, trial.codes, perhaps=trial.ended == "lost" and left is None)
+        return Done(trial.act, seen, found, left or {}, trial.codes)
 
 
 def found_by(work: Work, names: Names) -> dict[Place, int]:

@@ -29,12 +29,10 @@ class Done:
     """The versions and figures of those that it changed, by its events."""
     codes: frozenset[str] = frozenset()
     """Why it was refused."""
-    perhaps: bool = False
-    """Nobody knows whether it took effect, and nothing of it can be seen."""
 
     def __str__(self) -> str:
         became = f"refused, {', '.join(sorted(self.codes))}" if self.codes else "done"
-        return f"#{self.seen.number} {self.act} -> {became}{' (perhaps)' if self.perhaps else ''}"
+        return f"#{self.seen.number} {self.act} -> {became}"
 
 
 class Disagreement(AssertionError):
@@ -43,45 +41,69 @@ class Disagreement(AssertionError):
 
 @dataclass
 class _Search:
+    """One act after the other, as they ended. Where none of those left fits, one of them came earlier: it is put where it
+    fits, the latest such place first, and the search goes on from there.
+    """
+
     accept: Callable[[Model], str | None]
     tries: int = 0
     deepest: list[Done] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
-    def go(self, model: Model, left: Sequence[Done], so_far: list[Done]) -> tuple[Model, list[Done]] | None:
-        if all(each.perhaps for each in left):
-            reason = self.accept(model)
-            if reason is None:
-                return model, so_far
-            self.note(so_far, [reason])
-            if not left:
-                return None
-        reasons: list[str] = []
-        for each in left:
-            reason, after = _done(model, each)
-            self.tries += 1
-            if after is None:
-                reasons.append(f"{each}: {reason}")
+    def go(self, models: list[Model], so_far: list[Done], left: list[Done]) -> tuple[Model, list[Done]] | None:
+        models, so_far, left = list(models), list(so_far), list(left)
+        misfits: list[tuple[Done, str]] = []
+        while left:
+            misfits = []
+            for each in left:
+                reason, after = self.done(models[-1], each)
+                if after is not None:
+                    break
+                misfits.append((each, reason or ""))
             else:
-                found = self.go(after, [other for other in left if other is not each], [*so_far, each])
-                if found is not None:
-                    return found
-            if self.tries > MOST_TRIES:
                 break
-        self.note(so_far, reasons)
+            left.remove(each)
+            so_far.append(each)
+            models.append(after)
+        if not left:
+            reason = self.accept(models[-1])
+            if reason is None:
+                return models[-1], so_far
+            misfits = []
+            self.note(so_far, [reason])
+        self.note(so_far, [f"{each}: {reason}" for each, reason in misfits])
+        return self.repaired(models, so_far, left, [each for each, _ in misfits])
+
+    def repaired(
+        self, models: list[Model], so_far: list[Done], left: list[Done], misfits: list[Done]
+    ) -> tuple[Model, list[Done]] | None:
+        for each in misfits:
+            for n in range(len(so_far) - 1, -1, -1):
+                if self.tries > MOST_TRIES:
+                    return None
+                _, after = self.done(models[n], each)
+                if after is not None:
+                    rest = [*so_far[n:], *(other for other in left if other is not each)]
+                    found = self.go([*models[: n + 1], after], [*so_far[:n], each], rest)
+                    if found is not None:
+                        return found
         return None
 
+    def done(self, model: Model, each: Done) -> tuple[str | None, Model | None]:
+        self.tries += 1
+        return _done(model, each)
+
     def note(self, so_far: list[Done], reasons: list[str]) -> None:
-        if not self.reasons or len(so_far) > len(self.deepest):
-            self.deepest, self.reasons = so_far, reasons
+        if reasons and (not self.reasons or len(so_far) > len(self.deepest)):
+            self.deepest, self.reasons = list(so_far), reasons
 
 
 def arranged(model: Model, acts: Sequence[Done], accept: Callable[[Model], str | None]) -> tuple[Model, list[Done]]:
-    """An order of the acts in which the model agrees, and the model after it. `accept` says what is wrong at its end.
-    Raises Disagreement, with the longest agreement there was and why it went no further.
+    """An order of the acts in which the model agrees, and the model after it. The acts come as they ended; `accept` says
+    what is wrong at the end. Raises Disagreement, with the longest agreement there was and why it went no further.
     """
     search = _Search(accept)
-    found = search.go(model, acts, [])
+    found = search.go([model], [], list(acts))
     if found is None:
         agreed = "\n  ".join(str(each) for each in search.deepest) or "nothing"
         reasons = "\n  ".join(search.reasons)

@@ -19,4 +19,4 @@ ACTS: dict[type[Act], int] = {
     Ship: 4,
 }
 
-__all__ = ["ACTS", "Act", "Seen"]
+__all__ = ["ACTS", "Act", "Release", "Seen"]
