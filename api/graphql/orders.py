@@ -62,6 +62,11 @@ async def _allocated(ids: list[ID], reading: Reading) -> Mapping[ID, Decimal]:
     return await reading.run(lambda connection: stock.allocated_to(connection, ids))
 
 
+async def _backordered(ids: list[ID], reading: Reading) -> Mapping[ID, Decimal]:
+    """How much each line waits for."""
+    return await reading.run(lambda connection: stock.waited_for(connection, ids))
+
+
 @view(orders.OrderLine)
 @access(Scope.ORDERS_READ)
 class OrderLine(Node):
@@ -87,6 +92,8 @@ class OrderLine(Node):
     """What is paid for it before tax: subtotal less discount."""
     allocated: Quantity = batch(_allocated)
     """How many are bound to it and have not left."""
+    backordered: Quantity = batch(_backordered)
+    """How many it waits for: they were promised, and are not there yet."""
     shipped: Quantity
     """How many have left."""
 
@@ -194,7 +201,9 @@ class OrderPayments:
 @mutation
 @access(Scope.ORDERS_WRITE)
 async def order_place(work: Work, input: orders.NewOrder) -> Order:
-    """Places an order and allocates the stock for all of it."""
+    """Places an order and allocates the stock for all of it. Where a variant is short and its policy says so, the order
+    takes what is there and waits for the rest.
+    """
     return await orders.place(work, input)  # type: ignore[return-value]
 
 

@@ -131,3 +131,25 @@ class StockDiscrepancyOpened(Event):
 @dataclass(frozen=True)
 class LotCreated(Event):
     """A lot is known from now on."""
+
+
+@dataclass(frozen=True)
+class StockPolicyChanged(Event):
+    """The stock of a variant is kept in another way from now on."""
+
+    variant: ID
+    cost_method: str
+    tracks_lots: bool
+    backorders: str
+    backorder_limit: str | None
+    preorder_on: str | None
+
+
+@dataclass(frozen=True)
+class StockBackorderPrioritized(Event):
+    """A line that waits is served sooner or later from now on."""
+
+    source: ID
+    document: ID
+    variant: ID
+    priority: int

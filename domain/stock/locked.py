@@ -46,8 +46,8 @@ class Level:
     reorder_point: Decimal | None
     written: tuple[Decimal, Decimal]
     """Allocated and reserved as its row has them: the fields above may be ahead of it."""
-    found_available: Decimal
-    """What was available when it was locked."""
+    reached: bool
+    """Whether what is available had fallen to the reorder point when it was locked."""
     touched: bool = False
     event: type[LevelChange] | None = None
     """What is to be announced of it at the end of the act."""
@@ -93,12 +93,15 @@ class Move:
 _CREATE = """
 INSERT INTO stock_levels (id, variant_id, location_id, value_currency, created_at)
 SELECT uuid7(), variant_id, location_id, $3, $4
-FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::uuid[]) AS place(variant_id, location_id)) AS place
-WHERE NOT EXISTS (SELECT FROM stock_levels AS level
-  WHERE level.variant_id = place.variant_id AND level.location_id = place.location_id)
-ORDER BY variant_id, location_id
+FROM (
+  SELECT DISTINCT variant_id, location_id FROM unnest($1::uuid[], $2::uuid[]) AS place(variant_id, location_id)
+  WHERE NOT EXISTS (SELECT FROM stock_levels AS level
+    WHERE level.variant_id = place.variant_id AND level.location_id = place.location_id)
+  ORDER BY 1, 2 OFFSET 0) AS place
+WHERE pg_advisory_xact_lock_shared(hashtextextended('stock.places ' || variant_id, 0)) IS NOT NULL
 ON CONFLICT (variant_id, location_id) DO NOTHING
 """
+_ALL_PLACES = "SELECT pg_advisory_xact_lock(hashtextextended('stock.places ' || $1::uuid, 0))"
 
 _COLUMNS = """
 SELECT level.id, level.variant_id, level.location_id, location.priority, location.kind,
@@ -134,13 +137,22 @@ class Levels:
         variants, locations = [place[0][4:] for place in distinct], [place[1][4:] for place in distinct]
         if create:
             currency = (await ledger.books(work)).currency
-            await work.raw.execute(_CREATE, variants, locations, currency, work.now)
+            if await work.raw.execute(_CREATE, variants, locations, currency, work.now) != "INSERT 0 0":
+                work.remembered["stock.levels.made"] = True
         return cls._of(work, await work.raw.fetch(_LOCK_PLACES, variants, locations))
 
     @classmethod
     async def lock_variants(cls, work: Work, variants: Collection[ID]) -> "Levels":
         """Lock the levels of variants at all their locations."""
         return cls._of(work, await work.raw.fetch(_LOCK_VARIANTS, [variant[4:] for variant in sorted(set(variants))]))
+
+    @classmethod
+    async def lock_everywhere(cls, work: Work, variant: ID) -> "Levels":
+        """Lock the levels of a variant at all places, those included that others are just making: until this act ends
+        nobody makes another one. Said before anything else is locked.
+        """
+        await work.raw.execute(_ALL_PLACES, variant[4:])
+        return await cls.lock_variants(work, [variant])
 
     @classmethod
     def _of(cls, work: Work, records: Iterable[Record]) -> "Levels":
@@ -155,6 +167,11 @@ class Levels:
         for level in sorted(levels, key=lambda each: (each.priority, each.place[1])):
             levels._by_variant.setdefault(level.place[0], []).append(level)
         return levels
+
+    @property
+    def some_are_new(self) -> bool:
+        """Whether this act made some levels: others who locked all of a variant meanwhile did not see them."""
+        return "stock.levels.made" in self.work.remembered
 
     def __iter__(self) -> Iterator[Level]:
         return iter(self.by_place.values())
@@ -245,11 +262,11 @@ async def _tell_reorder_points(work: Work) -> None:
     crossed = [
         level
         for level in _known(work).values()
-        if level.reorder_point is not None and level.found_available > level.reorder_point >= level.available
+        if level.reorder_point is not None and level.available <= level.reorder_point and not level.reached
     ]
     for level in crossed:
         level.version += 1
-        level.found_available = level.available
+        level.reached = True
     await bulk.update(work, StockLevel, [{"id": level.id, "version": level.version} for level in crossed])
     await _announce(work, [(level, StockReorderPointReached) for level in crossed])
 
@@ -292,6 +309,7 @@ def _announcement(level: Level, event: type[LevelChange], currency: CurrencyCode
 
 def level_of(record: Record) -> Level:
     """A level as the statement that locked it found it."""
+    available = record["on_hand"] - record["allocated"] - record["reserved"] - record["unavailable"]
     return Level(
         id=ID("slv_" + record["id"]),
         place=(ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])),
@@ -306,5 +324,5 @@ def level_of(record: Record) -> Level:
         version=record["version"],
         reorder_point=record["reorder_point"],
         written=(record["allocated"], record["reserved"]),
-        found_available=record["on_hand"] - record["allocated"] - record["reserved"] - record["unavailable"],
+        reached=record["reorder_point"] is not None and available <= record["reorder_point"],
     )

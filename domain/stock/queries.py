@@ -17,10 +17,12 @@ from domain.stock.tables import (
     Location,
     LocationKind,
     Lot,
+    StockBackorder,
     StockDiscrepancy,
     StockLevel,
     StockMovement,
     StockMovementKind,
+    StockPolicy,
     StockReceipt,
     StockReservation,
 )
@@ -28,6 +30,7 @@ from domain.stock.tables import (
 _bin, _lot = Bin.__table__.c, Lot.__table__.c
 _location, _level, _movement = Location.__table__.c, StockLevel.__table__.c, StockMovement.__table__.c
 _receipt, _reservation = StockReceipt.__table__.c, StockReservation.__table__.c
+_policy, _backorder = StockPolicy.__table__.c, StockBackorder.__table__.c
 _incoming, _discrepancy = IncomingStock.__table__.c, StockDiscrepancy.__table__.c
 
 locations = listing.Listing(
@@ -100,6 +103,22 @@ incoming = listing.Listing(
     IncomingStock,
     filters={"id": listing.identity(_incoming.id), "variant_id": listing.identity(_incoming.variant_id)},
     sorts={"DUE_ON": _incoming.due_on},
+)
+policies = listing.Listing(
+    StockPolicy,
+    filters={"id": listing.identity(_policy.id), "variant_id": listing.identity(_policy.variant_id)},
+    sorts={"CREATED_AT": _policy.created_at},
+)
+backorders = listing.Listing(
+    StockBackorder,
+    filters={
+        "id": listing.identity(_backorder.id),
+        "variant_id": listing.identity(_backorder.variant_id),
+        "source": listing.text(_backorder.source),
+        "document": listing.text(_backorder.document),
+        "queued_at": listing.instant(_backorder.since),
+    },
+    sorts={"QUEUED_AT": _backorder.since},
 )
 discrepancies = listing.Listing(
     StockDiscrepancy,
@@ -240,3 +259,13 @@ async def allocated_to(connection: AsyncConnection, sources: Sequence[ID]) -> Ma
     """How much is allocated to each line, over all places."""
     driver = await raw(connection)
     return {record["source"]: record["allocated"] for record in await driver.fetch(_CLAIMS, list(sources))}
+
+
+_WAITED_FOR = "SELECT source, quantity FROM stock_backorders WHERE source = ANY($1)"
+
+
+async def waited_for(connection: AsyncConnection, sources: Sequence[ID]) -> Mapping[ID, Decimal]:
+    """How much each line waits for."""
+    driver = await raw(connection)
+    found = {record["source"]: record["quantity"] for record in await driver.fetch(_WAITED_FOR, list(sources))}
+    return {source: found.get(source, Decimal(0)) for source in sources}

@@ -14,6 +14,7 @@ explain("uq_stock_contents_place", _AGAIN)
 explain("uq_stock_discrepancies_open", _AGAIN)
 explain("uq_stock_policies_variant_id", _AGAIN)
 explain("uq_stock_pools_place", _AGAIN)
+explain("uq_stock_backorders_id", _AGAIN)
 explain("uq_stock_channel_rules_variant", _AGAIN)
 explain("uq_stock_transfers_number", "Another transfer took this number at the same moment. Try again.")
 explain(

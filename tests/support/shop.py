@@ -26,7 +26,7 @@ EFFECTS = """effects {
 ORDER = """id number status paymentStatus fulfillmentStatus version availableActions total { amount } paid { amount }
   subtotal { amount } discount { amount } shipping { amount } tax { amount } customer { id } email
   lines { id sku name quantity unitPrice { amount } subtotal { amount } discount { amount } total { amount }
-    allocated shipped }"""
+    allocated backordered shipped }"""
 
 _LEVELS = f"levels {{ {LEVEL} }} {EFFECTS} {ERRORS}"
 RECEIVE = f"""mutation R($input: StockReceiveInput!, $dryRun: Boolean! = false, $key: String) {{
@@ -135,7 +135,8 @@ async def state(api: Api) -> dict[str, list[tuple[Any, ...]]]:
     """Everything that acts on stock and orders may change, row by row: what a refusal must leave as it was."""
     tables = (
         "stock_levels stock_movements cost_layers stock_allocations stock_backorders stock_reservations"
-        " stock_reservation_lines stock_receipts incoming_stock stock_discrepancies locations orders order_lines"
+        " stock_reservation_lines stock_policies stock_pools stock_channel_rules stock_receipts incoming_stock"
+        " stock_discrepancies locations orders order_lines"
         " order_addresses shipments shipment_lines payments journal_entries journal_lines events event_heads"
         " external_references idempotency_keys bins lots stock_contents stock_months stock_policies stock_pools"
         " stock_channel_rules stock_transfers stock_transfer_lines stock_counts stock_count_lines exchange_rates"

@@ -11,6 +11,7 @@ from api.graphql.stock.claims import StockReservation
 from api.graphql.stock.levels import StockContent, StockLevel, StockMovement
 from api.graphql.stock.lots import Lot
 from api.graphql.stock.places import Bin, Location
+from api.graphql.stock.policies import StockBackorder, StockPolicy
 
 __all__ = [
     "Availability",
@@ -18,10 +19,12 @@ __all__ = [
     "IncomingStock",
     "Location",
     "Lot",
+    "StockBackorder",
     "StockContent",
     "StockDiscrepancy",
     "StockLevel",
     "StockMovement",
+    "StockPolicy",
     "StockReceipt",
     "StockReservation",
 ]

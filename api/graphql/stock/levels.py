@@ -1,10 +1,15 @@
 """How much of what is where, what lies in which bin, and every movement."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import select
 
 from api.graphql.catalog import ProductVariant
 from api.graphql.kit.access import access
-from api.graphql.kit.views import Connection, Narrow, Node, column, extends, many, one, pages, sql, view
+from api.graphql.kit.reading import Reading, among
+from api.graphql.kit.views import Connection, Narrow, Node, batch, column, extends, many, one, pages, sql, view
 from api.graphql.stock.lots import Lot
 from api.graphql.stock.places import Bin, Location
 from domain import stock
@@ -33,6 +38,16 @@ class StockContent:
     """How much lies so."""
 
 
+def _rule(name: str) -> Callable[[list[ID], Reading], Awaitable[Mapping[ID, Decimal | None]]]:
+    """A part of what says when more should be ordered: as it is now, also where a level is told as it was, live."""
+
+    async def read(ids: list[ID], reading: Reading) -> Mapping[ID, Decimal | None]:
+        rows = await reading.execute(select(_level.id, _level[name]).where(among(_level.id, ids)))
+        return {row["id"]: row[name] for row in rows}
+
+    return read
+
+
 @view(stock.StockLevel)
 @access(Scope.STOCK_READ)
 class StockLevel(Node):
@@ -56,13 +71,13 @@ class StockLevel(Node):
     """What of it lies in bins, belongs to lots or cannot be sold; the rest of what is on hand lies loose."""
     value: Money | None = column(scopes=[Scope.COSTS_READ])
     """What it is worth, in the currency of the books."""
-    reorder_point: Quantity | None
+    reorder_point: Quantity | None = batch(_rule("reorder_point"))
     """More should be ordered when what is available falls to this."""
-    safety_stock: Quantity | None
+    safety_stock: Quantity | None = batch(_rule("safety_stock"))
     """What should always be there, for the unforeseen."""
-    min_quantity: Quantity | None
+    min_quantity: Quantity | None = batch(_rule("min_quantity"))
     """At least so much should be there."""
-    max_quantity: Quantity | None
+    max_quantity: Quantity | None = batch(_rule("max_quantity"))
     """It is ordered up to this."""
     version: int
     """Rises with every change; the version of its last event."""

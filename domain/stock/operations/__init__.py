@@ -21,6 +21,8 @@ from domain.stock.operations.allocate import (
 from domain.stock.operations.inputs import existing_locations
 from domain.stock.operations.locations import NewLocation, bring_in_locations, create_location
 from domain.stock.operations.lots import NewLot
+from domain.stock.operations.policies import StockPolicyChanges, set_policy
+from domain.stock.operations.prioritize import NewPriority, prioritize
 from domain.stock.operations.receive import (
     NewIncoming,
     NewIncomingLine,
@@ -31,6 +33,7 @@ from domain.stock.operations.receive import (
     receive,
     receive_many,
 )
+from domain.stock.operations.replenish import ReplenishmentChanges, set_replenishment
 from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
 from domain.stock.operations.revalue import NewRevaluation, NewRevaluationLine, revalue
 
@@ -46,6 +49,7 @@ __all__ = [
     "NewIncomingLine",
     "NewLocation",
     "NewLot",
+    "NewPriority",
     "NewReceipt",
     "NewReceiptLine",
     "NewReservation",
@@ -53,6 +57,8 @@ __all__ = [
     "NewRevaluation",
     "NewRevaluationLine",
     "Received",
+    "ReplenishmentChanges",
+    "StockPolicyChanges",
     "adjust",
     "allocate",
     "bring_in_locations",
@@ -62,12 +68,15 @@ __all__ = [
     "existing_locations",
     "expect",
     "lock_allocations",
+    "prioritize",
     "receive",
     "receive_many",
     "release",
     "reserve",
     "revalue",
+    "set_policy",
     "set_quantities",
+    "set_replenishment",
     "ship",
     "sweep",
 ]

@@ -17,6 +17,9 @@ _WAITING = """
 SELECT source, document, variant_id, quantity, since FROM stock_backorders
 WHERE variant_id = ANY($1) ORDER BY variant_id, priority, since, source FOR UPDATE
 """
+_LET_WAIT = """
+SELECT FROM stock_policies WHERE variant_id = ANY($1) AND backorders <> 'DENY' ORDER BY variant_id FOR SHARE
+"""
 _ALLOCATE = """
 INSERT INTO stock_allocations AS present (source, document, variant_id, location_id, quantity, allocated_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::numeric[], $6::timestamptz[])
@@ -50,10 +53,14 @@ async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) ->
 
 
 async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Decimal]) -> None:
-    """What comes in goes to those who wait for it, the oldest first. Claims rise on the levels of these places; the
-    caller saves them with its movements.
+    """What comes in goes to those who wait for it, the most urgent first, then the oldest. Claims rise on the levels of
+    these places; the caller saves them with its movements.
     """
-    waiting = await work.raw.fetch(_WAITING, sorted({variant[4:] for variant, _ in coming}))
+    variants = sorted({variant[4:] for variant, _ in coming})
+    if levels.some_are_new:
+        # Whoever did not see a new place, and so begins to wait just now, holds the policy: wait for that one.
+        await work.raw.execute(_LET_WAIT, variants)
+    waiting = await work.raw.fetch(_WAITING, variants)
     if not waiting:
         return
     left = {place: quantity + max(levels.by_place[place].available, Decimal(0)) for place, quantity in coming.items()}

@@ -15,7 +15,7 @@ from domain.stock.locked import Levels
 from domain.stock.operations import inputs
 from domain.stock.operations.backorders import serve_waiting
 from domain.stock.operations.inputs import Path, Wanted
-from domain.stock.operations.waiting import Waiting, may_be_waited_for
+from domain.stock.operations.waiting import Waiting, place_and_wait
 from domain.stock.placement import Demand, Part, place, shortages
 from domain.stock.shares import shares_of, take
 from domain.stock.tables import Place, ReservationStatus, StockReservation, StockReservationLine
@@ -155,12 +155,10 @@ async def lock_and_place(
     if short and await free_expired(work, levels, [level.place for level in levels]):
         parts, short = place(levels, demands, mine, shares)
     waiting: list[Waiting] = []
+    if short and may_wait:
+        parts, waiting, short = await place_and_wait(work, levels, demands, short, held=mine, shares=shares)
     if short:
-        patient = await may_be_waited_for(work, short) if may_wait else {}
-        if any(demand not in patient for demand in short):
-            raise shortages(levels, demands, [each for each in short if each not in patient], shares)
-        parts, short = place(levels, demands, mine, shares, patient)
-        waiting = [Waiting(demand, quantity, patient[demand]) for demand, quantity in short.items()]
+        raise shortages(levels, demands, short, shares)
     await _claim_from_pools(work, parts)
     return Placed(levels, parts, waiting)
 

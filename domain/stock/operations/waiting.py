@@ -1,57 +1,91 @@
 """Who may wait for stock that is not there yet, by the policy of the variant (INV-15)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
+
+import asyncpg
 
 from domain.kernel.ids import ID
 from domain.kernel.work import Work
-from domain.stock.placement import Demand
-from domain.stock.tables import BackorderPolicy
+from domain.stock.locked import Levels
+from domain.stock.placement import Demand, Part, place
+from domain.stock.shares import Shares
+from domain.stock.tables import BackorderPolicy, Place
 
 DEFAULT_PRIORITY = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a demand waits for, and the day on which that is expected where it is known."""
+    """What a demand waits for."""
 
     demand: Demand
     quantity: Decimal
-    expected_on: date | None
+
+
+async def place_and_wait(
+    work: Work,
+    levels: Levels,
+    demands: Collection[Demand],
+    short: Collection[Demand],
+    *,
+    held: Mapping[Place, Decimal],
+    shares: Shares,
+) -> tuple[list[Part], list[Waiting], dict[Demand, Decimal]]:
+    """Place the demands anew: those of variants whose policy lets them take what there is, and wait for the rest.
+
+    Returns what serves them, what they wait for, and what is missing all the same: of variants that nobody may wait
+    for, or of which more would be waited for than the limit. Nothing is written.
+    """
+    most = await _most_waited_for(work, levels, demands, {demand.variant_id for demand in short})
+    patient = frozenset(demand for demand in demands if demand.variant_id in most)
+    parts, lacking = place(levels, demands, held, shares, patient)
+    missing: dict[ID, Decimal] = {}
+    for demand, rest in lacking.items():
+        missing[demand.variant_id] = missing.get(demand.variant_id, Decimal(0)) + rest
+    refused = {variant for variant, rest in missing.items() if variant not in most or not _within(rest, most[variant])}
+    waiting = [Waiting(demand, rest) for demand, rest in lacking.items() if demand.variant_id not in refused]
+    return parts, waiting, {demand: rest for demand, rest in lacking.items() if demand.variant_id in refused}
+
+
+def _within(rest: Decimal, most: Decimal | None) -> bool:
+    return most is None or rest <= most
 
 
 _POLICIES = """
-SELECT variant_id, backorders, backorder_limit, preorder_on FROM stock_policies
+SELECT variant_id, backorders, backorder_limit FROM stock_policies
 WHERE variant_id = ANY($1) AND backorders <> 'DENY' ORDER BY variant_id FOR NO KEY UPDATE
 """
-_WAITED_FOR = "SELECT variant_id, sum(quantity) AS quantity FROM stock_backorders WHERE variant_id = ANY($1) GROUP BY 1"
+_NOW = """
+SELECT variant.id,
+  (SELECT count(*) FROM stock_levels WHERE variant_id = variant.id) AS places,
+  (SELECT coalesce(sum(quantity), 0) FROM stock_backorders WHERE variant_id = variant.id) AS waited
+FROM unnest($1::uuid[]) AS variant(id)
+"""
 
 
-async def may_be_waited_for(work: Work, short: Mapping[Demand, Decimal]) -> dict[Demand, date | None]:
-    """The demands whose missing rest may be waited for, each with the day it is expected.
+async def _most_waited_for(
+    work: Work, levels: Levels, demands: Collection[Demand], variants: Collection[ID]
+) -> dict[ID, Decimal | None]:
+    """How much more of these variants may be waited for, None: without a limit; without those that nobody may wait for.
 
     Policies are locked, so that several orders at once do not wait for more than a limit between them.
     """
-    variants = sorted({demand.variant_id[4:] for demand in short})
-    policies = {ID("var_" + row["variant_id"]): row for row in await work.raw.fetch(_POLICIES, variants)}
-    limited = [each[4:] for each, row in policies.items() if row["backorders"] == BackorderPolicy.LIMIT]
-    waited = {
-        ID("var_" + row["variant_id"]): row["quantity"]
-        for row in (await work.raw.fetch(_WAITED_FOR, limited) if limited else [])
+    locked = await work.raw.fetch(_POLICIES, sorted(variant[4:] for variant in variants))
+    policies = {ID("var_" + row["variant_id"]): row for row in locked}
+    if not policies:
+        return {}
+    now = {ID("var_" + row["id"]): row for row in await work.raw.fetch(_NOW, [each[4:] for each in policies])}
+    anywhere = {demand.variant_id for demand in demands if demand.location_id is None}
+    if any(now[each]["places"] > len(levels.of_variant(each)) for each in policies if each in anywhere):
+        # Goods came in at a place that did not exist when levels were locked, so they were not looked at. That place
+        # cannot be locked now without breaking the order of locks, so the act begins anew, as after a deadlock.
+        raise asyncpg.SerializationError("a variant came to be at another place meanwhile")
+    return {
+        each: row["backorder_limit"] - now[each]["waited"] if row["backorders"] == BackorderPolicy.LIMIT else None
+        for each, row in policies.items()
     }
-    patient: dict[Demand, date | None] = {}
-    for demand, rest in short.items():
-        policy = policies.get(demand.variant_id)
-        if policy is None:
-            continue
-        if policy["backorders"] == BackorderPolicy.LIMIT:
-            waited[demand.variant_id] = waited.get(demand.variant_id, Decimal(0)) + rest
-            if waited[demand.variant_id] > policy["backorder_limit"]:
-                continue
-        patient[demand] = policy["preorder_on"]
-    return patient
 
 
 _WAIT = """

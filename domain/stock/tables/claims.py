@@ -57,9 +57,12 @@ class StockBackorder(Row):
         CheckConstraint("priority BETWEEN 0 AND 1000000", name="priority_range"),
         Index(None, "variant_id", "priority", "since", "source"),
         Index(None, "document"),
+        Index("uq_stock_backorders_id", "id", unique=True),
+        Index(None, "since", "id"),
     )
 
     source: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    id: Mapped[ID] = mapped_column(Id("bko"), server_default=text("uuid7()"))
     document: Mapped[str] = mapped_column(Text(collation="C"))
     variant_id: Mapped[ID] = mapped_column(Id("var"), ForeignKey("product_variants.id"))
     quantity: Mapped[Quantity] = mapped_column(amount_of_goods())
