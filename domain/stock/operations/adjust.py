@@ -260,22 +260,38 @@ async def apply_changes(
         source=source,
         effective_at=effective_at,
     )
+    # What is lost is written first, so it comes first whenever costs are reckoned anew: it was drawn from what was there.
+    missing = [
+        make(change.level, -each.quantity, -each.value, layer_id=each.layer_id, content=each.content)
+        for change, taken in zip(losses, lost, strict=True)
+        for each in taken
+    ]
     joining = await costs.joining(work, [change.level.place for change in gains]) if gains else None
     found: list[Move] = []
     for change, value in zip(gains, gained, strict=True):
         assert joining is not None
         move = make(change.level, change.delta, value, content=change.content)
         found.append(replace(move, layer_id=joining.layer(change.level.place, move.id)))
-    missing = [
-        make(change.level, -each.quantity, -each.value, layer_id=each.layer_id, content=each.content)
-        for change, taken in zip(losses, lost, strict=True)
-        for each in taken
-    ]
+    if effective_at is not None and {each.level.place for each in gains} & {each.level.place for each in losses}:
+        await levels.move(missing, StockAdjusted)  # costs are corrected by what these leave
+        missing, losses = [], []
     correction = await correct_costs(work, found)
-    await fill_backorders(work, levels, {each.level.place: each.delta for each in gains if not each.content.state})
-    await levels.move([*found, *missing, *correction.moves], StockAdjusted)
+    await fill_backorders(work, levels, _more_for_sale(gains, losses))
+    await levels.move([*missing, *found, *correction.moves], StockAdjusted)
     posted = [(entry, lines)] if entry is not None else []
     await ledger.write_lines(work, [*posted, *correction.posted], kept)
+
+
+def _more_for_sale(gains: Sequence[Change], losses: Sequence[Change]) -> dict[Place, Decimal]:
+    """How much more may be sold where some comes in that may be, less what is about to leave there too."""
+    more: dict[Place, Decimal] = {}
+    for each in gains:
+        if not each.content.state:
+            more[each.level.place] = more.get(each.level.place, Decimal(0)) + each.delta
+    for each in losses:
+        if each.level.place in more:
+            more[each.level.place] += each.delta + each.lost_unsellable
+    return more
 
 
 async def _find(work: Work, losses: Sequence[Change]) -> None:
