@@ -100,7 +100,7 @@ async def _correction(work: Work, changes: Sequence[_Change], *, source: ID | No
     lines = [line for line in lines if line.debit or line.credit]
     worthy = any(each.value for change in changes for each in change.layers)
     entry = None
-    if worthy:
+    if worthy or lines:
         kept = await ledger.books(work)
         (entry,) = await ledger.open_entries(work, [ledger.Draft("Costs corrected: told late", source, lines)], kept)
         if not lines:
