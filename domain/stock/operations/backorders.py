@@ -60,9 +60,10 @@ async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Dec
     if levels.some_are_new:
         # Whoever did not see a new place, and so begins to wait just now, holds the policy: wait for that one.
         await work.raw.execute(_LET_WAIT, variants)
-    waiting = await work.raw.fetch(_WAITING, variants)
-    if not waiting:
+    if not await work.raw.fetch(_WAITING, variants):
         return
+    # Lock, then look: while that waited for one line, others may have come, or become more urgent.
+    waiting = await work.raw.fetch(_WAITING, variants)
     left = {place: quantity + max(levels.by_place[place].available, Decimal(0)) for place, quantity in coming.items()}
     allocations: list[NewAllocation] = []
     served: list[tuple[str, Decimal, bool]] = []
