@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import stock
 from domain.kernel.database import raw
+from domain.kernel.ids import ID
 from domain.stock import AvailabilityTermKind
+from tests.stock.model.costs import Layers
 from tests.stock.model.exact import Cents, Many
 from tests.stock.model.reference import NOTHING, Content, Figures, Model, Place, day
 from tests.stock.model.world import World
@@ -52,7 +54,7 @@ class Names:
 
 
 QUERIES = {
-    "levels": """SELECT variant_id, location_id, on_hand, allocated, reserved, unavailable, value_amount, version
+    "levels": """SELECT id, variant_id, location_id, on_hand, allocated, reserved, unavailable, value_amount, version
       FROM stock_levels WHERE variant_id = ANY($1)""",
     "layers": """SELECT variant_id, location_id, quantity, value_amount, base_quantity, base_value, founded_at
       FROM cost_layers WHERE variant_id = ANY($1) ORDER BY founded_at, id""",
@@ -60,7 +62,7 @@ QUERIES = {
       WHERE variant_id = ANY($1) AND quantity <> 0""",
     "allocations": """SELECT source, variant_id, location_id, quantity, allocated_at FROM stock_allocations
       WHERE variant_id = ANY($1)""",
-    "waiting": "SELECT source, variant_id, quantity, since FROM stock_backorders WHERE variant_id = ANY($1)",
+    "waiting": "SELECT source, variant_id, quantity, since, priority FROM stock_backorders WHERE variant_id = ANY($1)",
     "held": """SELECT reservation_id, n, variant_id, location_id, held FROM stock_reservation_lines
       WHERE variant_id = ANY($1) AND held <> 0""",
     "incoming": "SELECT id, outstanding FROM incoming_stock WHERE variant_id = ANY($1)",
@@ -69,11 +71,12 @@ QUERIES = {
     "shipped": "SELECT id, shipped FROM order_lines WHERE variant_id = ANY($1)",
 }
 OUTCOMES = "SELECT id, outcome FROM stock_reservations WHERE id = ANY($1)"
-BALANCES = """SELECT role, sum(debit_base - credit_base) AS balance FROM journal_lines JOIN accounts ON accounts.id = account_id
-  WHERE role IN ('INVENTORY', 'COGS', 'SHRINKAGE', 'DAMAGE', 'SAMPLES', 'STOCK_CORRECTION', 'STOCK_REVALUATION',
-    'RECEIVED_NOT_BILLED') GROUP BY role"""
-AS_OF = """SELECT variant_id, location_id, sum(quantity) AS quantity, sum(value_amount) AS value FROM stock_movements
-  WHERE variant_id = ANY($1) AND effective_at <= $2 AND recorded_at <= $3 GROUP BY 1, 2"""
+ROLES = """('INVENTORY', 'COGS', 'SHRINKAGE', 'DAMAGE', 'SAMPLES', 'STOCK_CORRECTION', 'STOCK_REVALUATION',
+  'RECEIVED_NOT_BILLED')"""
+BALANCES = f"""
+SELECT role, sum(debit_base - credit_base) AS balance FROM journal_lines JOIN accounts ON accounts.id = account_id
+WHERE role IN {ROLES} GROUP BY role
+"""
 
 
 async def said_by_shop(connection: AsyncConnection, world: World, instants: tuple[datetime, datetime]) -> Said:
@@ -84,7 +87,7 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
     said: Said = {
         "levels": {
             names.place(row): (
-                Figures(*map(Fraction, list(row.values())[2:6]), value=cents(row["value_amount"])),
+                Figures(*map(Fraction, list(row.values())[3:7]), value=cents(row["value_amount"])),
                 row["version"],
             )
             for row in rows["levels"]
@@ -106,7 +109,12 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
             for row in rows["allocations"]
         },
         "waiting": {
-            names.lines[row["source"]]: (names.variants[row["variant_id"]], Fraction(row["quantity"]), row["since"])
+            names.lines[row["source"]]: (
+                names.variants[row["variant_id"]],
+                Fraction(row["quantity"]),
+                row["since"],
+                row["priority"],
+            )
             for row in rows["waiting"]
         },
         "held": {},
@@ -116,8 +124,11 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
     }
     layers: dict[Any, list[Any]] = {}
     for row in rows["layers"]:
-        worth = cents(row["value_amount"]), Fraction(row["base_quantity"]), cents(row["base_value"])
-        layers.setdefault(names.place(row), []).append((row["founded_at"], Fraction(row["quantity"]), *worth))
+        place, left = names.place(row), Fraction(row["quantity"])
+        averaged = world.variants[place[0]].averaged
+        worth = left, cents(row["value_amount"]), Fraction(row["base_quantity"]), cents(row["base_value"])
+        if left or not averaged:
+            layers.setdefault(place, []).append((None if averaged else row["founded_at"], *worth))
     said["layers"] = layers
     for row in rows["held"]:
         key = names.holds[row["reservation_id"]], names.place(row)
@@ -126,10 +137,12 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
     said["outcomes"] = {names.holds[row["id"]]: row["outcome"] for row in outcomes}
     balances = {row["role"]: cents(row["balance"]) for row in await driver.fetch(BALANCES)}
     said["books"] = {role: balance for role, balance in balances.items() if balance}
+    levels = {ID("slv_" + row["id"]): names.place(row) for row in rows["levels"]}
+    positions = await stock.positions(connection, list(levels), as_of=instants[0], known_at=instants[1])
     said["as of"] = {
-        names.place(row): (Fraction(row["quantity"]), cents(row["value"]))
-        for row in await driver.fetch(AS_OF, variants, *instants)
-        if row["quantity"] or row["value"]
+        levels[row]: (Fraction(each.on_hand), cents(each.value))
+        for row, each in positions.items()
+        if each.on_hand or each.value
     }
     for on in (None, day(instants[1])):
         found = await stock.availability(connection, world.variant_ids, on=on)
@@ -159,9 +172,9 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
     return {
         "levels": {place: (model.figures(place), version) for place, version in model.versions.items() if version},
         "layers": {
-            place: [(each.founded_at, each.left, each.value, each.base, each.base_value) for each in layers]
+            place: said
             for place, layers in model.layers.items()
-            if layers
+            if (said := _layers(layers, averaged=model.world.variants[place[0]].averaged))
         },
         "contents": {
             (place, content): many
@@ -174,7 +187,7 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
             for place, rows in model.allocations.items()
             for line, each in rows.items()
         },
-        "waiting": {line: (each.variant, each.quantity, each.since) for line, each in model.waiting.items()},
+        "waiting": {line: (each.variant, each.quantity, each.since, each.priority) for line, each in model.waiting.items()},
         "held": held,
         "outcomes": {hold: each.outcome for hold, each in model.holds.items()},
         "incoming": {key: each.outstanding for key, each in model.incoming.items()},
@@ -188,6 +201,15 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
             (n, on): model.availability(n, on=on) for on in (None, day(known)) for n in range(len(model.world.variants))
         },
     }
+
+
+def _layers(layers: Layers, *, averaged: bool) -> list[Any]:
+    """How old the one layer of an average is says nothing, nor does one that is empty."""
+    return [
+        (None if averaged else each.founded_at, each.left, each.value, each.base, each.base_value)
+        for each in layers
+        if each.left or not averaged
+    ]
 
 
 def difference(model: Model, shop: Said, instants: tuple[datetime, datetime]) -> str | None:

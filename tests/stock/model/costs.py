@@ -8,6 +8,7 @@ place, which more joins: what it is worth then is its new base.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from fractions import Fraction
 
 from tests.stock.model.exact import Cents, Many, share
 
@@ -67,6 +68,11 @@ class Told:
     """The account that bears what leaves, or pays for what comes."""
     quantity: Many
     value: Cents
+
+    @property
+    def cost(self) -> Fraction:
+        """What one cost, in cents."""
+        return self.value / self.quantity
 
 
 def in_order(layers: Iterable[Layer]) -> Layers:

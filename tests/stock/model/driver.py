@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any
 
 import asyncpg
@@ -26,7 +27,9 @@ from domain.kernel.database import Database, collided, raw
 from domain.kernel.errors import Refusal, Refusals
 from domain.kernel.ids import new_id
 from domain.kernel.work import SYSTEM, Work, begin
+from domain.stock import costs
 from domain.stock.locked import Level
+from domain.stock.operations import backorders
 from tests.stock.model import compare
 from tests.stock.model.acts import ACTS, Act, Release, Seen
 from tests.stock.model.compare import Names
@@ -56,6 +59,19 @@ class Fate(StrEnum):
 FATES = {Fate.LEFT_ALONE: 88, Fate.ROLLED_BACK: 6, Fate.CANCELLED: 3, Fate.CUT_OFF: 3}
 
 
+MOVED = """
+SELECT act, variant_id, location_id, kind, sum(quantity) AS quantity, sum(value_amount) AS value FROM stock_movements
+WHERE variant_id = ANY($1) AND act = ANY($2) GROUP BY 1, 2, 3, 4
+"""
+
+
+POSTED = f"""
+SELECT entry.act, role, sum(debit_base - credit_base) AS balance FROM journal_entries AS entry
+JOIN journal_lines ON entry_id = entry.id JOIN accounts ON accounts.id = account_id
+WHERE entry.act = ANY($1) AND role IN {compare.ROLES} GROUP BY 1, 2
+"""
+
+
 class GivenUp(Exception):  # noqa: N818  not an error
     """An act is rolled back."""
 
@@ -77,12 +93,44 @@ class Trial:
     codes: frozenset[str] = frozenset()
     ended: str = ""
     """How: done, refused, rolled back or lost."""
+    pid: int = 0
+    """The server's process that worked for it last."""
+    message: str = ""
+    waited: dict[str, Any] | None = None
+    """Who it found waiting, where it looked."""
+    last_costs: dict[str, Fraction] = field(default_factory=dict)
     turn: int = 0
     """The how many-th of its burst it was to end."""
 
     def __str__(self) -> str:
         fate = "" if self.fate == Fate.LEFT_ALONE else f" [{self.fate}]"
-        return f"#{self.number}{' over GraphQL' if self.through_graphql else ''}{fate} {self.act}"
+        told = f" -> {self.ended} {self.message}"
+        return f"#{self.number}{' over GraphQL' if self.through_graphql else ''}{fate} {self.act}{told}"
+
+
+    def at_work(self, work: Work) -> None:
+        """It is tried (again) by this work."""
+        self.work, self.waited, self.last_costs, self.pid = work, None, {}, work.raw.get_server_pid()
+        work.raw = _Watched(work.raw, self)  # type: ignore[assignment]  in its place
+
+
+class _Watched:
+    """A connection that notes what an act is told of who waits, and of what came in last."""
+
+    def __init__(self, driver: Any, trial: Trial) -> None:
+        self._driver, self._trial = driver, trial
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._driver, name)
+
+    async def fetch(self, query: str, *arguments: Any) -> Any:
+        """The rows."""
+        rows = await self._driver.fetch(query, *arguments)
+        if query == backorders._WAITING:
+            self._trial.waited = {row["source"]: Fraction(row["quantity"]) for row in rows}
+        elif query == costs._LAST_COSTS:
+            self._trial.last_costs = {row["variant_id"]: Fraction(row["unit_cost"]) * 100 for row in rows}
+        return rows
 
 
 current: ContextVar[Trial] = ContextVar("current")
@@ -108,7 +156,7 @@ async def witnessed(trials: dict[str, Trial]) -> AsyncIterator[None]:
                 yield work
             return
         async with begin(connection, **options, now=trial.now) as work:
-            trial.work = work
+            trial.at_work(work)
             yield work
 
     patch.setattr(doors, "act", act_in_its_name)
@@ -191,6 +239,7 @@ class Driver:
     async def burst(self, trials: Sequence[Trial]) -> list[Done]:
         """Run acts at once, and see that the model agrees. Returns them in the order in which they took effect."""
         self.history.append(list(trials))
+        self.model.began = self.model.turn
         turns = iter(range(1, len(trials) + 1))
 
         async def one(trial: Trial) -> None:
@@ -198,6 +247,7 @@ class Driver:
             trial.turn = next(turns)
 
         await asyncio.gather(*(one(trial) for trial in trials))
+        await self._settled([trial for trial in trials if trial.ended == "lost"])
         for trial in trials:
             self.outcomes[f"{type(trial.act).__name__} {trial.ended}"] += 1
         instants = compare.some_instants(self.chance, self.now)
@@ -211,6 +261,15 @@ class Driver:
         )
         self.model = compare.ended_by_sweeps(self.model, shop)
         return order
+
+    async def _settled(self, lost: Sequence[Trial]) -> None:
+        """What nobody waits for any more has come to an end in the database, one way or the other."""
+        assert self._owner is not None
+        pids = [trial.pid for trial in lost]
+        query = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1) AND xact_start IS NOT NULL"
+        async with asyncio.timeout(20):
+            while pids and await self._owner.fetchval(query, pids):
+                await asyncio.sleep(0.01)
 
     @staticmethod
     def _turn(trials: Sequence[Trial], done: Done) -> int:
@@ -262,10 +321,10 @@ class Driver:
             except (Refusal, Refusals) as refusal:
                 refusals = refusal.refusals if isinstance(refusal, Refusals) else [refusal]
                 trial.codes = frozenset(each.code for each in refusals)
-                trial.ended = "refused"
+                trial.ended, trial.message = "refused", f"{refusal} {refusal.__cause__ or ''}"
             except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 if collided(error):
-                    if "at another place meanwhile" not in str(error):
+                    if "meanwhile" not in str(error):  # an act that found the world changed begins anew on purpose
                         self.deadlocks.append(f"{trial}: {error}")
                     continue
                 if trial.fate != Fate.CUT_OFF:
@@ -283,7 +342,7 @@ class Driver:
                 self.database.connection() as connection,
                 begin(connection, actor=SYSTEM, now=trial.now) as work,
             ):
-                trial.work = work
+                trial.at_work(work)
                 if trial.fate == Fate.CUT_OFF:
                     cutting = asyncio.create_task(self._cut(work.raw.get_server_pid(), trial.after))
                 trial.result = await trial.act.run(work, self.world)
@@ -337,12 +396,30 @@ class Driver:
                 place = names.variants[variant], names.locations[location]
                 if place not in changed or changed[place][0] < event["version"]:
                     changed[place] = event["version"], compare.figures(_data(event["data"]))
-        done: list[Done] = []
+        moved: dict[int, dict[tuple[Place, str], tuple[Any, int]]] = {}
+        for row in await driver.fetch(MOVED, [each[4:] for each in self.world.variant_ids], list(by_act)):
+            if row["quantity"] or row["value"]:
+                sums = moved.setdefault(by_act[row["act"]].number, {})
+                sums[names.place(row), row["kind"]] = Fraction(row["quantity"]), compare.cents(row["value"])
+        posted: dict[int, dict[str, int]] = {}
+        for row in await driver.fetch(POSTED, list(by_act)):
+            if row["balance"]:
+                posted.setdefault(by_act[row["act"]].number, {})[row["role"]] = compare.cents(row["balance"])
         silent = await self._silent(driver, trials)
-        for trial in trials:
-            if (told := self._known(trial, left.get(trial.number), names, silent)) is not None:
-                done.append(told)
-        return done
+        kept = [trial for trial in trials if self._took_place(trial, left.get(trial.number), silent)]
+        for trial in kept:
+            if trial.ended != "refused" and trial.result is not None:
+                trial.act.keep(self.world, trial.number, trial.result)
+        names = Names(self.world)
+        return [
+            replace(
+                _known(trial, names),
+                left=left.get(trial.number, {}),
+                moved=moved.get(trial.number, {}),
+                posted=posted.get(trial.number, {}),
+            )
+            for trial in kept
+        ]
 
     async def _silent(self, driver: Any, trials: Sequence[Trial]) -> set[int]:
         """Of those whose end nobody saw: the releases that took place, of holds that held nothing any more."""
@@ -353,21 +430,26 @@ class Driver:
         query = "SELECT id FROM stock_reservations WHERE id = ANY($1) AND outcome = 'RELEASED'"
         return {unsure[row["id"]] for row in await driver.fetch(query, list(unsure))}
 
-    def _known(
-        self, trial: Trial, left: dict[Place, tuple[int, Any]] | None, names: Names, silent: set[int]
-    ) -> Done | None:
+    @staticmethod
+    def _took_place(trial: Trial, left: Any, silent: set[int]) -> bool:
+        """Whether an act was done, or refused. Raises Disagreement where one that was not has left something."""
         if left is not None and trial.ended in ("refused", "rolled back"):
             raise Disagreement(f"{trial} was {trial.ended}, and has left events")
         if trial.ended in ("rolled back", "impossible") or trial.work is None:
-            return None
-        if trial.ended == "lost" and left is None and trial.number not in silent:
-            return None
-        if trial.ended != "refused" and trial.result is not None:
-            trial.act.keep(self.world, trial.number, trial.result)
-        found = found_by(trial.work, names)
-        ended = "NOT_ALLOWED_NOW" in trial.codes
-        seen = Seen(trial.number, trial.now, frozenset(found), ended)
-        return Done(trial.act, seen, found, left or {}, trial.codes)
+            return False
+        return trial.ended != "lost" or left is not None or trial.number in silent
+
+
+def _known(trial: Trial, names: Names) -> Done:
+    """What an act locked and saw."""
+    assert trial.work is not None
+    found = found_by(trial.work, names)
+    waited = None
+    if trial.waited is not None:  # a sweep looks at what waits for earlier variants too
+        waited = {names.lines[row]: many for row, many in trial.waited.items() if row in names.lines}
+    last_costs = {names.variants[row]: cost for row, cost in trial.last_costs.items()}
+    seen = Seen(trial.number, trial.now, frozenset(found), last_costs, "NOT_ALLOWED_NOW" in trial.codes)
+    return Done(trial.act, seen, found, waited=waited, codes=trial.codes)
 
 
 def found_by(work: Work, names: Names) -> dict[Place, int]:

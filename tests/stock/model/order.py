@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.stock.model.acts.base import Act, Seen
-from tests.stock.model.reference import Figures, Model, No, Place
+from tests.stock.model.exact import Cents, Many
+from tests.stock.model.reference import Figures, Line, Model, No, Place
 
 MOST_TRIES = 3_000
 """Acts done to the model in search of an order."""
@@ -27,6 +28,12 @@ class Done:
     """The versions of the levels that it locked."""
     left: Mapping[Place, tuple[int, Figures]] = field(default_factory=dict)
     """The versions and figures of those that it changed, by its events."""
+    moved: Mapping[tuple[Place, str], tuple[Many, Cents]] = field(default_factory=dict)
+    """The sums of its movements, by place and kind."""
+    posted: Mapping[str, Cents] = field(default_factory=dict)
+    """What it posted to each account that the model keeps."""
+    waited: Mapping[Line, Many] | None = None
+    """Who it found waiting, where it looked."""
     codes: frozenset[str] = frozenset()
     """Why it was refused."""
 
@@ -49,6 +56,8 @@ class _Search:
     tries: int = 0
     deepest: list[Done] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    nowhere: dict[int, str] = field(default_factory=dict)
+    """Why acts did not fit where they found their levels to be."""
 
     def go(self, models: list[Model], so_far: list[Done], left: list[Done]) -> tuple[Model, list[Done]] | None:
         models, so_far, left = list(models), list(so_far), list(left)
@@ -91,7 +100,11 @@ class _Search:
 
     def done(self, model: Model, each: Done) -> tuple[str | None, Model | None]:
         self.tries += 1
-        return _done(model, each)
+        reason, after = _done(model, each)
+        if reason is not None and "at version" not in reason:
+            there = {place: (model.figures(place), model.lying(place)) for place in each.found}
+            self.nowhere[each.seen.number] = f"{reason}; before it the model has {there}"
+        return reason, after
 
     def note(self, so_far: list[Done], reasons: list[str]) -> None:
         if reasons and (not self.reasons or len(so_far) > len(self.deepest)):
@@ -106,7 +119,8 @@ def arranged(model: Model, acts: Sequence[Done], accept: Callable[[Model], str |
     found = search.go([model], [], list(acts))
     if found is None:
         agreed = "\n  ".join(str(each) for each in search.deepest) or "nothing"
-        reasons = "\n  ".join(search.reasons)
+        nowhere = [f"#{number}: {reason}" for number, reason in search.nowhere.items()]
+        reasons = "\n  ".join([*search.reasons, "Where they would fit by their levels:", *nowhere])
         raise Disagreement(f"No order explains these acts. Agreed on:\n  {agreed}\nBut then:\n  {reasons}")
     return found
 
@@ -131,4 +145,13 @@ def _done(model: Model, each: Done) -> tuple[str | None, Model | None]:
             return f"the model says {place} is {after.figures(place)}, the shop {figures}", None
         if place in after.versions or place in each.left:
             after.versions[place] = version
+    moved = after.moved_since(model.turn)
+    if moved != each.moved:
+        return f"the model moves {moved}, the shop {each.moved}", None
+    posted = {role: cents - model.books.get(role, 0) for role, cents in after.books.items()}
+    posted = {role: cents for role, cents in posted.items() if cents}
+    if posted != each.posted:
+        return f"the model posts {posted}, the shop {each.posted}", None
+    if each.waited is not None and after.waited != each.waited:
+        return f"it found waiting {each.waited}, by the model {after.waited}", None
     return None, after

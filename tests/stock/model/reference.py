@@ -83,6 +83,8 @@ class Waiting:
     variant: int
     quantity: Many
     since: datetime
+    priority: int = 100
+    """The smallest is served first."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,10 @@ class Model:
     """What was promised and is not there, over all cases."""
     books: dict[str, Cents] = field(default_factory=dict)
     turn: int = 0
+    began: int = 0
+    """The turn at which the present burst began."""
+    waited: Mapping[Line, Many] = field(default_factory=dict)
+    """Who waited when it was last looked who does."""
 
     def copy(self) -> "Model":
         """The same, to be changed."""
@@ -218,6 +224,17 @@ class Model:
 
         found = self.contents.get(place, {})
         return [(each, found[each]) for each in sorted(found, key=rank) if found[each]]
+
+    def moved_since(self, turn: int) -> dict[tuple[Place, str], tuple[Many, Cents]]:
+        """The sums of what moved after a turn, by place and kind."""
+        sums: dict[tuple[Place, str], tuple[Many, Cents]] = {}
+        for place, told in self.told.items():
+            for each in reversed(told):
+                if each.number <= turn:
+                    break
+                many, value = sums.get((place, each.kind), (NOTHING, 0))
+                sums[place, each.kind] = many + each.quantity, value + each.value
+        return {key: each for key, each in sums.items() if any(each)}
 
     # --- goods ------------------------------------------------------------------------------------------------------
 
@@ -386,15 +403,16 @@ class Model:
 
     def wait(self, line: Line, variant: int, quantity: Many, since: datetime) -> None:
         """A line waits for so much more."""
-        present = self.waiting.get(line)
-        if present is not None:
-            quantity, since = present.quantity + quantity, min(present.since, since)
-        self.waiting[line] = Waiting(variant, quantity, since)
+        present = self.waiting.get(line, Waiting(variant, NOTHING, since))
+        since = min(present.since, since)
+        self.waiting[line] = replace(present, quantity=present.quantity + quantity, since=since)
 
     def serve(self, coming: Mapping[Place, Many]) -> None:
-        """What comes in at places, and what is free there, goes to those who wait for it: the oldest first."""
+        """What comes in at places, and what is free there, goes to those who wait for it: the most urgent first, then the oldest."""
+        variants = {variant for variant, _ in coming}
+        self.waited = {line: each.quantity for line, each in self.waiting.items() if each.variant in variants}
         left = {place: quantity + max(self.available(place), NOTHING) for place, quantity in coming.items()}
-        for line, each in sorted(self.waiting.items(), key=lambda item: (item[1].since, item[0])):
+        for line, each in sorted(self.waiting.items(), key=lambda item: (item[1].priority, item[1].since, item[0])):
             rest = each.quantity
             for place in self.sellable_from(left, each.variant):
                 part = min(left[place], rest)
@@ -506,19 +524,23 @@ class Model:
         said["available_to_promise"] = said["available"] + said["INCOMING"] - said["BACKORDERED"]
         return said
 
-    def last_cost(self, variant: int) -> Fraction | None:
-        """What one cost, in cents, when it last came in anywhere."""
+    def last_cost(self, variant: int, told: Fraction | None) -> Fraction | None:
+        """What one cost, in cents, when it last came in anywhere. No lock keeps others from bringing in more just then:
+        what an act was told may have been so at any moment since its burst began.
+        """
         came = [
             each
-            for place, told in self.told.items()
+            for place, rows in self.told.items()
             if place[0] == variant
-            for each in told
+            for each in rows
             if each.quantity > 0 and each.kind in ("RECEIPT", "ADJUSTMENT", "TRANSFER")
         ]
-        if not came:
-            return None
-        last = max(came, key=lambda each: (each.recorded_at, each.number))
-        return last.value / last.quantity
+        before = [each for each in came if each.number <= self.began]
+        likely = [each for each in came if each.number > self.began]
+        likely += sorted(before, key=lambda each: (each.recorded_at, each.number))[-1:]
+        if told is None:
+            return max(likely, key=lambda each: (each.recorded_at, each.number)).cost if likely else None
+        return next((each.cost for each in likely if abs(each.cost - told) < Fraction(1, 10**9)), Fraction(-1))
 
 
 def _chosen(wanted: Many, there: Sequence[Place], free: Mapping[Place, Many], held: Mapping[Place, Many]) -> dict[

@@ -15,7 +15,7 @@ from domain.kernel.database import Database
 from domain.kernel.ids import ID, new_id
 from domain.kernel.money import CurrencyCode, Money
 from domain.kernel.work import SYSTEM, Work, begin
-from domain.ledger import NewExchangeRate
+from domain.ledger import NewExchangeRate, NewExchangeRates
 from domain.stock import LocationKind, NewLocation
 
 _numbers = itertools.count(1)
@@ -53,7 +53,7 @@ class Location:
     """The paths of its bins, in their order."""
 
 
-RATES = ((-400, Fraction("1.1")), (-30, Fraction("0.9375")), (-3, Fraction("1.2345678901")))
+RATES = ((-400, Fraction("1.1")), (-30, Fraction("0.9375")), (-3, Fraction("1.234567")))
 """What a euro is worth, from a day before the beginning on."""
 
 
@@ -92,7 +92,7 @@ async def found(database: Database, world: World) -> None:
             )
             for days, rate in RATES
         ]
-        await ledger.set_rates(work, rates)
+        await ledger.set_rates(work, NewExchangeRates(rates))
         for each in world.locations:
             kind = LocationKind.TRANSIT if each.transit else LocationKind.WAREHOUSE
             new = NewLocation(f"Model {next(_numbers)}", kind, each.priority)

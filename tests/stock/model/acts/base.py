@@ -2,10 +2,12 @@
 
 import random
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from typing import Any, ClassVar, Self
 
 from strawberry.utils.str_converters import to_camel_case
@@ -28,6 +30,8 @@ class Seen:
     now: datetime
     places: frozenset[Place]
     """The levels that it locked."""
+    last_costs: Mapping[int, Fraction] = field(default_factory=dict)
+    """What it was told that variants had cost last, in cents."""
     ended_hold: bool = False
     """Whether it was refused because of a hold that had ended: a sweep may have ended it at any time."""
 

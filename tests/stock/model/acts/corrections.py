@@ -41,12 +41,12 @@ class Difference:
     """In cents."""
 
 
-def booked(model: Model, differences: Sequence[Difference], reason: str, at: datetime, now: datetime) -> None:
+def booked(model: Model, differences: Sequence[Difference], reason: str, at: datetime, seen: Seen) -> None:
     """The differences are booked, or refused."""
-    role = ACCOUNTS[reason]
+    role, now = ACCOUNTS[reason], seen.now
     losses = [each for each in differences if each.delta < 0]
     gains = [each for each in differences if each.delta > 0]
-    gained = [_worth(model, each) for each in gains]  # by what is there now
+    gained = [_worth(model, each, seen) for each in gains]  # by what is there now
     missing: dict[Place, Many] = {}
     before = {each.place: model.figures(each.place) for each in differences}
     for each in losses:
@@ -77,14 +77,14 @@ def booked(model: Model, differences: Sequence[Difference], reason: str, at: dat
     model.come(coming, now)
 
 
-def _worth(model: Model, gain: Difference) -> Cents | None:
+def _worth(model: Model, gain: Difference, seen: Seen) -> Cents | None:
     """What more of it is worth: as said, else the average there, else the last cost; None where nothing tells."""
     there = model.figures(gain.place)
     if gain.unit_cost is not None:
         return worth(gain.delta, gain.unit_cost)
     if there.on_hand:
         return share(there.value, gain.delta, there.on_hand)
-    last = model.last_cost(gain.place[0])
+    last = model.last_cost(gain.place[0], seen.last_costs.get(gain.place[0]))
     return None if last is None else worth(gain.delta, last)
 
 
@@ -148,7 +148,7 @@ class Adjust(Act):
                 raise No("INVALID")
         for each in self.lines:
             model.versions.setdefault(each.place, 0)
-        booked(model, self.lines, self.reason, self.effective_at or seen.now, seen.now)
+        booked(model, self.lines, self.reason, self.effective_at or seen.now, seen)
 
 
 def _dollars(cents: Fraction) -> Decimal:
@@ -226,9 +226,9 @@ class SetQuantities(Act):
                 differences.append(Difference(place, each.quantity - found, each.content))
         gains = [each for each in differences if each.delta > 0]
         unnamed = [each for each in gains if model.world.variants[each.place[0]].tracked and each.content.lot is None]
-        if unnamed and all(_worth(model, each) is not None for each in gains):
+        if unnamed and all(_worth(model, each, seen) is not None for each in gains):
             raise No("INVALID")
-        booked(model, differences, self.reason, seen.now, seen.now)
+        booked(model, differences, self.reason, seen.now, seen)
 
 
 def _present(model: Model, place: Place, where: Content) -> Many:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
-from domain import fulfillment, orders
+from domain import fulfillment, orders, stock
 from domain.fulfillment import NewShipment, NewShipmentLine
 from domain.kernel.ids import ID
 from domain.kernel.work import Work
 from domain.orders import NewOrder, NewOrderLine, OrderCancelReason
+from domain.stock import NewPriority
 from tests.stock.model.acts.base import Act, Seen, decimal, json, some, variants
 from tests.stock.model.acts.holds import given_up, open_holds
 from tests.stock.model.exact import Many
@@ -209,3 +210,41 @@ class Ship(Act):
         lines = list(order.lines)
         lines[line[1]] = replace(lines[line[1]], shipped=lines[line[1]].shipped + many)
         model.orders[self.order] = replace(order, lines=tuple(lines))
+
+
+@dataclass(frozen=True)
+class Prioritize(Act):
+    """A line that waits is served sooner, or later."""
+
+    order: int
+    position: int
+    priority: int
+
+    document = """mutation B($input: StockBackorderPrioritizeInput!, $key: String) {
+      stockBackorderPrioritize(input: $input, idempotencyKey: $key) { backorder { id } userErrors { code } } }"""
+
+    @classmethod
+    def draw(cls, chance: random.Random, model: Model, now: datetime) -> Self | None:
+        if not model.waiting:
+            return None
+        order, position = chance.choice(sorted(model.waiting))
+        return cls(order, position, chance.choice([0, 50, 100, 200]))
+
+    def new(self, world: World) -> NewPriority:
+        """What is told."""
+        return NewPriority(world.made["line", self.order, self.position], self.priority)
+
+    def possible(self, world: World) -> bool:
+        return ("line", self.order, self.position) in world.made
+
+    async def run(self, work: Work, world: World) -> None:
+        await stock.prioritize(work, self.new(world))
+
+    def variables(self, world: World) -> dict[str, Any]:
+        return {"input": json(self.new(world))}
+
+    def replay(self, model: Model, seen: Seen) -> None:
+        line = self.order, self.position
+        if line not in model.waiting:
+            raise No("NOT_FOUND")
+        model.waiting[line] = replace(model.waiting[line], priority=self.priority)
