@@ -246,8 +246,9 @@ async def _by_average(work: Work, coming: Sequence[Move], since: datetime, digit
 
 
 def _replayed(told: Sequence[tuple[datetime, str, str | None, Decimal, Decimal]], digits: int) -> dict[Role, Decimal]:
-    """How much more than was posted each account bears by moving average. Nothing, where more left than had come: such
-    a place was told in another order than things happened, and only the order of telling explains its costs.
+    """How much more than was posted each account bears by moving average. Nothing, where more left than had come, or was
+    written off than was there: such a place was told in another order than things happened, and only the order of
+    telling explains its costs.
     """
     pool = Layer.founded(ID(""), Decimal(0), Decimal(0))
     borne: dict[Role, Decimal] = {}
@@ -265,5 +266,7 @@ def _replayed(told: Sequence[tuple[datetime, str, str | None, Decimal, Decimal]]
             pool.quantity, pool.value = left, worth
         else:
             pool.quantity, pool.value = pool.quantity + quantity, pool.value + value
+            if pool.value < 0:  # it was revalued, by more than it was worth at that time
+                return {}
             pool.base_quantity, pool.base_value = pool.quantity, pool.value
     return borne

@@ -144,7 +144,8 @@ def _first(layers: Sequence[Layer], units: Many) -> Cents:
 
 def averaged_anew(told: Sequence[Told]) -> dict[str, Cents]:
     """All that moved at a place, in the order in which it did, by moving average: how much more than was posted each
-    account bears. Nothing, where more left than had come: then only the order of telling explains its costs.
+    account bears. Nothing, where more left than had come, or was written off than was there: then only the order of
+    telling explains its costs.
     """
     pool = Layer(datetime.min, 0, Many(0), 0, Many(0))
     borne: dict[str, Cents] = {}
@@ -153,6 +154,8 @@ def averaged_anew(told: Sequence[Told]) -> dict[str, Cents]:
             borne[each.role] = borne.get(each.role, 0) + each.value
         elif each.quantity >= 0:
             pool = pool.anew(each.quantity, each.value)
+            if pool.value < 0:
+                return {}
         else:
             if pool.left + each.quantity < 0:
                 return {}

@@ -449,7 +449,7 @@ def _known(trial: Trial, names: Names) -> Done:
         waited = {names.lines[row]: many for row, many in trial.waited.items() if row in names.lines}
     last_costs = {names.variants[row]: cost for row, cost in trial.last_costs.items()}
     seen = Seen(trial.number, trial.now, frozenset(found), last_costs, "NOT_ALLOWED_NOW" in trial.codes)
-    return Done(trial.act, seen, found, waited=waited, codes=trial.codes)
+    return Done(trial.act, seen, found, waited=waited, codes=trial.codes, message=trial.message)
 
 
 def found_by(work: Work, names: Names) -> dict[Place, int]:

@@ -36,9 +36,11 @@ class Done:
     """Who it found waiting, where it looked."""
     codes: frozenset[str] = frozenset()
     """Why it was refused."""
+    message: str = ""
+    """In words."""
 
     def __str__(self) -> str:
-        became = f"refused, {', '.join(sorted(self.codes))}" if self.codes else "done"
+        became = f"refused, {', '.join(sorted(self.codes))}: {self.message}" if self.codes else "done"
         return f"#{self.seen.number} {self.act} -> {became}"
 
 
@@ -65,7 +67,7 @@ class _Search:
         while left:
             misfits = []
             for each in left:
-                reason, after = self.done(models[-1], each)
+                reason, after = self.done(models[-1], each, left)
                 if after is not None:
                     break
                 misfits.append((each, reason or ""))
@@ -90,18 +92,20 @@ class _Search:
             for n in range(len(so_far) - 1, -1, -1):
                 if self.tries > MOST_TRIES:
                     return None
-                _, after = self.done(models[n], each)
+                rest = [*so_far[n:], *(other for other in left if other is not each)]
+                _, after = self.done(models[n], each, rest)
                 if after is not None:
-                    rest = [*so_far[n:], *(other for other in left if other is not each)]
                     found = self.go([*models[: n + 1], after], [*so_far[:n], each], rest)
                     if found is not None:
                         return found
         return None
 
-    def done(self, model: Model, each: Done) -> tuple[str | None, Model | None]:
+    def done(self, model: Model, each: Done, left: Sequence[Done]) -> tuple[str | None, Model | None]:
+        if (first := _first(each, left)) is not None:
+            return first, None
         self.tries += 1
         reason, after = _done(model, each)
-        if reason is not None and "at version" not in reason:
+        if reason is not None and not reason.startswith("it found ("):
             there = {place: (model.figures(place), model.lying(place)) for place in each.found}
             self.nowhere[each.seen.number] = f"{reason}; before it the model has {there}"
         return reason, after
@@ -123,6 +127,15 @@ def arranged(model: Model, acts: Sequence[Done], accept: Callable[[Model], str |
         reasons = "\n  ".join([*search.reasons, "Where they would fit by their levels:", *nowhere])
         raise Disagreement(f"No order explains these acts. Agreed on:\n  {agreed}\nBut then:\n  {reasons}")
     return found
+
+
+def _first(each: Done, left: Sequence[Done]) -> str | None:
+    """Why an act cannot be next: another one found a level as it was before this one changed it."""
+    for place, (version, _) in each.left.items():
+        for other in left:
+            if other is not each and other.found.get(place, version) < version:
+                return f"#{other.seen.number} found {place} at version {other.found[place]}, before it"
+    return None
 
 
 def _done(model: Model, each: Done) -> tuple[str | None, Model | None]:
