@@ -41,7 +41,7 @@ class Callers:
             return ANONYMOUS
         key = identity.hash_of(token)
         try:
-            async with self._database.readers.reader() as reader:
+            async with self._database.readers.use() as reader:
                 caller = await identity.authenticate(reader, token)
         except BaseException:
             self._known.pop(key, None)

@@ -84,7 +84,7 @@ def _read(file: Path) -> Credentials | None:
 
 async def _works(database: Database, token: str) -> bool:
     try:
-        async with database.readers.reader() as reader:
+        async with database.readers.use() as reader:
             await identity.authenticate(reader, token)
     except AccessDenied:
         return False

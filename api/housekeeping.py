@@ -1,4 +1,5 @@
-"""What a process does beside serving: free expired holds, seal the journal, forget old idempotency keys.
+"""What a process does beside serving: free expired holds, put aside what is past its date, seal the journal, forget
+old idempotency keys.
 
 Nothing waits for it and nothing depends on it: several processes may do it at once, or none.
 """
@@ -53,6 +54,7 @@ class Housekeeping:
     async def tidy(self) -> None:
         """Do everything there is to do now."""
         await self._until_done(stock.sweep)
+        await self._until_done(stock.expire_lots)
         await self._until_done(ledger.seal)
         if datetime.now(UTC) - self._keys_swept_at >= KEYS_EVERY:
             self._keys_swept_at = datetime.now(UTC)

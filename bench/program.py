@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from bench import checks, deep, measuring, results
+from bench import checks, deep, measuring, results, single
 from bench.questions import DEEP_PAGE
 from bench.stage import ACTS, READS, Plan, Stage, open_stage
 
@@ -30,13 +30,19 @@ def run(plan: Plan, console: Console) -> Stage:
                 measuring.act(stage, act)
         if plan.wants(DEEP_PAGE.name):
             measuring.long_list(stage)
+        for part, time_it in single.SINGLE.items():
+            if plan.wants(part):
+                time_it(stage)
     return stage
 
 
 def finish(stage: Stage, console: Console) -> None:
     """Write what came of it, and show it."""
+    if stage.records or stage.timings:
+        results.write([*stage.records, *stage.timings])
+    for timing in stage.timings:
+        console.print(str(timing), highlight=False)
     if stage.records:
-        results.write(stage.records)
         results.show(stage.records, console)
     for each in stage.records:
         if "reference_forms" in each.extra:

@@ -73,6 +73,19 @@ PLACE_ORDER = Question(
     '{"data":{"orderPlace":{"order":{"id":"ord_',
 )
 
+STOCK_RECEIVE = Question(
+    "stock_receive",
+    "mutation StockReceive($input: StockReceiveInput!) { stockReceive(input: $input) {"
+    " receipt { id } userErrors { code message } } }",
+    '{"data":{"stockReceive":{"receipt":{"id":"rct_',
+)
+AS_OF = Question(
+    "as_of",
+    "query AsOf($place: ID!, $asOf: DateTime!) { stockLevels(filter: {locationId: {in: [$place]}}) { nodes {"
+    " id onHandAt(asOf: $asOf) valueAt(asOf: $asOf) { amount } } } }",
+    '{"data":{"stockLevels":{"nodes":[{"id":"slv_',
+)
+
 
 def order_of(variants: Sequence[ID]) -> dict[str, Any]:
     """The variables of an order: one of each variant."""

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,43 @@ class Record:
         return {**{name: value for name, value in said.items() if value is not None}, **self.extra}
 
 
-def write(records: Iterable[Record], file: Path = RESULTS / "latest.json") -> None:
+MOST_SECONDS = {"stock_receive_bulk": None, "late_receipt": 1.0, "as_of": 0.1}
+"""How long one may take, where that is said."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long one took, over HTTP: the median."""
+
+    name: str
+    seconds: float
+    runs: list[float]
+    what: str
+    per_second: float | None = None
+    """Rows per second, where it is about rows."""
+
+    @property
+    def most(self) -> float | None:
+        """How long it may take."""
+        return MOST_SECONDS[self.name]
+
+    def __str__(self) -> str:
+        """What a person wants to know."""
+        rate = "" if self.per_second is None else f", {self.per_second:,.0f} rows/s"
+        verdict = "" if self.most is None else f" (at most {self.most:g} s: {self._verdict})"
+        return f"{self.name}: {self.what}: {self.seconds * 1000:,.1f} ms{rate}{verdict}."
+
+    @property
+    def _verdict(self) -> str:
+        assert self.most is not None
+        return "met" if self.seconds <= self.most else "missed"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `latest.json` has it."""
+        return {name: value for name, value in {**asdict(self), "most_seconds": self.most}.items() if value is not None}
+
+
+def write(records: Iterable[Record | Timing], file: Path = RESULTS / "latest.json") -> None:
     """Keep the records of the latest run."""
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(orjson.dumps([each.as_dict() for each in records], option=orjson.OPT_INDENT_2) + b"\n")

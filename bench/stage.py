@@ -19,14 +19,16 @@ from bench.database import Server
 from bench.dataset import Dataset, Size
 from bench.memory import Memory
 from bench.questions import CATALOG_PAGE, DEEP_PAGE, ORDER_PAGE, PAGE, PLACE_ORDER, PRODUCT_BY_ID, Question
-from bench.results import Record
+from bench.results import Record, Timing
 from domain.kernel.database import Database
 from domain.kernel.ids import ID
 
 READS = (CATALOG_PAGE, PRODUCT_BY_ID, ORDER_PAGE)
 ACTS = {"place_order": dataset.LINES, "place_order_hot": 1}
 """The acts, and how many lines their orders have."""
-PARTS = (*(each.name for each in READS), "memory", *ACTS, DEEP_PAGE.name)
+ONCE = ("stock_receive_bulk", "late_receipt", "as_of")
+"""What is done once in a while, and timed by itself."""
+PARTS = (*(each.name for each in READS), "memory", *ACTS, DEEP_PAGE.name, *ONCE)
 """What can be run by itself."""
 
 
@@ -64,6 +66,7 @@ class Stage:
     raw: Contestant
     strawberry: Contestant
     records: list[Record] = field(default_factory=list)
+    timings: list[Timing] = field(default_factory=list)
     memory: Memory | None = None
     counts: dict[tuple[str, str], Count] = field(default_factory=dict)
     """By what is asked, and who is."""

@@ -101,8 +101,8 @@ async def run(
     """Run a query or a mutation. Whatever goes wrong is in the answer.
 
     `read_only` refuses mutations, for requests that arrived by GET. `by_oracle` leaves the engine out. A caller who is
-    not `proven` is so by the one statement of a query; where there is no such statement, or it finds the token worth
-    nothing any more, Unproven is raised, and nothing has been done.
+    not `proven` is so by the one statement of a query, or by the act of a mutation; where there is none, or it finds
+    the token worth nothing any more, Unproven is raised, and nothing has been done.
     """
     context = _context(services, caller)
     if not proven:

@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Annotated
 
+from api.graphql.customers import Customer
 from api.graphql.kit.access import access
 from api.graphql.kit.inputs import input_name
 from api.graphql.kit.operations import Nouns, mutation
 from api.graphql.kit.views import Connection, Node, amount, derived, extends, many, one, pages, view
 from api.graphql.orders import Order, OrderId, OrderLine
 from api.graphql.stock import Location
-from domain import fulfillment
+from domain import customers, fulfillment, orders
 from domain.kernel.money import Money, Quantity
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
@@ -66,6 +67,22 @@ class FulfillmentQueries:
 class OrderFulfillment:
     shipments: Connection[Shipment] = pages(fulfillment.shipments, by=_shipment.order_id)
     """What has left of it: by default the oldest first."""
+
+
+@extends("Lot")
+class LotOrders:
+    orders: Connection[Order] = pages(
+        orders.orders,
+        by=fulfillment.orders_of_lots.c.lot_id,
+        on=fulfillment.orders_of_lots.c.order_id == orders.Order.__table__.c.id,
+    )
+    """The orders that goods of it were sent for: by default the oldest first."""
+    customers: Connection[Customer] = pages(
+        customers.customers,
+        by=fulfillment.customers_of_lots.c.lot_id,
+        on=fulfillment.customers_of_lots.c.customer_id == customers.Customer.__table__.c.id,
+    )
+    """The customers that goods of it were sent to; orders without a known customer are among the orders only."""
 
 
 @mutation(nouns={"order": Order, "shipments": list[Shipment]})

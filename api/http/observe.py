@@ -56,7 +56,7 @@ class Observe:
 
 def sample(services: Any) -> None:
     """Bring the gauges up to date, when somebody reads them."""
-    POOL.set(services.database.engine.pool.checkedout())
+    POOL.set(services.database.connections.used)
     FOLLOWERS.set(services.tail.followers)
     DELIVERED.set(services.tail.events_read)
 

@@ -22,7 +22,15 @@ from domain.catalog.operations import (
     discontinue,
     update,
 )
-from domain.catalog.queries import Sellable, products, sellables, sellables_by_sku, variants
+from domain.catalog.queries import (
+    Sellable,
+    ask_sellables,
+    ask_sellables_by_sku,
+    products,
+    sellables,
+    sellables_by_sku,
+    variants,
+)
 from domain.catalog.tables import LARGEST_PRODUCT, Product, ProductStatus, ProductVariant
 
 __all__ = [
@@ -45,6 +53,8 @@ __all__ = [
     "VariantChanges",
     "activate",
     "archive",
+    "ask_sellables",
+    "ask_sellables_by_sku",
     "bring_in",
     "create",
     "create_many",

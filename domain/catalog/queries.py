@@ -1,6 +1,6 @@
 """What can be asked of the catalog."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, or_, select
 
 from domain.catalog.tables import Product, ProductStatus, ProductVariant
 from domain.kernel import listing
+from domain.kernel.asking import AMONG, Ask, Query, ask
 from domain.kernel.ids import ID, is_id
 from domain.kernel.money import CurrencyCode, Money
 from domain.kernel.work import Work
@@ -33,7 +34,7 @@ def search_variants(search: str) -> ColumnElement[bool]:
     """Variants found by SKU or barcode, or by words of their product's name."""
     by_name = (
         select(_variant.id)
-        .join(Product, _product.id == _variant.product_id)
+        .join(Product.__table__, _product.id == _variant.product_id)
         .where(listing.has_words(_product.search, search))
     )
     by_code = select(_variant.id).where(_codes(search))
@@ -95,6 +96,10 @@ class Sellable:
         return f"{self.sku} is counted in {self.unit}, {counted}."
 
 
+_COLUMNS = (
+    "id uuid, sku text, product_name text, variant_name text, status text, price_amount numeric, price_currency text,"
+    " code text, decimals integer"
+)
 _SELLABLE = """
 SELECT variant.id, variant.sku, product.name AS product_name, variant.name AS variant_name,
   product.status, variant.price_amount, variant.price_currency, unit.code, unit.decimals
@@ -103,23 +108,45 @@ JOIN products AS product ON product.id = variant.product_id JOIN units AS unit O
 """
 
 
+_BY_ID = Query(f"{_SELLABLE} WHERE variant.id = {AMONG}", _COLUMNS)
+_BY_SKU = Query(
+    _SELLABLE.replace("SELECT ", "SELECT given.sku AS asked, ", 1)
+    + "JOIN unnest($1::text[]) AS given(sku) ON variant.sku_folded = lower(btrim(given.sku))",
+    f"asked text, {_COLUMNS}",
+)
+
+
 async def sellables(work: Work, ids: Collection[str]) -> dict[ID, Sellable]:
     """The variants with these ids, in one statement; malformed and unknown ids are left out."""
-    wanted = list({each.partition("_")[2] for each in ids if is_id(each, "var")})
-    records = await work.raw.fetch(f"{_SELLABLE} WHERE variant.id = ANY($1)", wanted) if wanted else []
-    return {ID("var_" + record["id"]): _sellable(record) for record in records}
+    return await ask(work, ask_sellables(ids))
 
 
 async def sellables_by_sku(work: Work, skus: Collection[str]) -> dict[str, Sellable]:
-    """The variants with these SKUs, by the SKU as it was asked for; unknown ones are left out.
+    """The variants with these SKUs, by the SKU as it was asked for; unknown ones are left out."""
+    return await ask(work, ask_sellables_by_sku(skus))
+
+
+def ask_sellables(ids: Collection[str]) -> Ask[dict[ID, Sellable]]:
+    """What `sellables` answers, to be asked together with something else."""
+    wanted = list({each.partition("_")[2] for each in ids if is_id(each, "var")})
+
+    def read(records: Sequence[Record]) -> dict[ID, Sellable]:
+        return {ID("var_" + record["id"]): _sellable(record) for record in records}
+
+    return Ask(_BY_ID, [wanted], read, needed=bool(wanted))
+
+
+def ask_sellables_by_sku(skus: Collection[str]) -> Ask[dict[str, Sellable]]:
+    """What `sellables_by_sku` answers, to be asked together with something else.
 
     The database folds the case of what is asked as it folded the column.
     """
     wanted = list({sku for sku in skus if "\x00" not in sku})
-    query = f"{_SELLABLE} JOIN unnest($1::text[]) AS given(sku) ON variant.sku_folded = lower(btrim(given.sku))"
-    query = query.replace("SELECT ", "SELECT given.sku AS asked, ", 1)
-    records = await work.raw.fetch(query, wanted) if wanted else []
-    return {record["asked"]: _sellable(record) for record in records}
+
+    def read(records: Sequence[Record]) -> dict[str, Sellable]:
+        return {record["asked"]: _sellable(record) for record in records}
+
+    return Ask(_BY_SKU, [wanted], read, needed=bool(wanted))
 
 
 def _sellable(record: Record) -> Sellable:

@@ -10,7 +10,7 @@ from domain.fulfillment.operations import (
     ship,
     ship_many,
 )
-from domain.fulfillment.queries import shipment_number, shipments
+from domain.fulfillment.queries import customers_of_lots, orders_of_lots, shipment_number, shipments
 from domain.fulfillment.tables import Shipment, ShipmentLine
 
 __all__ = [
@@ -22,6 +22,8 @@ __all__ = [
     "Shipment",
     "ShipmentLine",
     "Shipping",
+    "customers_of_lots",
+    "orders_of_lots",
     "ship",
     "ship_many",
     "shipment_number",

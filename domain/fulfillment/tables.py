@@ -111,7 +111,8 @@ invariant(
       JOIN order_lines AS line ON line.id = part.order_line_id GROUP BY 1, 2, 3) AS sent
     FULL JOIN (
       SELECT source AS document, variant_id, location_id, -sum(quantity) AS quantity FROM stock_movements
-      WHERE kind = 'SHIPMENT' GROUP BY 1, 2, 3) AS moved USING (document, variant_id, location_id)
+      WHERE kind = 'SHIPMENT' AND source LIKE 'ord\\_%' GROUP BY 1, 2, 3
+    ) AS moved USING (document, variant_id, location_id)
     WHERE sent.quantity IS DISTINCT FROM moved.quantity
     """,
 )

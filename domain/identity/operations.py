@@ -6,10 +6,12 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
-from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy import ColumnElement, exists, func, literal_column, select, update
+from sqlalchemy.dialects import postgresql
 
 from domain.identity.events import AppRegistered
 from domain.identity.tables import AccessToken, App
@@ -17,7 +19,7 @@ from domain.kernel import words
 from domain.kernel.errors import AccessDenied
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.scopes import implied
-from domain.kernel.work import Actor, Work
+from domain.kernel.work import Actor, Condition, Work
 
 TOKEN_LIFETIME = timedelta(hours=1)
 """Of tokens from the token endpoint."""
@@ -145,6 +147,18 @@ def still_valid(token: ColumnElement[Any]) -> ColumnElement[bool]:
         apps.c.id == tokens.c.app_id,
         apps.c.disabled_at.is_(None),
     )
+
+
+def proof_of(token: ID) -> Condition:
+    """The condition `still_valid` of one token, for an act to begin with."""
+    if not is_id(token, "tok"):
+        raise ValueError(f"{token!r} is no token")
+    return Condition("still_valid", _still_valid_text(), token[4:])
+
+
+@lru_cache(maxsize=1)
+def _still_valid_text() -> str:
+    return str(still_valid(literal_column("$4::uuid")).compile(dialect=postgresql.dialect()))
 
 
 _AUTHENTICATE = """

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from domain.kernel.errors import Invalid, Refusal
 
 _OUT_OF_RANGE = "22003"
+TOO_MUCH = "A quantity or an amount comes to more than can be kept."
 _KEY_VALUE = re.compile(r"=\((?P<value>.*)\)")
 
 
@@ -43,7 +44,7 @@ def refusal_of(error: BaseException) -> Refusal | None:
     cause: BaseException | None = error
     while cause is not None:
         if getattr(cause, "sqlstate", None) == _OUT_OF_RANGE:
-            return Invalid("A quantity or an amount comes to more than can be kept.")
+            return Invalid(TOO_MUCH)
         name = getattr(cause, "constraint_name", None)
         if name in _explanations:
             explanation = _explanations[name]

@@ -1,73 +1,97 @@
-"""The database of one business: a pool of connections, and the snapshot that a query reads.
+"""The database of one business: its connections, and the snapshot that a query reads.
 
-SQLAlchemy builds statements and keeps the pool; asyncpg runs them. The two share one connection and one transaction.
+SQLAlchemy builds statements, asyncpg runs them, and the transaction is always the driver's: here alone it is begun and
+ended. SQLAlchemy's side of a connection is in AUTOCOMMIT mode, in which it says neither BEGIN nor COMMIT, so whatever
+runs on either side is part of the transaction that is open, from the first statement on.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
 import orjson
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+from sqlalchemy.util import await_only
 
 from domain.kernel.errors import Trouble
-from domain.kernel.readers import Readers
+from domain.kernel.pool import Driver, Pool, Readers, cut_off
 
 OLDEST_POSTGRES = 15
 POOL_SECONDS = 5
 """How long to wait for a connection while all are in use."""
 STATEMENTS = 200
-"""Prepared statements that a reader keeps."""
+"""Prepared statements that a connection keeps."""
+_CONNECT: dict[str, Any] = {
+    "timeout": 10,
+    "statement_cache_size": STATEMENTS,
+    "max_cacheable_statement_size": 0,
+    "max_cached_statement_lifetime": 0,
+}
 _SERVER_SETTINGS = {"application_name": "waterline", "jit": "off"}
 # A statement of several levels relies on the order of its parts, which parallel workers would mix.
 _READER_SETTINGS = {"default_transaction_read_only": "on", "max_parallel_workers_per_gather": "0"}
 
 
 class Database:
-    """One pool on one database, for one role."""
+    """The connections to one database, for one role."""
 
     def __init__(self, url: str, *, pool: int = 12, readers: int = 8) -> None:
         self.url = async_url(url)
         self.engine: AsyncEngine = create_async_engine(
             self.url,
-            pool_size=pool,
-            max_overflow=0,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
             hide_parameters=True,  # what people searched for is nobody's business in a log
-            pool_timeout=POOL_SECONDS,
             json_serializer=_json,
             json_deserializer=orjson.loads,
-            connect_args={"timeout": 10, "server_settings": _SERVER_SETTINGS},
+            connect_args={**_CONNECT, "server_settings": _SERVER_SETTINGS},
         )
-        event.listen(self.engine.sync_engine, "connect", _hex_uuids)
-        event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+        event.listen(self.engine.sync_engine, "connect", _get_ready)
+        event.listen(self.engine.sync_engine, "before_cursor_execute", _flushed)
+        self.connections: Pool[AsyncConnection] = Pool(
+            self._connected, driver_of=_driver_of, close=_end, size=pool, patience=POOL_SECONDS
+        )
         self.readers = Readers(self._reader, size=readers, patience=POOL_SECONDS)
 
     async def close(self) -> None:
         """Give all connections back to the server."""
-        await self.engine.dispose()
+        await self.connections.close()
         await self.readers.close()
+        await self.engine.dispose()
 
-    async def _reader(self) -> "asyncpg.Connection[asyncpg.Record]":
-        """A new connection for `readers`."""
-        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-            self.url.set(drivername="postgresql").render_as_string(hide_password=False),
-            statement_cache_size=STATEMENTS,
-            max_cacheable_statement_size=0,
-            timeout=10,
-            server_settings=_SERVER_SETTINGS | _READER_SETTINGS,
-        )
+    async def _connected(self) -> AsyncConnection:
+        """A new connection for `connections`."""
+        return await self.engine.connect()
+
+    async def _reader(self) -> "Driver[asyncpg.Record]":
+        """A new connection for `readers`. A server that turns us away by name, by password or by order is no server."""
+        try:
+            connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+                self.url.set(drivername="postgresql").render_as_string(hide_password=False),
+                **_CONNECT,
+                server_settings=_SERVER_SETTINGS | _READER_SETTINGS,
+            )
+        except asyncpg.PostgresError as error:
+            if str(error.sqlstate).startswith(("28", "3D", "55")):
+                raise ConnectionRefusedError(str(error)) from error
+            raise
         await _prepare_reader(connection)
         return connection
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """A connection from the pool, with no transaction on it yet."""
-        async with self.engine.connect() as connection:
-            yield connection
+        """A connection with no transaction on it yet: what runs on it commits by itself until one is begun."""
+        async with self.connections.use() as connection:
+            try:
+                yield connection
+            finally:
+                await settle(connection)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
@@ -97,21 +121,88 @@ class Database:
 @asynccontextmanager
 async def snapshot(connection: AsyncConnection) -> AsyncIterator[None]:
     """A read-only REPEATABLE READ transaction on a connection that is between transactions."""
-    await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    async with connection.begin():
-        # SQLAlchemy's adapter sends BEGIN with its first statement: what the driver ran before would be no part of it.
-        await connection.exec_driver_sql("SELECT 1")
+    driver = driver_of(connection)
+    try:
+        # What a snapshot shows is settled by its first statement, not by BEGIN.
+        await driver.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1")
         yield
+        await driver.execute("COMMIT")
+    except BaseException:
+        await roll_back(driver)
+        raise
+    finally:
+        await settle(connection)
 
 
-async def raw(connection: AsyncConnection) -> "asyncpg.Connection[asyncpg.Record]":
-    """The asyncpg connection underneath, in the same transaction.
+async def roll_back(driver: "Driver[asyncpg.Record]") -> None:
+    """No transaction is open any more, whatever was the matter: a connection that cannot say so is closed.
 
-    The transaction must have been begun through SQLAlchemy's side first: its adapter sends BEGIN with the first
-    statement, and a statement sent past it before that would commit on its own.
+    Whoever cancels may do so again at every await; this is seen through all the same, by a task of its own.
     """
-    driver: Any = (await connection.get_raw_connection()).driver_connection
+    leaving = asyncio.ensure_future(_rolled_back(driver))
+    while not leaving.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(leaving)
+
+
+async def _rolled_back(driver: "Driver[asyncpg.Record]") -> None:
+    try:
+        async with asyncio.timeout(POOL_SECONDS):
+            if not driver.is_closed():
+                await driver.execute("ROLLBACK")
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        driver.terminate()
+
+
+async def settle(connection: AsyncConnection) -> None:
+    """SQLAlchemy takes its first statement for the start of a transaction; that one is over too. Nothing is sent."""
+    if connection.invalidated or connection.closed:
+        return
+    connection.info.pop(_FLUSH, None)
+    if connection.in_transaction():
+        await connection.rollback()
+
+
+def driver_of(connection: AsyncConnection) -> "Driver[asyncpg.Record]":
+    """The asyncpg connection underneath, for those who begin and end transactions; others take it with `raw`."""
+    driver = _driver_of(connection)
+    if driver is None:
+        raise ConnectionResetError("this connection to the database is lost")
     return driver
+
+
+async def raw(connection: AsyncConnection) -> "Driver[asyncpg.Record]":
+    """The asyncpg connection underneath, in the same transaction. What waits to be written has been sent."""
+    flush = connection.info.get(_FLUSH)
+    if flush is not None:
+        await flush()
+    return driver_of(connection)
+
+
+def flush_first(connection: AsyncConnection, flush: Callable[[], Awaitable[None]]) -> None:
+    """Until it is settled, call this before anything is run on the connection, whichever way it goes."""
+    connection.info[_FLUSH] = flush
+
+
+def _flushed(connection: Connection, *_: object) -> None:
+    flush = connection.info.get(_FLUSH)
+    if flush is not None:
+        await_only(flush())
+
+
+def _driver_of(connection: AsyncConnection) -> "Driver[asyncpg.Record] | None":
+    return None if connection.invalidated or connection.closed else connection.info.get(_DRIVER)
+
+
+_DRIVER, _FLUSH = "waterline.driver", "waterline.flush"
+
+
+async def _end(connection: AsyncConnection) -> None:
+    """A connection is closed. Whoever cancels must not stop it halfway: SQLAlchemy would keep half of it."""
+    driver = _driver_of(connection)
+    if driver is not None:
+        await cut_off(driver)
+    await asyncio.shield(asyncio.ensure_future(connection.close()))
 
 
 def collided(error: BaseException) -> bool:
@@ -129,12 +220,14 @@ def async_url(url: str) -> URL:
     return make_url(url).set(drivername="postgresql+asyncpg")
 
 
-def _hex_uuids(dbapi_connection: Any, _record: object) -> None:
-    """Read and write uuids as 32 hexadecimal digits: what `Id` needs, and cheaper than UUID objects."""
+def _get_ready(dbapi_connection: Any, record: Any) -> None:
+    """Remember the driver's side: to ask SQLAlchemy for it each time costs as much as half a statement."""
+    record.info[_DRIVER] = dbapi_connection.driver_connection
     dbapi_connection.run_async(_prepare)
 
 
 async def _prepare(connection: Any) -> None:
+    """Read and write uuids as 32 hexadecimal digits: what `Id` needs, and cheaper than UUID objects."""
     await connection.set_type_codec(
         "uuid", schema="pg_catalog", encoder=bytes.fromhex, decoder=bytes.hex, format="binary"
     )
@@ -148,9 +241,3 @@ async def _prepare_reader(connection: Any) -> None:
 
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
-
-
-def _refuse_closed(dbapi_connection: Any, _record: object, _proxy: object) -> None:
-    """A connection whose server went away is replaced at once, without asking the server each time."""
-    if dbapi_connection.driver_connection.is_closed():
-        raise DisconnectionError

@@ -14,6 +14,7 @@ Transaction ids do not survive a dump and restore; the epoch stands before them 
 """
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -36,6 +37,7 @@ from domain.kernel.ids import ID, Id, is_id, new_id
 from domain.kernel.invariants import invariant
 from domain.kernel.rows import Row, key
 from domain.kernel.work import Work
+from domain.kernel.writing import Write
 
 CHANNEL = "waterline_events"
 """The NOTIFY channel that wakes readers. It carries nothing; the log is the truth."""
@@ -144,13 +146,15 @@ class LoggedEvent(Row):
 explain("uq_events_subject_version", "Somebody else changed this at the same moment. Try again.")
 
 # One statement, sorted by subject: two announcing statements in a transaction, or unsorted heads, deadlock.
-_WRITE = """
-WITH announced AS (
-  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[]) WITH ORDINALITY AS a(id, subject, type, data, n)
+# `behind`: how many events of the same subject follow in this act. `many`: how many there are of it.
+_HEADS = """
+announced AS (
+  SELECT * FROM json_to_recordset($1::json)
+    AS a(n int, id uuid, subject text, type text, data jsonb, behind int, many int)
 ), heads AS (
   INSERT INTO event_heads AS head (subject, epoch, version, order_key)
-  SELECT subject, (SELECT epoch FROM event_epoch), count(*), pg_current_xact_id()
-  FROM announced GROUP BY subject ORDER BY subject
+  SELECT subject, (SELECT epoch FROM event_epoch), many, pg_current_xact_id()
+  FROM announced WHERE behind = 0 ORDER BY subject
   ON CONFLICT (subject) DO UPDATE SET
     version = head.version + excluded.version,
     epoch = excluded.epoch,
@@ -158,10 +162,10 @@ WITH announced AS (
       THEN greatest(head.order_key, excluded.order_key) ELSE excluded.order_key END
   RETURNING subject, epoch, version, order_key
 )
+"""
+_EVENTS = """
 INSERT INTO events (id, epoch, order_key, type, subject, version, actor, app, cause, act, at, data)
-SELECT a.id, h.epoch, h.order_key, a.type, subject,
-  h.version - count(*) OVER (PARTITION BY subject) + row_number() OVER (PARTITION BY subject ORDER BY a.n),
-  $5, $6, $7, $8, $9, a.data
+SELECT a.id, h.epoch, h.order_key, a.type, subject, h.version - a.behind, $2, $3, $4, $5, $6, a.data
 FROM heads AS h JOIN announced AS a USING (subject) ORDER BY a.n
 """
 
@@ -228,22 +232,29 @@ class Announced:
 
 
 async def write(work: Work) -> None:
-    """Write what the work announced, in one statement. Called once, by `Work.finish`."""
+    """Write what the work announced, in one statement, with whatever else waits. Called once, by `Work.finish`."""
     announced = work.announced
-    if not announced:
-        return
-    await work.raw.execute(
-        _WRITE,
-        [new_id("evt").partition("_")[2] for _ in announced],
-        [each.subject for each in announced],
-        [each.type for each in announced],
-        [_data(each).decode() for each in announced],
-        work.actor.id,
-        work.actor.app,
-        work.cause,
-        work.act.partition("_")[2],
-        work.now,
-    )
+    if announced:
+        many = Counter(each.subject for each in announced)
+        left = many.copy()
+        rows: list[dict[str, Any]] = []
+        for n, each in enumerate(announced):
+            left[each.subject] -= 1
+            rows.append(
+                {
+                    "n": n,
+                    "id": new_id("evt")[4:],
+                    "subject": each.subject,
+                    "type": each.type,
+                    "data": {name: getattr(each, name) for name in _names(type(each))},
+                    "behind": left[each.subject],
+                    "many": many[each.subject],
+                }
+            )
+        told = orjson.dumps(rows, default=str).decode()
+        values = [told, work.actor.id, work.actor.app, work.cause, work.act[4:], work.now]
+        await work.raw.later(Write(_EVENTS, values, steps=_HEADS))
+    await work.raw.flush()
 
 
 async def read(
@@ -255,21 +266,21 @@ async def read(
     subject: str | None = None,
 ) -> list[Announced]:
     """The next events in the log's order, oldest first, at most `limit`; never one that others may still precede."""
-    driver = await _begun(connection)
+    driver = await raw(connection)
     parameters = (after.epoch, str(after.order_key), after.seq, list(types) if types else None, subject, limit)
     return [_announced(record) for record in await driver.fetch(_READ, *parameters)]
 
 
 async def count(connection: AsyncConnection, *, types: Sequence[str] | None = None, subject: str | None = None) -> int:
     """How many events there are of these types and this subject, the ones not yet readable included."""
-    driver = await _begun(connection)
+    driver = await raw(connection)
     return await driver.fetchval(_COUNT, list(types) if types else None, subject)
 
 
 async def position_of(connection: AsyncConnection, cursor: str) -> Position:
     """The place that a cursor names. Refuses with CursorInvalid when the log does not hold that event."""
     if is_id(cursor, "evt"):
-        driver = await _begun(connection)
+        driver = await raw(connection)
         record = await driver.fetchrow(
             "SELECT epoch, order_key::text AS order_key, seq FROM events WHERE id = $1", cursor.partition("_")[2]
         )
@@ -282,7 +293,7 @@ async def position_of(connection: AsyncConnection, cursor: str) -> Position:
 
 async def end(connection: AsyncConnection) -> Position:
     """The place of the last event that may be read now."""
-    driver = await _begun(connection)
+    driver = await raw(connection)
     record = await driver.fetchrow(
         "SELECT epoch, order_key::text AS order_key, seq FROM events"
         " WHERE epoch < (SELECT epoch FROM event_epoch) OR order_key < pg_snapshot_xmin(pg_current_snapshot())"
@@ -293,7 +304,7 @@ async def end(connection: AsyncConnection) -> Position:
 
 async def last_readable(connection: AsyncConnection) -> ID | None:
     """The id of the last event that may be read now; None while there is none."""
-    driver = await _begun(connection)
+    driver = await raw(connection)
     found = await driver.fetchval(
         "SELECT id FROM events"
         " WHERE epoch < (SELECT epoch FROM event_epoch) OR order_key < pg_snapshot_xmin(pg_current_snapshot())"
@@ -319,7 +330,7 @@ async def as_read(connection: AsyncConnection, subjects: Sequence[str]) -> dict[
     Gives the version and data of each one's last readable event, or None where it has none. A snapshot of rows that is
     corrected by this is what a reader of the log would have arrived at by its last readable event.
     """
-    driver = await _begun(connection)
+    driver = await raw(connection)
     ahead = {each["subject"]: each["version"] for each in await driver.fetch(_NOT_YET_READABLE, list(subjects))}
     found: dict[str, tuple[int, dict[str, Any]] | None] = dict.fromkeys(ahead)
     if ahead:
@@ -354,20 +365,6 @@ async def follow(connection: AsyncConnection, *, after: Position, page: int = 50
 async def notify(connection: AsyncConnection) -> None:
     """Wake the readers in other processes. Said after the commit, between two transactions of the connection."""
     await (await raw(connection)).execute(f"NOTIFY {CHANNEL}")
-
-
-async def _begun(connection: AsyncConnection) -> "asyncpg.Connection[asyncpg.Record]":
-    """asyncpg's side of a connection whose transaction has surely begun, however its isolation was chosen."""
-    if not connection.in_transaction():
-        await connection.begin()
-    driver = await raw(connection)
-    if not driver.is_in_transaction():
-        await connection.exec_driver_sql("SELECT 1")
-    return driver
-
-
-def _data(event: Event) -> bytes:
-    return orjson.dumps({name: getattr(event, name) for name in _names(type(event))}, default=str)
 
 
 @lru_cache(maxsize=256)

@@ -63,7 +63,7 @@ async def link(work: Work, references: Iterable[tuple[ID, ExternalId]]) -> None:
         check(external)
         rows.append({"noun": row.partition("_")[0], "system": external.system, "external_id": external.id, "row": row})
     rows.sort(key=lambda row: (row["noun"], row["system"], row["external_id"]))  # two acts meet at the first they share
-    await bulk.insert(work, ExternalReference, rows)
+    await bulk.insert_later(work, ExternalReference, rows)
 
 
 def check(external: ExternalId, path: Sequence[str | int] = ("externalId",)) -> ExternalId:

@@ -241,7 +241,7 @@ def sort_columns(listing: Listing, orders: Sequence[Order]) -> list[tuple[Any, b
 @lru_cache(maxsize=256)
 def _is_unique(column: "SchemaColumn[Any]") -> bool:
     """Whether an index makes sure that no two rows have the same value."""
-    return any(
+    return set(column.table.primary_key.columns) == {column} or any(
         index.unique and set(index.columns) == {column} and index.dialect_options["postgresql"]["where"] is None
         for index in column.table.indexes
     )

@@ -27,6 +27,8 @@ Quantity = NewType("Quantity", Decimal)
 AMOUNT_DIGITS = 18
 """Digits of an amount in all, 6 of them behind the point: a trillion in any currency, with room for unit costs."""
 UNIT_COST_DECIMALS = 6
+AMOUNT_LIMIT = Decimal(10) ** (AMOUNT_DIGITS - UNIT_COST_DECIMALS)
+"""Amounts are below it."""
 QUANTITY_DIGITS = 15
 QUANTITY_DECIMALS = 6
 

@@ -5,6 +5,7 @@ and never commits, reads the clock or sees the request. State, movements, journa
 or not at all.
 """
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,23 +13,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.kernel.constraints import refusal_of
-from domain.kernel.database import raw
+from domain.kernel.database import driver_of, flush_first, roll_back, settle
 from domain.kernel.errors import AccessDenied
 from domain.kernel.ids import ID, new_id
 from domain.kernel.scopes import Scope
+from domain.kernel.writing import Statements
 
 if TYPE_CHECKING:
     from domain.kernel.events import Event
-
-_INTRODUCE = text(
-    "SELECT set_config('waterline.actor', :actor, true), set_config('waterline.app', :app, true),"
-    " set_config('waterline.act', :act, true)"
-)
 
 
 @dataclass(frozen=True)
@@ -47,18 +43,33 @@ SYSTEM = Actor(id=None, scopes=frozenset(Scope))
 """Waterline itself, at the command line or on a schedule."""
 
 
+@dataclass(frozen=True)
+class Condition:
+    """What must be so when an act begins."""
+
+    name: str
+    text: str
+    """In SQL, with $4 for the value."""
+    value: str
+    """An id, or its digits."""
+
+
+class Unmet(Exception):  # noqa: N818  a reason to look again, not a fault
+    """What an act was to begin under is not so."""
+
+
 @dataclass
 class Work:
     """An open transaction and what is true throughout it."""
 
     connection: AsyncConnection
-    raw: "asyncpg.Connection[asyncpg.Record]"
-    """The asyncpg connection of the same transaction, for set-based statements on hot paths."""
-    session: AsyncSession
-    """The ORM on the same transaction, for the ordinary edit."""
+    raw: Statements
+    """The driver's side of the transaction, for set-based statements on hot paths."""
     actor: Actor
     now: datetime
     """The one clock reading of this act, in UTC."""
+    commit: bool = True
+    """False: a dry run, which is rolled back when all has been said."""
     cause: ID | None = None
     """The event that led to this act, where it is a reaction."""
     act: ID = field(default_factory=lambda: new_id("act"))
@@ -69,6 +80,14 @@ class Work:
     closing: dict[str, "Callable[[Work], Awaitable[None]]"] = field(default_factory=dict)
     """What rooms write last, each once however often it was asked for: figures that an act changes more than once."""
     finished: bool = False
+    _session: AsyncSession | None = None
+
+    @property
+    def session(self) -> AsyncSession:
+        """The ORM on the same transaction, for the ordinary edit; made when it is first asked for."""
+        if self._session is None:
+            self._session = AsyncSession(bind=self.connection, expire_on_commit=False, autoflush=False)
+        return self._session
 
     def announce(self, *events: "Event") -> None:
         """Say what became true. Written with the act, and delivered only after its commit."""
@@ -80,18 +99,33 @@ class Work:
             raise AccessDenied("FORBIDDEN", f"This token lacks the scope {scope}.")
 
     async def finish(self) -> None:
-        """Write what is pending and check every deferred constraint now, so that a refusal comes inside the act.
+        """Write what is pending. After this nothing may be written.
 
-        After this nothing may be written. A dry run finishes too, and so is refused exactly when the act would be.
+        A dry run checks every deferred constraint here, so that it is refused exactly when the act would be; an act
+        does so in the message that commits it.
         """
         from domain.kernel import events  # noqa: PLC0415  events know the work they are announced by
 
-        await self.session.flush()
+        if self._session is not None:
+            await self._session.flush()
         for close in self.closing.values():
             await close(self)
         await events.write(self)
-        await self.raw.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        if not self.commit:
+            await self.raw.execute(_CHECK)
         self.finished = True
+
+    async def end(self) -> None:
+        """Finish if that is still to be done; then commit, unless it is a dry run."""
+        if not self.finished:
+            await self.finish()
+        if self._session is not None:
+            await self._session.close()
+        await self.raw.execute(f"{_CHECK}; COMMIT" if self.commit else "ROLLBACK")
+
+
+_CHECK = "SET CONSTRAINTS ALL IMMEDIATE"
+"""Every deferred rule is looked at now: what it refuses is refused inside the act."""
 
 
 @asynccontextmanager
@@ -102,36 +136,70 @@ async def begin(
     cause: ID | None = None,
     now: datetime | None = None,
     commit: bool = True,
+    provided: Condition | None = None,
 ) -> AsyncIterator[Work]:
     """Open a work on a connection, and commit it at the end; any exception rolls everything back.
 
     A database error with an explained constraint leaves as the refusal it stands for. With `commit=False` (a dry run)
-    the work is finished and then rolled back.
+    the work is finished and then rolled back. `provided`: a condition without which nothing is begun at all; Unmet
+    is raised then.
     """
-    await connection.execution_options(isolation_level="READ COMMITTED", postgresql_readonly=False)
-    transaction = await connection.begin()
+    driver = driver_of(connection)
+    work = Work(connection, Statements(driver), actor, now or datetime.now(UTC), commit, cause)
+    flush_first(connection, work.raw.flush)
     try:
-        work = await _introduced(connection, actor, cause, now)
+        await _introduce(work, provided)
         yield work
-        if not work.finished:
-            await work.finish()
-        await work.session.close()
-        if commit:
-            await transaction.commit()
-        else:
-            await transaction.rollback()
+        await work.end()
     except BaseException as error:
-        if transaction.is_active:
-            await transaction.rollback()
+        await roll_back(driver)
         refusal = refusal_of(error) if isinstance(error, (DBAPIError, asyncpg.PostgresError)) else None
         if refusal is not None:
             raise refusal from error
         raise
+    finally:
+        await settle(connection)
 
 
-async def _introduced(connection: AsyncConnection, actor: Actor, cause: ID | None, now: datetime | None) -> Work:
-    """The first statement tells the database who acts. It goes through SQLAlchemy, whose adapter sends BEGIN then."""
-    act = new_id("act")
-    await connection.execute(_INTRODUCE, {"actor": actor.id or "", "app": actor.app or "", "act": act})
-    session = AsyncSession(bind=connection, expire_on_commit=False, autoflush=False)
-    return Work(connection, await raw(connection), session, actor, now or datetime.now(UTC), cause, act)
+async def _introduce(work: Work, provided: "Condition | None") -> None:
+    """Begin the transaction. Raises Unmet where the condition fails."""
+    message = _introduction(work, provided)
+    try:
+        begun = await work.raw.execute(message)
+    except BaseException:
+        driver_of(work.connection).terminate()  # nobody knows what it has prepared
+        raise
+    if begun != "SELECT 1":
+        raise Unmet
+
+
+def _introduction(work: Work, provided: "Condition | None") -> str:
+    """The message that begins a transaction and tells the database who acts. It brings no row if a condition fails.
+
+    What it runs is prepared once for each connection: to plan it costs more than all the rest of beginning.
+    """
+    name = f"begin_{provided.name}" if provided else "begin_act"
+    given = [work.actor.id or "", work.actor.app or "", work.act, *([provided.value] if provided else [])]
+    values = ", ".join(f"'{_plain(each)}'" for each in given)
+    message = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; EXECUTE {name}({values})"
+    prepared: set[str] = work.connection.info.setdefault("waterline.prepared", set())
+    if name not in prepared:
+        prepared.add(name)
+        message = f"PREPARE {name} AS {_INTRODUCE}{f' WHERE {provided.text}' if provided else ''}; {message}"
+    return message
+
+
+_INTRODUCE = (
+    "SELECT set_config('waterline.actor', $1, true), set_config('waterline.app', $2, true),"
+    " set_config('waterline.act', $3, true)"
+)
+
+
+def _plain(value: str) -> str:
+    """The value, once it is sure that it can stand in a statement as it is: ids can."""
+    if not _PLAIN.fullmatch(value):
+        raise ValueError(f"{value!r} is no id")
+    return value
+
+
+_PLAIN = re.compile("[a-z0-9_]*")

@@ -13,11 +13,12 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from asyncpg import Record
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from domain import business
 from domain.kernel import bulk, words
+from domain.kernel.asking import Ask, Query, ask
 from domain.kernel.errors import Invalid, NotAllowedNow, NotFound
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.money import Money, currency_digits
@@ -146,9 +147,22 @@ async def found(work: Work) -> None:
 
 async def books(work: Work) -> Books:
     """The base currency, and which day it is for the business. Looked up once per act."""
-    if "books" not in work.remembered:
-        work.remembered["books"] = await _books(work)
-    return work.remembered["books"]
+    return work.remembered.get("books") or await ask(work, ask_books(work))
+
+
+_BOOKS = Query("SELECT base_currency, time_zone FROM business", "base_currency text, time_zone text")
+
+
+def ask_books(work: Work) -> Ask[Books]:
+    """What `books` answers, to be asked together with something else."""
+
+    def read(records: Sequence[Record]) -> Books:
+        for record in records:
+            zone = ZoneInfo(record["time_zone"])
+            work.remembered["books"] = Books(record["base_currency"], work.now.astimezone(zone).date(), zone)
+        return work.remembered["books"]
+
+    return Ask(_BOOKS, (), read, needed="books" not in work.remembered)
 
 
 async def inventory_account(work: Work) -> ID:
@@ -161,12 +175,6 @@ async def _accounts_by_role(work: Work) -> dict[Role, ID]:
         found = await work.raw.fetch("SELECT role, id FROM accounts WHERE role IS NOT NULL")
         work.remembered["accounts"] = {Role(record["role"]): ID("acc_" + record["id"]) for record in found}
     return work.remembered["accounts"]
-
-
-async def _books(work: Work) -> Books:
-    row = (await work.connection.execute(select(business.Business.base_currency, business.Business.time_zone))).one()
-    zone = ZoneInfo(row.time_zone)
-    return Books(row.base_currency, work.now.astimezone(zone).date(), zone)
 
 
 async def open_entries(work: Work, drafts: Sequence[Draft], kept: Books) -> list[ID]:

@@ -41,6 +41,12 @@ class Lying:
     expires_on: date | None = None
     path: str = ""
     """The path of its bin."""
+    recalled: bool = False
+    """Whether its lot was recalled."""
+
+    def may_be_sold(self, today: date) -> bool:
+        """Whether it might be sold on this day but for its state: neither recalled nor past its last day."""
+        return not self.recalled and (self.expires_on is None or self.expires_on >= today)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ class Part:
 
 _LIVE = """
 SELECT content.variant_id, content.location_id, content.bin_id, content.lot_id, content.state, content.quantity,
-  lots.expires_on, bins.path
+  lots.expires_on, bins.path, lots.recalled_at
 FROM stock_contents AS content
 LEFT JOIN lots ON lots.id = content.lot_id LEFT JOIN bins ON bins.id = content.bin_id
 WHERE content.level_id = ANY($1) AND content.live
@@ -83,7 +89,8 @@ async def contents_of(work: Work, levels: Collection["Level"]) -> dict[Place, li
             None if record["state"] is None else UnavailableState(record["state"]),
         )
         place = ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])
-        found[place].append(Lying(content, record["quantity"], record["expires_on"], record["path"] or ""))
+        recalled = record["recalled_at"] is not None
+        found[place].append(Lying(content, record["quantity"], record["expires_on"], record["path"] or "", recalled))
     for level in levels:
         if level.on_hand > level.placed:
             found[level.place].append(Lying(LOOSE, level.on_hand - level.placed))
@@ -126,9 +133,14 @@ def matching(lying: Sequence[Lying], wanted: Content) -> list[Lying]:
     ]
 
 
+def lying_exactly(lying: Sequence[Lying], wanted: Content) -> list[Lying]:
+    """What of it lies in that very bin and belongs to that very lot, or to none where none is named; in any state."""
+    return [each for each in lying if (each.content.bin_id, each.content.lot_id) == (wanted.bin_id, wanted.lot_id)]
+
+
 def for_sale(lying: Sequence[Lying], today: date) -> list[Lying]:
-    """What of it may leave for a customer: nothing in a state, and nothing past its date."""
-    return [each for each in lying if not each.content.state and (each.expires_on is None or each.expires_on >= today)]
+    """What of it may leave for a customer: nothing in a state, nothing past its date and nothing recalled."""
+    return [each for each in lying if not each.content.state and each.may_be_sold(today)]
 
 
 def parts(draws: Sequence[Draw], picks: Sequence[Pick], digits: int) -> list[Part]:

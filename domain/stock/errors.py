@@ -45,7 +45,7 @@ class CostUnknown(Invalid):
 
 
 class NotForSale(NotAllowedNow):
-    """It is there, but may not be sold: it is past its date."""
+    """It is there, but may not be sold: it is past its date, or was recalled."""
 
 
 class NothingThere(NotAllowedNow):

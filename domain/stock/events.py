@@ -15,6 +15,21 @@ class LocationCreated(Event):
 
 
 @dataclass(frozen=True)
+class LocationUpdated(Event):
+    """A location reads differently from now on."""
+
+    fields: list[str]
+    """The names of what changed."""
+
+
+@dataclass(frozen=True)
+class BinCreated(Event):
+    """A place within a location exists from now on."""
+
+    location: ID
+
+
+@dataclass(frozen=True)
 class LevelChange(Event):
     """Base of all events of a level: where it is, and its figures right after the act. Quantities are plain digits."""
 
@@ -129,8 +144,61 @@ class StockDiscrepancyOpened(Event):
 
 
 @dataclass(frozen=True)
+class StockTransferCreated(Event):
+    """A transfer is being prepared."""
+
+    origin: ID
+    destination: ID
+
+
+@dataclass(frozen=True)
+class StockTransferReady(Event):
+    """Its goods are allocated, and wait to leave."""
+
+
+@dataclass(frozen=True)
+class StockTransferDispatched(Event):
+    """Its goods are on the road."""
+
+    origin: ID
+    destination: ID
+
+
+@dataclass(frozen=True)
+class StockTransferReceived(Event):
+    """Goods of it have arrived; the status says whether all have, or more are on the road."""
+
+    status: str
+
+
+@dataclass(frozen=True)
+class StockTransferCancelled(Event):
+    """It was called off before anything left."""
+
+
+@dataclass(frozen=True)
 class LotCreated(Event):
     """A lot is known from now on."""
+
+
+@dataclass(frozen=True)
+class StockDiscrepancyUpdated(Event):
+    """A case is open still, with other figures."""
+
+    kind: str
+    variant: ID
+    location: ID
+    quantity: str
+
+
+@dataclass(frozen=True)
+class StockDiscrepancySettled(Event):
+    """A case is done with."""
+
+    kind: str
+    variant: ID
+    location: ID
+    resolution: str
 
 
 @dataclass(frozen=True)
@@ -153,3 +221,76 @@ class StockBackorderPrioritized(Event):
     document: ID
     variant: ID
     priority: int
+
+
+@dataclass(frozen=True)
+class StockChannelRuleSet(Event):
+    """A sales channel is offered so much of a variant from now on, or of all that have no rule of their own."""
+
+    channel: ID
+    variant: ID | None
+    buffer: str
+    cap: str | None
+
+
+@dataclass(frozen=True)
+class StockChannelRuleRemoved(Event):
+    """A sales channel is offered all there is again."""
+
+    channel: ID
+    variant: ID | None
+
+
+@dataclass(frozen=True)
+class StockCountStarted(Event):
+    """Somebody counts what is at a location."""
+
+    location: ID
+    kind: str
+
+
+@dataclass(frozen=True)
+class StockCountRecorded(Event):
+    """So many lines of a count were counted."""
+
+    location: ID
+    lines: int
+
+
+@dataclass(frozen=True)
+class StockCountSubmitted(Event):
+    """All of it is counted: somebody looks at the differences."""
+
+    location: ID
+
+
+@dataclass(frozen=True)
+class StockCountRecounted(Event):
+    """So many lines are to be counted again."""
+
+    location: ID
+    lines: int
+
+
+@dataclass(frozen=True)
+class StockCountApproved(Event):
+    """The differences are booked: so many lines had one."""
+
+    location: ID
+    differences: int
+
+
+@dataclass(frozen=True)
+class StockCountCancelled(Event):
+    """A count was given up."""
+
+    location: ID
+
+
+@dataclass(frozen=True)
+class LotRecalled(Event):
+    """A lot must not be sold from now on: what was there of it is on hold."""
+
+    variant: ID
+    quantity: str
+    """How much of it could be sold until then, over all locations."""

@@ -18,12 +18,14 @@ from asyncpg import Record
 
 from domain import ledger
 from domain.kernel import bulk
+from domain.kernel.asking import AMONG, Ask, Query, ask
 from domain.kernel.ids import ID, new_id
 from domain.kernel.money import CurrencyCode, Money, format_amount, format_quantity
 from domain.kernel.work import Work
 from domain.stock.contents import LOOSE, Content
 from domain.stock.events import LevelChange, StockReorderPointReached
-from domain.stock.tables import Place, StockLevel, StockMovement, StockMovementKind
+from domain.stock.tables import LocationKind, Place, StockLevel, StockMovement, StockMovementKind
+from domain.stock.transit import keep_to_transfers
 
 
 @dataclass(slots=True)
@@ -114,10 +116,15 @@ _LOCK_PLACES = f"""
   ON place.variant_id = level.variant_id AND place.location_id = level.location_id
 ORDER BY level.variant_id, level.location_id FOR NO KEY UPDATE OF level
 """
-_LOCK_VARIANTS = f"""
-{_COLUMNS} WHERE level.variant_id = ANY($1)
+_LOCK_VARIANTS = Query(
+    f"""
+{_COLUMNS} WHERE level.variant_id = {AMONG}
 ORDER BY level.variant_id, level.location_id FOR NO KEY UPDATE OF level
-"""
+""",
+    "id uuid, variant_id uuid, location_id uuid, priority integer, kind text, on_hand numeric, allocated numeric,"
+    " reserved numeric, unavailable numeric, placed numeric, value_amount numeric, version integer,"
+    " reorder_point numeric",
+)
 
 
 @dataclass
@@ -144,7 +151,23 @@ class Levels:
     @classmethod
     async def lock_variants(cls, work: Work, variants: Collection[ID]) -> "Levels":
         """Lock the levels of variants at all their locations."""
-        return cls._of(work, await work.raw.fetch(_LOCK_VARIANTS, [variant[4:] for variant in sorted(set(variants))]))
+        return await ask(work, cls.ask_locked(work, variants))
+
+    @classmethod
+    def ask_locked(cls, work: Work, variants: Collection[ID]) -> Ask["Levels"]:
+        """What `lock_variants` answers, to be asked together with something else that may be a little older.
+
+        Whoever asks again in the same act finds them as it left them.
+        """
+        wanted = set(variants)
+        locked: set[ID] = work.remembered.setdefault("stock.variants", set())
+
+        def read(records: Sequence[Record]) -> Levels:
+            locked.update(wanted)
+            cls._of(work, records)
+            return cls.over(work, [level for place, level in _known(work).items() if place[0] in wanted])
+
+        return Ask(_LOCK_VARIANTS, [[each[4:] for each in sorted(wanted)]], read, needed=not wanted <= locked)
 
     @classmethod
     async def lock_everywhere(cls, work: Work, variant: ID) -> "Levels":
@@ -192,7 +215,20 @@ class Levels:
 
         The movements carry along what they change of allocations, so that both change in one moment and at none is
         more claimed than is there. Holds only ever give way here, so they are written before.
+
+        Refused with NotAllowedNow where goods are on the road with a transfer, and it is not that which moves them.
         """
+        on_the_road = [
+            (move.layer_id, move.source)
+            for move in moves
+            if move.level.kind == LocationKind.TRANSIT
+            and move.layer_id is not None
+            and move.quantity
+            # A recall may reach what is on the road: that takes nothing from the layers there.
+            and move.kind != StockMovementKind.RELOCATION
+        ]
+        if on_the_road:
+            await keep_to_transfers(self.work, on_the_road)
         moving: dict[ID, Move] = {}
         for move in moves:
             move.level.on_hand += move.quantity
@@ -286,7 +322,7 @@ async def _write(work: Work, levels: Sequence[Level], *, raised: bool) -> None:
                 "version": level.version,
             }
         )
-    await bulk.update(work, StockLevel, rows)
+    await (bulk.update_later if raised else bulk.update)(work, StockLevel, rows)
 
 
 async def _announce(work: Work, changes: Sequence[tuple[Level, type[LevelChange]]]) -> None:

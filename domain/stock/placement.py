@@ -124,6 +124,8 @@ class _Room:
     shares: Shares
     taken: dict[Place, Decimal] = field(default_factory=dict)
     """What earlier demands take of what is available to everybody."""
+    offered: dict[tuple[str, ID], Decimal] = field(default_factory=dict)
+    """How much of what their channel offers documents have taken of variants."""
 
     def free(self, level: Level) -> Decimal:
         return level.available - self.taken.get(level.place, Decimal(0))
@@ -132,12 +134,14 @@ class _Room:
         """The parts that serve a demand, as far as it can be served."""
         candidates = _candidates(self.levels, demand)
         free = {level.place: self.free(level) for level in candidates}
-        common = sum(free.values(), Decimal(0))
-        offered = self.shares.rule(demand.channel_id, demand.variant_id).offers(common)
+        held = {place: min(self.held.get(place, Decimal(0)), there) for place, there in free.items()}
+        mine, common = sum(held.values(), Decimal(0)), sum(free.values(), Decimal(0))
+        rule = self.shares.rule(demand.channel_id, demand.variant_id)
+        offered = rule.offers(common - mine, self.offered.get((demand.document, demand.variant_id), Decimal(0)))
         pooled = {level.place: self.shares.pooled(demand.channel_id, level.place) for level in candidates}
-        chosen = _Chosen(demand.quantity, offered)
+        chosen = _Chosen(demand.quantity, mine + offered)
         for level in candidates:
-            chosen.take(level.place, min(self.held.get(level.place, Decimal(0)), free[level.place]))
+            chosen.take(level.place, held[level.place])
         for level in candidates:
             chosen.take_pooled(level.place, pooled[level.place])
         # A place that is taken from already comes first: then nothing is split that need not be.
@@ -156,8 +160,11 @@ class _Room:
         for part in parts:
             place, common = part.level.place, part.quantity - part.pooled
             self.taken[place] = self.taken.get(place, Decimal(0)) + common
-            if place in self.held:
-                self.held[place] = max(self.held[place] - common, Decimal(0))
+            mine = min(self.held.get(place, Decimal(0)), common)
+            if mine:
+                self.held[place] -= mine
+            key = part.demand.document, part.demand.variant_id
+            self.offered[key] = self.offered.get(key, Decimal(0)) + common - mine
             if part.pooled and part.demand.channel_id is not None:
                 self.shares.pools[part.demand.channel_id, place] -= part.pooled
 

@@ -45,6 +45,11 @@ def moved(value: Decimal) -> list[Posting]:
     return [Posting(Role.INVENTORY, debit=value), Posting(Role.INVENTORY, credit=value)]
 
 
+def handed_over(value: Decimal) -> list[Posting]:
+    """Goods are a customer's now: what they cost is an expense."""
+    return [Posting(Role.COGS, debit=value), Posting(Role.INVENTORY, credit=value)]
+
+
 def revaluation(*, gained: Decimal, lost: Decimal) -> list[Posting]:
     """What is there is worth more, or less, from now on."""
     return [

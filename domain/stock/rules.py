@@ -206,12 +206,232 @@ invariant(
     """,
 )
 invariant(
+    "transfers move their goods",
+    "What a transfer dispatched left its origin, and is on the road, at its destination or booked as lost.",
+    """
+    SELECT line.id, line.dispatched, line.received, line.lost, origin.moved AS left_origin, road.moved AS on_the_road,
+      layers.quantity AS in_layers, road.lost AS booked_as_lost, destination.moved AS arrived
+    FROM stock_transfer_lines AS line JOIN stock_transfers AS transfer ON transfer.id = line.transfer_id
+    CROSS JOIN LATERAL (SELECT 'trf_' || replace(transfer.id::text, '-', '') AS source OFFSET 0) AS named
+    CROSS JOIN LATERAL (
+      SELECT coalesce(sum(quantity), 0) AS moved FROM stock_movements
+      WHERE source = named.source AND kind = 'TRANSFER' AND variant_id = line.variant_id
+        AND location_id = transfer.origin_id) AS origin
+    CROSS JOIN LATERAL (
+      SELECT coalesce(sum(quantity), 0) AS moved,
+        coalesce(-sum(quantity) FILTER (WHERE reason = 'LOST_IN_TRANSIT'), 0) AS lost
+      FROM stock_movements
+      WHERE source = named.source AND variant_id = line.variant_id AND location_id = transfer.transit_id) AS road
+    CROSS JOIN LATERAL (
+      SELECT coalesce(sum(quantity), 0) AS moved FROM stock_movements
+      WHERE source = named.source AND kind = 'TRANSFER' AND variant_id = line.variant_id
+        AND location_id = transfer.destination_id) AS destination
+    CROSS JOIN LATERAL (
+      SELECT coalesce(sum(layer.quantity), 0) AS quantity
+      FROM stock_movements AS founding JOIN cost_layers AS layer ON layer.id = founding.id
+      WHERE founding.source = named.source AND founding.variant_id = line.variant_id
+        AND founding.location_id = transfer.transit_id AND founding.layer_id IS NULL) AS layers
+    WHERE line.dispatched <> -origin.moved OR line.received <> destination.moved OR line.lost <> road.lost
+      OR line.dispatched - line.received - line.lost <> road.moved OR road.moved <> layers.quantity
+    """,
+)
+invariant(
+    "transfers change no total",
+    "The movements of a transfer from one location to another sum to nothing, in quantity and in value.",
+    """
+    SELECT source, variant_id AS variant, sum(quantity) AS quantity, sum(value_amount) AS value FROM stock_movements
+    WHERE kind = 'TRANSFER' GROUP BY source, variant_id HAVING sum(quantity) <> 0 OR sum(value_amount) <> 0
+    """,
+)
+invariant(
+    "claims of transfers",
+    "Only the lines of a ready transfer have allocations: at its origin, and at most what is to move. None waits.",
+    """
+    SELECT claim.source, claim.document, claim.quantity, line.quantity AS wanted, transfer.status
+    FROM (
+      SELECT source, document, variant_id, location_id, quantity FROM stock_allocations
+      UNION ALL SELECT source, document, variant_id, NULL, quantity FROM stock_backorders) AS claim
+    LEFT JOIN stock_transfer_lines AS line ON claim.source = 'trl_' || replace(line.id::text, '-', '')
+    LEFT JOIN stock_transfers AS transfer ON transfer.id = line.transfer_id
+    WHERE left(claim.document, 4) = 'trf_' AND (transfer.id IS NULL OR transfer.status <> 'READY'
+      OR claim.document <> 'trf_' || replace(transfer.id::text, '-', '') OR claim.variant_id <> line.variant_id
+      OR claim.location_id IS DISTINCT FROM transfer.origin_id OR claim.quantity > line.quantity)
+    """,
+)
+invariant(
+    "transfer statuses follow",
+    "Where a transfer is in its life follows from what of it has left, has arrived and is on the road.",
+    """
+    SELECT transfer.id, transfer.number, transfer.status, lines.dispatched, lines.on_the_road
+    FROM stock_transfers AS transfer LEFT JOIN (
+      SELECT transfer_id, sum(dispatched) AS dispatched, sum(dispatched - received - lost) AS on_the_road
+      FROM stock_transfer_lines GROUP BY transfer_id) AS lines ON lines.transfer_id = transfer.id
+    WHERE lines.transfer_id IS NULL
+      OR (transfer.status IN ('DISPATCHED', 'PARTIALLY_RECEIVED')) <> (lines.on_the_road > 0)
+      OR (transfer.status IN ('DRAFT', 'READY', 'CANCELLED')) <> (lines.dispatched = 0)
+      OR (transfer.dispatched_at IS NULL) <> (lines.dispatched = 0)
+      OR (transfer.received_at IS NULL) <> (transfer.status <> 'RECEIVED')
+      OR (transfer.cancelled_at IS NULL) <> (transfer.status <> 'CANCELLED')
+    """,
+)
+invariant(
+    "transfer versions",
+    "The version of a transfer is that of its last event.",
+    """
+    SELECT transfer.id, transfer.version, head.version AS head FROM stock_transfers AS transfer
+    LEFT JOIN event_heads AS head ON head.subject = 'trf_' || replace(transfer.id::text, '-', '')
+    WHERE transfer.version <> coalesce(head.version, 0)
+    """,
+)
+invariant(
     "level versions",
     "The version of a level is that of its last event.",
     """
     SELECT level.id, level.version, head.version AS head FROM stock_levels AS level
     LEFT JOIN event_heads AS head ON head.subject = 'slv_' || replace(level.id::text, '-', '')
     WHERE level.version <> coalesce(head.version, 0)
+    """,
+)
+invariant(
+    "averages are kept in one layer",
+    "Where a variant is kept by moving average, all that is on hand at a place is in one cost layer.",
+    """
+    SELECT layer.variant_id AS variant, layer.location_id AS location, count(*) AS layers FROM cost_layers AS layer
+    JOIN stock_policies AS policy ON policy.variant_id = layer.variant_id AND policy.cost_method = 'MOVING_AVERAGE'
+    JOIN locations AS location ON location.id = layer.location_id AND location.kind <> 'TRANSIT'
+    WHERE layer.quantity > 0 GROUP BY layer.variant_id, layer.location_id HAVING count(*) > 1
+    """,
+)
+invariant(
+    "stock policy versions",
+    "The version of a policy is that of its last event, and its figures are those that the event tells.",
+    """
+    SELECT policy.id, policy.version, head.version AS head, last.data FROM stock_policies AS policy
+    LEFT JOIN event_heads AS head ON head.subject = 'spo_' || replace(policy.id::text, '-', '')
+    LEFT JOIN events AS last ON last.subject = head.subject AND last.version = head.version
+    WHERE policy.version IS DISTINCT FROM head.version
+      OR last.data ->> 'cost_method' IS DISTINCT FROM policy.cost_method
+      OR last.data ->> 'backorders' IS DISTINCT FROM policy.backorders
+      OR (last.data ->> 'tracks_lots')::boolean IS DISTINCT FROM policy.tracks_lots
+    """,
+)
+invariant(
+    "location versions",
+    "The version of a location is that of its last event.",
+    """
+    SELECT location.id, location.name, location.version, head.version AS head FROM locations AS location
+    LEFT JOIN event_heads AS head ON head.subject = 'loc_' || replace(location.id::text, '-', '')
+    WHERE location.version IS DISTINCT FROM head.version
+    """,
+)
+invariant(
+    "oversold cases are booked",
+    "What was handed over without being there is missing in its case until it is booked; what is booked has left.",
+    """
+    SELECT cases.id, cases.quantity, cases.expected, cases.reported, -moved.quantity AS left_stock
+    FROM stock_discrepancies AS cases LEFT JOIN LATERAL (
+      SELECT sum(quantity) AS quantity FROM stock_movements
+      WHERE source = cases.source AND kind = 'SHIPMENT'
+        AND variant_id = cases.variant_id AND location_id = cases.location_id) AS moved ON true
+    WHERE cases.kind = 'OVERSOLD' AND (cases.expected IS NULL OR cases.reported IS NULL
+      OR (cases.settled_at IS NULL AND cases.reported - cases.expected <> cases.quantity)
+      OR cases.expected > -coalesce(moved.quantity, 0))
+    """,
+)
+invariant(
+    "counts are booked",
+    "What was moved for a count is, where it was counted, the differences of its lines; nothing before it is approved.",
+    """
+    SELECT source AS count, location_id AS location, variant_id AS variant, bin_id AS bin, lot_id AS lot,
+      sum(quantity) AS differs_by
+    FROM (
+      SELECT 'cnt_' || replace(counts.id::text, '-', '') AS source, counts.location_id, line.variant_id, line.bin_id,
+        line.lot_id, line.counted - line.expected - line.moved AS quantity
+      FROM stock_count_lines AS line JOIN stock_counts AS counts ON counts.id = line.count_id
+      WHERE counts.status = 'APPROVED'
+      UNION ALL
+      SELECT source, location_id, variant_id, bin_id, lot_id, -quantity FROM stock_movements
+      WHERE source >= 'cnt_' AND source < 'cnt`' AND kind = 'ADJUSTMENT'
+    ) AS side GROUP BY source, location_id, variant_id, bin_id, lot_id HAVING sum(quantity) <> 0
+    """,
+)
+invariant(
+    "counts are counted",
+    "Every line of a count that is submitted or approved was counted.",
+    """
+    SELECT counts.number, counts.status, line.position FROM stock_count_lines AS line
+    JOIN stock_counts AS counts ON counts.id = line.count_id
+    WHERE counts.status IN ('SUBMITTED', 'APPROVED') AND line.counted IS NULL
+    """,
+)
+invariant(
+    "counts do not overlap",
+    "What one count is at, no other one is.",
+    """
+    SELECT counts.location_id AS location, line.variant_id AS variant, line.bin_id AS bin, line.lot_id AS lot,
+      array_agg(counts.number) AS counts
+    FROM stock_count_lines AS line JOIN stock_counts AS counts ON counts.id = line.count_id
+    WHERE counts.status IN ('OPEN', 'SUBMITTED')
+    GROUP BY counts.location_id, line.variant_id, line.bin_id, line.lot_id HAVING count(*) > 1
+    """,
+)
+invariant(
+    "count versions",
+    "The version of a count is that of its last event, and its first event is stock_count.started.",
+    """
+    SELECT counts.id, counts.number, counts.version, head.version AS head FROM stock_counts AS counts
+    LEFT JOIN event_heads AS head ON head.subject = 'cnt_' || replace(counts.id::text, '-', '')
+    LEFT JOIN events AS first ON first.subject = head.subject AND first.version = 1
+    WHERE counts.version IS DISTINCT FROM head.version OR first.type IS DISTINCT FROM 'stock_count.started'
+    """,
+)
+invariant(
+    "cases are booked",
+    "What was moved for a case is the difference that it was about, where the books were brought in line with it.",
+    """
+    SELECT source AS case, variant_id AS variant, location_id AS location, sum(quantity) AS differs_by FROM (
+      SELECT 'sdc_' || replace(id::text, '-', '') AS source, variant_id, location_id,
+        greatest(reported, 0) - expected AS quantity
+      FROM stock_discrepancies WHERE kind = 'EXTERNAL' AND resolution = 'ADJUSTED'
+      UNION ALL
+      SELECT source, variant_id, location_id, -quantity FROM stock_movements
+      WHERE source >= 'sdc_' AND source < 'sdc`' AND kind = 'ADJUSTMENT'
+    ) AS side GROUP BY source, variant_id, location_id HAVING sum(quantity) <> 0
+    """,
+)
+invariant(
+    "case versions",
+    "The version of a case is that of its last event.",
+    """
+    SELECT cases.id, cases.version, head.version AS head FROM stock_discrepancies AS cases
+    LEFT JOIN event_heads AS head ON head.subject = 'sdc_' || replace(cases.id::text, '-', '')
+    WHERE cases.version IS DISTINCT FROM head.version
+    """,
+)
+invariant(
+    "bins are a tree",
+    "The path of a bin is that of the larger place it is part of, and its own code; both are at one location.",
+    """
+    SELECT bins.id, bins.path, parent.path AS larger FROM bins LEFT JOIN bins AS parent ON parent.id = bins.parent_id
+    WHERE bins.path <> concat(parent.path || '/', bins.code) OR parent.location_id <> bins.location_id
+    """,
+)
+invariant(
+    "recalled lots are not for sale",
+    "Whatever is there of a recalled lot is in a state.",
+    """
+    SELECT content.id, lots.id AS lot, content.quantity FROM stock_contents AS content
+    JOIN lots ON lots.id = content.lot_id
+    WHERE content.quantity > 0 AND content.state IS NULL AND lots.recalled_at IS NOT NULL
+    """,
+)
+invariant(
+    "lot versions",
+    "The version of a lot is that of its last event.",
+    """
+    SELECT lots.id, lots.version, head.version AS head FROM lots
+    LEFT JOIN event_heads AS head ON head.subject = 'lot_' || replace(lots.id::text, '-', '')
+    WHERE lots.version <> coalesce(head.version, 0)
     """,
 )
 invariant(

@@ -1,8 +1,8 @@
 """How much of what is available a sales channel may take: its pools, its buffers and caps.
 
 A *pool* is stock at one place that only one channel may take; what it holds counts as reserved there. A *buffer* keeps
-so much of what is available away from a channel, a *cap* never offers it more than so much. Both speak of what is
-available to everybody; a channel's own pool comes on top.
+so much of what is available away from a channel, a *cap* offers one document no more than so much. Both speak of what
+is available to everybody: a channel's own pool comes on top, and so does what was held for the document.
 """
 
 from collections.abc import Collection, Mapping
@@ -21,10 +21,10 @@ class Rule:
     buffer: Decimal
     cap: Decimal | None
 
-    def offers(self, available: Decimal) -> Decimal:
-        """How much of what is available to everybody the channel may take."""
+    def offers(self, available: Decimal, taken: Decimal = Decimal(0)) -> Decimal:
+        """How much of what is available to everybody the channel may take; `taken`: what the same document took."""
         rest = max(available - self.buffer, Decimal(0))
-        return rest if self.cap is None else min(rest, self.cap)
+        return rest if self.cap is None else min(rest, max(self.cap - taken, Decimal(0)))
 
 
 EVERYTHING = Rule(Decimal(0), None)

@@ -13,7 +13,7 @@ from domain import customers
 from domain.customers import Address, BroughtIn, Customer, CustomerAddress, CustomerChanges, NewCustomer
 from domain.kernel import bulk, constraints, invariants
 from domain.kernel.countries import CountryCode, country_codes
-from domain.kernel.database import Database, raw
+from domain.kernel.database import Database, driver_of, raw
 from domain.kernel.errors import Invalid, Refusal, Refusals
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID, new_id
@@ -73,12 +73,12 @@ async def statements_of(database: Database, operation: Said, *arguments: Any) ->
             seen.append(record.query)
 
     async with database.connection() as connection, begin(connection, actor=SYSTEM) as work:
-        work.raw.add_query_logger(note)
+        driver_of(connection).add_query_logger(note)
         try:
             await operation(work, *arguments)
             await work.finish()
         finally:
-            work.raw.remove_query_logger(note)
+            driver_of(connection).remove_query_logger(note)
     return len(seen)
 
 

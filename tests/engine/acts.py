@@ -41,7 +41,23 @@ class Desk:
             if each["description"].startswith("By hand") and not each["reversedBy"]
         ]
         """Entries by hand that stand."""
+        self.transfers = [
+            (each["id"], each["availableActions"], [line["id"] for line in each["lines"]])
+            for each in read["stockTransfers"]["nodes"]
+        ]
+        """Transfers, what can be done with each, and their lines."""
+        self.counts = {
+            each["id"]: (each["availableActions"], [line["id"] for line in each["lines"]["nodes"]])
+            for each in read["stockCounts"]["nodes"]
+        }
+        """What can be done with counts, and their lines."""
+        self.cases = [each["id"] for each in read["openCases"]["nodes"]]
+        """Cases that wait for somebody."""
         self.today = read["trialBalance"]["asOf"]
+        self.waiting = [each["source"] for each in read["stockBackorders"]["nodes"]]
+        """The lines that wait for stock."""
+        self.places = [each["id"] for each in read["locations"]["nodes"]]
+        self.channels = [each["id"] for each in read["channels"]["nodes"]]
 
     def __repr__(self) -> str:
         return "Desk(…)"
@@ -52,9 +68,14 @@ async def desk(ask: Ask) -> Desk:
     return Desk(
         await ask(
             """{ orders(first: 250) { nodes { id availableActions lines { id } } }
+            stockTransfers(first: 250) { nodes { id availableActions lines { id } } }
             stockLevels(first: 250) { nodes { variant { id } location { id } onHand } }
             variants(first: 250) { nodes { sku } } products(first: 250) { nodes { id availableActions } }
-            journalEntries(first: 250) { nodes { id description reversedBy { id } } } trialBalance { asOf } }"""
+            journalEntries(first: 250) { nodes { id description reversedBy { id } } } trialBalance { asOf }
+            stockBackorders(first: 250) { nodes { source } } locations(first: 250) { nodes { id } }
+            channels(first: 250) { nodes { id } }
+            stockCounts { nodes { id availableActions lines(first: 9) { nodes { id } } } }
+            openCases: stockDiscrepancies(filter: {status: {in: [OPEN]}}) { nodes { id } } }"""
         )
     )
 
@@ -85,8 +106,33 @@ class _Clerk:
             "orderPlace": self._order,
             "orderShip": self._shipment,
             "stockSet": self._count,
+            "stockAdjust": self._adjustment,
+            "stockReserve": self._hold,
             "stockReceive": self._receipt,
+            "stockTransferCreate": self._transfer,
+            "stockTransferReady": lambda: {"id": self._transfer_to("READY")[0]},
+            "stockTransferDispatch": lambda: self._way("DISPATCH"),
+            "stockTransferReceive": lambda: self._way("RECEIVE"),
+            "stockTransferCancel": lambda: {"id": self._transfer_to("CANCEL")[0]},
+            "stockCountStart": self._count_start,
+            "stockCountRecord": self._count_record,
+            "stockCountSubmit": lambda: {"id": self._count_that("SUBMIT"), "uncountedAreZero": True},
+            "stockCountRecount": self._recount,
+            "stockCountApprove": lambda: {"id": self._count_that("APPROVE")},
+            "stockCountCancel": lambda: {"id": self._count_that("CANCEL")},
+            "stockReconcile": self._snapshot,
+            "stockDiscrepancySettle": self._settlement,
+            "stockRelocate": self._relocation,
+            "binsCreate": self._bins,
+            "lotRecall": lambda: {"id": self.values.id("Lot", "id"), "reason": "glass in it"},
+            "productCreate": self._product,
             "productActivate": lambda: {"id": self.chance.choice(self.known.drafts)},
+            "stockPolicySet": self._policy,
+            "stockReplenishmentSet": self._replenishment,
+            "stockChannelRuleSet": self._channel_rule,
+            "stockPoolSet": self._pool,
+            "stockBackorderPrioritize": self._priority,
+            "locationUpdate": self._location,
             "journalEntryPost": self._entry,
             "journalEntryReverse": lambda: {"id": self.chance.choice(self.known.entries)},
         }
@@ -107,7 +153,7 @@ class _Clerk:
 
     def _owner(self, name: str, argument: str, definition: Any) -> str:
         """The type that an act is about, by the beginning of its name."""
-        nouns = ("Product", "Customer", "Order", "JournalEntry", "Location")
+        nouns = ("Product", "Customer", "Order", "JournalEntry", "Location", "Lot")
         return next(
             (noun for noun in nouns if name.lower().startswith(noun.lower())), get_named_type(definition.type).name
         )
@@ -148,6 +194,119 @@ class _Clerk:
         costs = [{"amount": amount, "currency": "USD"} for amount in self.chance.sample(("0", "3.5", "2.125"), 2)]
         lines = [{"variantId": variant, "quantity": self._some(), "unitCost": cost} for cost in costs]
         return {"input": {"locationId": place, "lines": lines, "reference": self.chance.choice((None, "D-1"))}}
+
+    def _count_that(self, action: str) -> str:
+        return self.chance.choice([each for each, (actions, _) in self.known.counts.items() if action in actions])
+
+    def _count_start(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        blind = self.chance.choice((ABSENT, True))
+        given = {"locationId": place, "kind": Name("CYCLE"), "variantIds": [variant], "isBlind": blind}
+        return {"input": {name: value for name, value in given.items() if value is not ABSENT}}
+
+    def _count_record(self) -> dict[str, Any]:
+        count = self._count_that("RECORD")
+        lines = [{"lineId": line, "quantity": self._some()} for line in self.known.counts[count][1][:2]]
+        variant, _, _ = self.chance.choice(self.known.levels)
+        found = [{"variantId": variant, "quantity": self._some()}] if self.values.happens(0.3) else None
+        return {"id": count, "input": {"lines": lines, "found": found}}
+
+    def _recount(self) -> dict[str, Any]:
+        count = self._count_that("RECOUNT")
+        return {"id": count, "lineIds": self.known.counts[count][1][:1]}
+
+    def _snapshot(self) -> dict[str, Any]:
+        variant, place, there = self.chance.choice(self.known.levels)
+        lines = [{"variantId": variant, "quantity": there if self.values.happens(0.3) else self._some()}]
+        return {"input": {"locationId": place, "system": self.chance.choice(("3pl", "marketplace")), "lines": lines}}
+
+    def _settlement(self) -> dict[str, Any]:
+        resolution = Name(self.chance.choice(("ADJUSTED", "DISMISSED")))
+        return {"id": self.chance.choice(self.known.cases), "input": {"resolution": resolution}}
+
+    def _policy(self) -> dict[str, Any]:
+        variant, _, _ = self.chance.choice(self.known.levels)
+        how = self.chance.choice(
+            (
+                {"backorders": Name("ALLOW")},
+                {"backorders": Name("LIMIT"), "backorderLimit": 3},
+                {"backorders": Name("PREORDER"), "preorderOn": "2999-01-01", "tracksLots": False},
+                {"costMethod": Name("MOVING_AVERAGE")},
+                {"tracksLots": True},
+            )
+        )
+        return {"input": {"variantId": variant, **how}}
+
+    def _replenishment(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        rule = {"reorderPoint": self.chance.choice((None, 1, 500)), "maxQuantity": self.chance.choice((None, 2, 9))}
+        return {"input": {"variantId": variant, "locationId": place, **rule}}
+
+    def _channel_rule(self) -> dict[str, Any]:
+        variant, _, _ = self.chance.choice(self.known.levels)
+        rule = {"variantId": self.chance.choice((None, variant)), "buffer": self._some(), "cap": self._some()}
+        return {"input": {"channelId": self.chance.choice(self.known.channels), **rule}}
+
+    def _pool(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        pool = {"variantId": variant, "locationId": place, "quantity": self._some()}
+        return {"input": {"channelId": self.chance.choice(self.known.channels), **pool}}
+
+    def _priority(self) -> dict[str, Any]:
+        return {"input": {"source": self.chance.choice(self.known.waiting), "priority": self.chance.randint(0, 200)}}
+
+    def _location(self) -> dict[str, Any]:
+        changes = {"priority": self.chance.randint(0, 9), "allowsOversell": self.values.happens(0.5)}
+        named = {"externalId": {"system": "wms", "id": f"P-{self.chance.randint(0, 9)}"}}
+        changes |= self.chance.choice(({}, {"name": "Somewhere else"}, named))
+        return {"id": self.chance.choice(self.known.places), "input": changes}
+
+    def _adjustment(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        line = {"variantId": variant, "delta": self.chance.choice((-1, 1, 2))}
+        return {"input": {"locationId": place, "reason": Name("COUNT"), "lines": [line]}}
+
+    def _hold(self) -> dict[str, Any]:
+        variant, _, _ = self.chance.choice(self.known.levels)
+        return {"input": {"lines": [{"variantId": variant, "quantity": self._some()}]}}
+
+    def _transfer(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        _, other, _ = self.chance.choice(self.known.levels)
+        lines = [{"variantId": variant, "quantity": self._some()}]
+        return {"input": {"originId": place, "destinationId": other, "lines": lines, "expectedOn": self.known.today}}
+
+    def _transfer_to(self, action: str) -> tuple[str, list[str]]:
+        """A transfer that can be moved on so, and its lines; now and then any other."""
+        fitting = [each for each in self.known.transfers if action in each[1]]
+        transfer, _, lines = self.chance.choice(fitting if self.values.happens(0.8) else self.known.transfers)
+        return transfer, lines
+
+    def _way(self, action: str) -> dict[str, Any]:
+        transfer, lines = self._transfer_to(action)
+        part: dict[str, Any] = {"lines": [{"lineId": line, "quantity": self._some()} for line in lines]}
+        if action == "RECEIVE":
+            part["closes"] = self.values.happens(0.5)
+        return {"id": transfer, "input": self.chance.choice((ABSENT, None, part, part))}
+
+    def _relocation(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        ways: tuple[dict[str, Any], ...] = (
+            {"toState": Name("DAMAGED")},
+            {"toState": Name("ON_HOLD"), "toBinId": None},
+            {"fromState": Name("ON_HOLD"), "toState": None},
+        )
+        line = {"variantId": variant, "quantity": self._some(), **self.chance.choice(ways)}
+        return {"input": {"locationId": place, "lines": [line], "reason": self.chance.choice((None, "broken"))}}
+
+    def _bins(self) -> dict[str, Any]:
+        _, place, _ = self.chance.choice(self.known.levels)
+        paths = self.chance.sample(("A", "A/1", "a/1/2", "B/7", "B//7", "C"), 2)
+        return {"input": {"locationId": place, "bins": [{"path": path} for path in paths]}}
+
+    def _product(self) -> dict[str, Any]:
+        number = self.chance.randint(0, 999)
+        return {"input": {"name": f"Anew {number}", "variants": [{"sku": f"anew-{number}"}]}}
 
     def _entry(self) -> dict[str, Any]:
         money = {"amount": self.chance.choice(("1.00", "20", "300.5")), "currency": "USD"}

@@ -15,7 +15,7 @@ from tests.engine.pool import Pool
 
 _NEW = re.compile(
     r"(?P<id>\b[a-z]{3}_[0-9a-f]{32}\b)"
-    r"|(?P<number>\b(?:SO|SH|JE)-\d+\b)"
+    r"|(?P<number>\b(?:SO|SH|JE|CT)-\d+\b)"
     r"|(?P<instant>\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))"
 )
 

@@ -5,18 +5,28 @@ import itertools
 from typing import Any
 
 from api import demo
+from tests.support import shelves, transfers
 from tests.support.api import Api
 from tests.support.shop import (
     ADJUST,
     CANCEL,
+    CHANNEL_RULE,
+    COUNT_RECORD,
+    COUNT_START,
     EXPECT,
     PAY,
     PLACE,
+    POLICY,
+    POOL,
     RECEIVE,
     RELEASE,
     RESERVE,
+    SETTLE,
     SHIP,
     a_few_of_everything,
+    count,
+    default_channel,
+    differing,
     dollars,
     done,
     location,
@@ -35,6 +45,8 @@ _POST = """mutation J($input: JournalEntryPostInput!) {
   journalEntryPost(input: $input) { journalEntry { id on } userErrors { message } } }"""
 _REVERSE = """mutation R($id: ID!, $on: Date) {
   journalEntryReverse(id: $id, on: $on) { journalEntry { id } userErrors { message } } }"""
+_REPLENISH = """mutation R($input: StockReplenishmentSetInput!) {
+  stockReplenishmentSet(input: $input) { level { id } userErrors { message } } }"""
 _numbers = itertools.count(1)
 
 
@@ -53,6 +65,10 @@ async def fill(api: Api) -> None:
     await _orders(api, variants, people, near)
     await _holds(api, variants, far)
     await _waiting(api)
+    await _shared(api, variants, near)
+    await transfers.one_of_each(api)
+    await _counts(api)
+    await shelves.some_of_each(api)
     await _books(api)
     await cart
 
@@ -173,6 +189,49 @@ async def _waiting(api: Api) -> None:
     await done(api, PLACE, {"input": ordered([(row, 5)])})
     loss = [{"variantId": row, "delta": -4}]
     await done(api, ADJUST, {"input": {"locationId": place, "reason": "THEFT", "lines": loss}})
+
+
+async def _shared(api: Api, variants: list[str], near: str) -> None:
+    """Policies of each kind, with who waits by them; pools, rules and reorder points, full and empty."""
+    tea, seat, green = variants
+    channel = await default_channel(api)
+    novel = {"name": "Novelty", "variants": [{"sku": f"NEW-{n}", "price": dollars("5")} for n in range(3)]}
+    rows = [each["id"] for each in (await done(api, _PRODUCT, {"input": novel}))["product"]["variants"]]
+    await done(api, POLICY, {"input": {"variantId": rows[0], "backorders": "PREORDER", "preorderOn": "2999-01-01"}})
+    await done(api, POLICY, {"input": {"variantId": rows[1], "costMethod": "MOVING_AVERAGE", "tracksLots": True}})
+    await done(api, POLICY, {"input": {"variantId": rows[2], "backorders": "ALLOW"}})
+    await done(api, PLACE, {"input": ordered([(rows[0], 2), (rows[2], 1)])})
+    await done(api, PLACE, {"input": ordered([(rows[0], 1)])})
+    for row, quantity in ((tea, "0.5"), (green, 1), (green, 0)):
+        pool = {"channelId": channel, "variantId": row, "locationId": near, "quantity": quantity}
+        await done(api, POOL, {"input": pool})
+    await done(api, CHANNEL_RULE, {"input": {"channelId": channel, "cap": 900}})
+    await done(api, CHANNEL_RULE, {"input": {"channelId": channel, "variantId": seat, "buffer": 1, "cap": 800}})
+    rule = {"variantId": seat, "locationId": near, "reorderPoint": 4, "safetyStock": 1, "minQuantity": 2}
+    await done(api, _REPLENISH, {"input": {**rule, "maxQuantity": 40}})
+    await done(api, _REPLENISH, {"input": {"variantId": rows[2], "locationId": near, "reorderPoint": 1}})
+
+
+async def _counts(api: Api) -> None:
+    """Counts in every state, one of them blind; and cases with another system, open and settled."""
+    place = await location(api, priority=6, kind="THIRD_PARTY")
+    rope = {"name": "Rope", "variants": [{"sku": f"rope-{n}", "price": dollars("3.00")} for n in range(4)]}
+    rows = [each["id"] for each in (await done(api, _PRODUCT, {"input": rope}))["product"]["variants"]]
+    await done(api, RECEIVE, {"input": receipt(place, [(row, 30, "1.10") for row in rows])})
+    await count(api, place, rows[0], 28, reference="shelf 1")
+    await count(api, place, rows[1], 31, until="SUBMITTED", isBlind=True)
+    await count(api, place, rows[2], 30, until="CANCELLED")
+    open_ones = {"locationId": place, "kind": "CYCLE", "variantIds": rows[2:], "isBlind": True}
+    blind = (await done(api, COUNT_START, {"input": open_ones}))["count"]
+    line = {"lineId": blind["lines"]["nodes"][0]["id"], "quantity": 29, "unitCost": dollars("1.15")}
+    await done(api, COUNT_RECORD, {"id": blind["id"], "input": {"lines": [line]}})
+    await done(api, COUNT_START, {"input": {**open_ones, "variantIds": rows[:1], "isBlind": False}})
+    await differing(api, place, rows[0], 27)
+    await differing(api, place, rows[1], -2, system="marketplace")
+    for row, resolution, note in ((rows[2], "ADJUSTED", None), (rows[3], "DISMISSED", "they count boxes")):
+        case = await differing(api, place, row, 33)
+        await done(api, SETTLE, {"id": case, "input": {"resolution": resolution, "note": note}})
+    await differing(api, place, rows[3], 33)
 
 
 async def _books(api: Api) -> None:

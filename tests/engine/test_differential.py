@@ -32,6 +32,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
+MORE = 10_000
+"""Further documents to choose from, for the fields that none of these asked for."""
+
 _tally = Tally()
 _NEVER_ASKED: dict[tuple[str, str], str] = {}
 """Fields that the generator cannot reach, and why."""
@@ -126,6 +129,22 @@ async def test_the_engine_answers_as_graphql_core_does(bench: Bench, part: int, 
             _tally.run(await agree(bench, asked, who))
         if (other := varied(built().core, bench.pool, asked)) is not None:
             _tally.run(await agree(bench, other, bench.callers[seed % 3]))
+
+
+async def test_fields_that_none_of_them_asked_for_are_asked_for_too(bench: Bench) -> None:
+    if _tally.documents < PARTS * EXAMPLES * EACH:
+        pytest.skip("only after all of the documents above")
+    missing = reachable(built().core) - _tally.asked - set(_NEVER_ASKED)
+    for seed in range(MORE):
+        if not missing:
+            break
+        asked, mine = document(built(), bench.pool, -1 - seed), Tally()
+        mine.document(built().core, asked)
+        if missing & mine.asked:
+            missing -= mine.asked
+            _tally.document(built().core, asked)
+            for who in bench.callers.values():
+                _tally.run(await agree(bench, asked, who))
 
 
 def test_the_documents_asked_for_every_field_and_had_something_of_everything() -> None:

@@ -35,6 +35,8 @@ _REFERS = {
     "order": "Order",
     "reservation": "StockReservation",
     "incoming": "IncomingStock",
+    "lot": "Lot",
+    "fromLot": "Lot",
 }
 """What an argument or a filter of ids means, by the word in front of `Id` and `Ids`."""
 _NUMBERS: dict[str, tuple[Any, ...]] = {

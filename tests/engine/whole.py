@@ -22,8 +22,8 @@ NESTED_PAGE = 3
 class Whole:
     """Selections of everything, and a note of which lists they ask for."""
 
-    def __init__(self, schema: GraphQLSchema) -> None:
-        self.schema = schema
+    def __init__(self, schema: GraphQLSchema, *, page: int = NESTED_PAGE) -> None:
+        self.schema, self.page = schema, page
         self.lists: set[tuple[str, str]] = set()
 
     def of(self, kind: Any, depth: int) -> str:
@@ -47,13 +47,14 @@ class Whole:
             if is_leaf_type(inner):
                 yield f"{alias}{name}"
             elif depth > 0 or connection:
-                below = depth if connection or inner.name.endswith("Connection") else depth - 1
+                tree = inner.name == f"{kind.name}Connection"  # what is listed lists more of its kind, without end
+                below = depth if connection or (inner.name.endswith("Connection") and not tree) else depth - 1
                 if is_list(field) and not connection:
                     self.lists.add((kind.name, name))
                 yield f"{alias}{name}{self._page(field)} {{ {self.of(inner, below)} }}"
 
     def _page(self, field: GraphQLField) -> str:
-        return f"(first: {NESTED_PAGE})" if "first" in field.args else ""
+        return f"(first: {self.page})" if "first" in field.args else ""
 
 
 def is_list(field: GraphQLField) -> bool:

@@ -103,7 +103,7 @@ async def test_every_document_is_a_term_with_its_sign_and_they_sum_to_what_can_b
     assert said["INCOMING", soon] == ("2040-01-01", "PO 1")
     assert said["INCOMING", late] == ("2040-02-01", None)
     assert said["BACKORDERED", younger] == (today.isoformat(), None)
-    figures = {name: each for name, each in found.items() if name != "terms"}
+    figures = {name: each for name, each in found.items() if name not in ("terms", "nextChange")}
     assert figures == {
         "onHand": "11",
         "allocated": "7",
@@ -123,7 +123,21 @@ async def test_every_document_is_a_term_with_its_sign_and_they_sum_to_what_can_b
         ("9999-12-31", "11", "11"),
     ):
         by_then = await asked(api, row, on=on)
+        # What comes next is what comes after that day.
+        coming = next((each for each, day in ((soon, "2040-01-01"), (late, "2040-02-01")) if day > on), None)
+        assert (by_then["nextChange"] and by_then["nextChange"]["source"]) == coming
         assert (by_then["incoming"], by_then["availableToPromise"], by_then["available"]) == (incoming, promise, "2")
+
+    assert found["nextChange"] == {
+        "kind": "INCOMING",
+        "quantity": "5",
+        "source": soon,
+        "on": "2040-01-01",
+        "note": "PO 1",
+        "location": {"id": far},
+    }
+    assert (await asked(api, row, locations=[near]))["nextChange"]["source"] == late
+    assert (await asked(api, row, locations=[near], on="2040-02-01"))["nextChange"] is None
 
     # Whoever waits for goods waits for them anywhere, so that counts over all places only.
     there = await asked(api, row, locations=[far])

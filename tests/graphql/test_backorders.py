@@ -18,6 +18,7 @@ from tests.support.shop import (
     RESERVE,
     SHIP,
     act,
+    crowd,
     done,
     figures,
     forbidden,
@@ -159,7 +160,7 @@ async def _fifty_for_a_limit(api: Api, *, there: int, limit: int) -> None:
     row = await stocked(api, there) if there else await variant(api)
     await kept(api, row, backorders="LIMIT", backorderLimit=limit)
     wanted = [{"input": ordered([(row, 1 + n % 3)])} for n in range(50)]
-    payloads = await asyncio.gather(*(act(api, PLACE, each) for each in wanted))
+    payloads = await crowd(act(api, PLACE, each) for each in wanted)
     waited = sum(Decimal(each["quantity"]) for each in await waiting(api, row))
     sold = sum(1 + n % 3 for n, each in enumerate(payloads) if not each["userErrors"])
     assert {error["code"] for each in payloads for error in each["userErrors"]} == {"INSUFFICIENT_STOCK"}
@@ -322,7 +323,7 @@ async def test_a_storm_of_orders_receipts_and_cancellations_leaves_nobody_waitin
         elif n % 2:
             await came(api, places[n % 4 // 2], row, 2)
 
-    await asyncio.gather(*(life(n) for n in range(50)))
+    await crowd(life(n) for n in range(50))
     waits = sum(Decimal(each["quantity"]) for each in await waiting(api, row))
     found = (await api.data(LEVELS, {"variants": [row]}))["stockLevels"]["nodes"]
     assert waits <= 20

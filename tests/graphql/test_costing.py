@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-import asyncpg
 import pytest
 
 from domain.kernel.scopes import Scope
@@ -35,6 +34,8 @@ RATES = """mutation R($input: ExchangeRatesSetInput!) { exchangeRatesSet(input: 
 REVALUE = f"""mutation V($input: StockRevalueInput!, $dryRun: Boolean! = false, $key: String) {{
   stockRevalue(input: $input, dryRun: $dryRun, idempotencyKey: $key) {{
     levels {{ id onHand value {{ amount }} }} {EFFECTS} {ERRORS} }} }}"""
+POLICY = """mutation P($input: StockPolicySetInput!) {
+  stockPolicySet(input: $input) { policy { id } userErrors { message } } }"""
 AT = """query Q($row: [ID!], $asOf: DateTime, $knownAt: DateTime) {
   stockLevels(filter: {variantId: {in: $row}}) { nodes {
     onHand onHandAt(asOf: $asOf, knownAt: $knownAt)
@@ -50,14 +51,10 @@ def ago(days: float) -> str:
     return (NOW - timedelta(days=days)).isoformat()
 
 
-async def averaged(owner: "asyncpg.Connection[asyncpg.Record]", *rows: str) -> None:
+async def averaged(api: Api, *rows: str) -> None:
     """These variants are kept by moving average from now on."""
     for row in rows:
-        await owner.execute(
-            "INSERT INTO stock_policies (id, variant_id, cost_method, created_at, updated_at)"
-            " VALUES (uuid7(), $1, 'MOVING_AVERAGE', now(), now())",
-            row[4:],
-        )
+        await done(api, POLICY, {"input": {"variantId": row, "costMethod": "MOVING_AVERAGE"}})
 
 
 async def come(api: Api, place: str, row: str, quantity: Any, cost: str, **extra: Any) -> dict[str, Any]:
@@ -119,11 +116,9 @@ async def test_a_receipt_cannot_come_in_tomorrow(api: Api) -> None:
     assert await refused(api, RECEIVE, {"input": given}) == [("INVALID", "input.receivedAt")]
 
 
-async def test_moving_average_is_reckoned_when_goods_come_in(
-    api: Api, owner: "asyncpg.Connection[asyncpg.Record]"
-) -> None:
+async def test_moving_average_is_reckoned_when_goods_come_in(api: Api) -> None:
     place, row = await shop.location(api), await shop.variant(api)
-    await averaged(owner, row)
+    await averaged(api, row)
     await come(api, place, row, 10, "5.00")
     await come(api, place, row, 10, "8.00")
     assert moved(await leave(api, row, 3)) == [("-3", "-19.50")]
@@ -137,11 +132,9 @@ async def test_moving_average_is_reckoned_when_goods_come_in(
     await invariants_hold(api)
 
 
-async def test_moving_average_is_replayed_after_a_late_receipt(
-    api: Api, owner: "asyncpg.Connection[asyncpg.Record]"
-) -> None:
+async def test_moving_average_is_replayed_after_a_late_receipt(api: Api) -> None:
     place, row = await shop.location(api), await shop.variant(api)
-    await averaged(owner, row)
+    await averaged(api, row)
     await come(api, place, row, 10, "5.00", receivedAt=ago(10))
     await leave(api, row, 4)  # 20.00 then
     payload = await come(api, place, row, 10, "3.00", receivedAt=ago(20))
@@ -156,9 +149,7 @@ async def test_moving_average_is_replayed_after_a_late_receipt(
 
 @pytest.mark.parametrize("method", ["FIFO", "MOVING_AVERAGE"])
 @pytest.mark.parametrize("seed", range(6))
-async def test_told_in_any_order_goods_come_to_cost_the_same(
-    api: Api, owner: "asyncpg.Connection[asyncpg.Record]", method: str, seed: int
-) -> None:
+async def test_told_in_any_order_goods_come_to_cost_the_same(api: Api, method: str, seed: int) -> None:
     """The same receipts and losses, told in order and shuffled, end with the same value to the cent, and the accounts
     have borne the same.
     """
@@ -166,7 +157,7 @@ async def test_told_in_any_order_goods_come_to_cost_the_same(
     place = await shop.location(api)
     rows = [await shop.variant(api) for _ in range(2)]
     if method == "MOVING_AVERAGE":
-        await averaged(owner, *rows)
+        await averaged(api, *rows)
     goods = [(dice.randint(5, 40), f"{dice.randint(1, 999) / 100:.2f}", 60 - n) for n in range(6)]
     losses = [(dice.randint(1, 12), 40.5 - n, dice.choice(["DAMAGE", "SHRINKAGE"])) for n in range(5)]
     in_order: list[tuple[Any, ...]] = sorted(

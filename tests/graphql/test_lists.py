@@ -754,3 +754,11 @@ def test_ties_are_told_apart_by_the_id_in_these_tests_too() -> None:
     for descending in (False, True):
         ordered = [node["id"] for node in in_order(nodes, ("CREATED_AT", descending))]
         assert all((a > b) is descending for a, b in pairwise(ordered))
+
+
+@pytest.mark.parametrize("name", [name for name, each in LISTINGS.items() if each.search])
+async def test_whether_anything_is_found_can_be_asked_for_alone(api: Api, name: str) -> None:
+    """Then no column of the rows is read at all."""
+    query = f"query Q($words: String) {{ {name}(first: 1, search: $words) {{ pageInfo {{ hasNextPage }} }} }}"
+    for words, more in (("blue", True), ("nothing like it", False)):
+        assert (await api.data(query, {"words": words}))[name]["pageInfo"] == {"hasNextPage": more}

@@ -452,14 +452,14 @@ async def test_who_waits_keeps_no_connection(fresh_api: Api) -> None:
     api = fresh_api
     row = await stocked(api, 5)
     cursor = (await changes(api, [row]))[-1].cursor
-    pool: Any = api.services.database.engine.pool
+    pool = api.services.database.connections
     waiting = ({}, {"snapshot": False}, {"variants": []}, {"skus": ["no such sku"], "after": cursor})
     async with AsyncExitStack() as stack:
-        for given in waiting * (pool.size() // 2):
+        for given in waiting * (pool.size // 2):
             await stack.enter_async_context(watching(api, WATCH, **given))
-        await followers(api, len(waiting) * (pool.size() // 2))
+        await followers(api, len(waiting) * (pool.size // 2))
         async with asyncio.timeout(40):
-            while pool.checkedout() != 1:  # the tail's own
+            while pool.used != 1:  # the tail's own
                 await asyncio.sleep(0.005)
         assert (await level(api, row))["version"] == 1
 
@@ -504,9 +504,9 @@ async def test_a_snapshot_of_more_than_a_thousand_levels_is_refused(fresh_api: A
         assert sorted(places(await unseen(2))) == sorted([(rows[7], here), (rows[8], here)])
     async with watching(api, variants=rows) as take:
         await take(1)  # and leave in the middle
-    pool: Any = api.services.database.engine.pool
+    pool = api.services.database.connections
     async with asyncio.timeout(40):
-        while pool.checkedout() != 1:  # the tail's own
+        while pool.used != 1:  # the tail's own
             await asyncio.sleep(0.005)
 
 

@@ -343,12 +343,12 @@ async def test_an_exhausted_pool_is_overload_and_passes(api: Api, monkeypatch: p
 
 async def test_a_pool_exhausted_on_the_way_is_overload_too(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     await api.token()
-    pool: Any = api.services.database.engine.pool
-    monkeypatch.setattr(pool, "_timeout", 0.05)
+    pool = api.services.database.connections
+    monkeypatch.setattr(pool, "_patience", 0.05)
     stack = AsyncExitStack()
 
     async def hold_all_then_admit(*_: Any) -> None:
-        for _number in range(pool.size() - pool.checkedout()):
+        for _number in range(pool.size - pool.used):
             await stack.enter_async_context(api.services.database.connection())
 
     monkeypatch.setattr(api.services.throttle, "take", hold_all_then_admit)

@@ -7,7 +7,7 @@ import pytest
 
 from domain.kernel import invariants
 from domain.tables import metadata
-from tests.support import shop
+from tests.support import shelves, shop, transfers
 from tests.support.api import Api
 from tests.support.server import Server
 
@@ -34,7 +34,17 @@ BREAKING = {
     "addresses in order": ["UPDATE customer_addresses SET position = position + 1"],
     "levels are their movements": ["UPDATE stock_levels SET on_hand = on_hand + 1"],
     "layers are their movements": ["UPDATE cost_layers SET value_amount = value_amount + 1 WHERE quantity > 0"],
-    "layers are the stock": ["UPDATE cost_layers SET quantity = quantity + 1"],
+    "layers are the stock": ["UPDATE cost_layers SET quantity = quantity + 1, base_quantity = base_quantity + 1"],
+    "contents are their movements": ["UPDATE stock_contents SET quantity = quantity + 1 WHERE state IS NOT NULL"],
+    "levels are their contents": ["UPDATE stock_levels SET unavailable = unavailable - 1 WHERE unavailable > 0"],
+    "lots where they are demanded": [
+        "INSERT INTO stock_policies (id, variant_id, tracks_lots, created_at, updated_at)"
+        " SELECT uuid7(), variant_id, true, now(), now() FROM stock_levels WHERE on_hand > placed LIMIT 1"
+    ],
+    "months are their movements": ["UPDATE stock_months SET quantity = quantity + 1"],
+    "bins are a tree": ["UPDATE bins SET path = 'Z/' || code WHERE parent_id IS NOT NULL"],
+    "recalled lots are not for sale": ["UPDATE lots SET recalled_at = now(), recall_reason = 'Glass'"],
+    "lot versions": ["UPDATE lots SET version = version + 1"],
     "never oversold": [
         "ALTER TABLE stock_levels DROP CONSTRAINT ck_stock_levels_never_oversold",
         "UPDATE stock_levels SET reserved = on_hand + 1",
@@ -48,7 +58,29 @@ BREAKING = {
         "UPDATE stock_movements SET value_amount = value_amount - 1 WHERE kind = 'SHIPMENT'"
     ],
     "received, not billed": ["UPDATE stock_movements SET kind = 'ADJUSTMENT' WHERE kind = 'RECEIPT'"],
+    "transfers move their goods": ["UPDATE stock_transfer_lines SET received = received - 1 WHERE received > 0"],
+    "transfers change no total": [
+        "UPDATE stock_movements SET value_amount = value_amount + 1 WHERE kind = 'TRANSFER' AND quantity > 0"
+    ],
+    "claims of transfers": ["UPDATE stock_transfers SET status = 'DRAFT' WHERE status = 'READY'"],
+    "transfer statuses follow": ["UPDATE stock_transfers SET status = 'RECEIVED' WHERE status = 'DISPATCHED'"],
+    "transfer versions": ["UPDATE stock_transfers SET version = version + 1"],
+    "counts are booked": ["UPDATE stock_count_lines SET counted = counted + 1"],
+    "counts are counted": ["UPDATE stock_count_lines SET counted = NULL, counted_at = NULL"],
+    "counts do not overlap": ["UPDATE stock_counts SET status = 'OPEN', submitted_at = NULL, approved_at = NULL"],
+    "count versions": ["UPDATE stock_counts SET version = version + 1"],
+    "cases are booked": ["UPDATE stock_discrepancies SET reported = reported + 1"],
+    "case versions": ["UPDATE stock_discrepancies SET version = version + 1"],
     "level versions": ["UPDATE stock_levels SET version = version + 1"],
+    "averages are kept in one layer": [
+        "UPDATE stock_policies SET cost_method = 'MOVING_AVERAGE' WHERE variant_id IN ("
+        "SELECT variant_id FROM cost_layers WHERE quantity > 0 GROUP BY variant_id, location_id HAVING count(*) > 1)"
+    ],
+    "stock policy versions": ["UPDATE stock_policies SET backorders = 'ALLOW', backorder_limit = NULL"],
+    "location versions": ["UPDATE locations SET version = version + 1"],
+    "oversold cases are booked": [
+        "UPDATE stock_discrepancies SET system = NULL, kind = 'OVERSOLD', expected = 1, reported = quantity + 1"
+    ],
     "payments in transit": ["UPDATE payments SET amount = amount + 1"],
     "customer deposits": ["DELETE FROM payments"],
     "payments are posted": ["UPDATE payments SET amount = amount + 1"],
@@ -74,9 +106,20 @@ async def open_shop(api: Api) -> Api:
     row = await shop.stocked(api, 10)
     await shop.done(api, shop.PLACE, {"input": shop.ordered([(row, 2)])})
     await shop.done(api, shop.RESERVE, {"input": {"lines": [{"variantId": row, "quantity": 1}]}})
+    await transfers.one_of_each(api)
+    place = await shop.location(api)
+    counted = await shop.stocked(api, 10, place=place)
+    await shop.count(api, place, counted, 9)
+    await shop.count(api, place, counted, 8, until="OPEN")
+    case = await shop.differing(api, place, counted, 7)
+    await shop.done(api, shop.SETTLE, {"id": case, "input": {"resolution": "ADJUSTED"}})
     customer = """mutation { customerCreate(input: {name: "Ada", addresses: [{line1: "1 Pier", countryCode: "US"}]}) {
       customer { id } userErrors { message } } }"""
     await shop.done(api, customer, {})
+    place, twice = await shop.location(api), await shop.variant(api)
+    await shop.done(api, shop.POLICY, {"input": {"variantId": twice, "backorders": "ALLOW"}})
+    await shop.done(api, shop.RECEIVE, {"input": shop.receipt(place, [(twice, 1, "1.00"), (twice, 1, "2.00")])})
+    await shelves.some_of_each(api)
     await shop.sealed(api)
     await shop.invariants_hold(api)
     return api

@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 
 from domain.catalog import Product, ProductStatus, ProductVariant
 from domain.kernel import bulk
-from domain.kernel.database import Database
+from domain.kernel.database import Database, driver_of
 from domain.kernel.errors import Invalid
 from domain.kernel.events import LoggedEvent
 from domain.kernel.idempotency import IdempotencyKey
@@ -48,10 +48,11 @@ async def counted(work: Work, write: Any) -> list[str]:
         if record.query.startswith(("INSERT", "UPDATE")):
             statements.append(record.query)
 
-    work.raw.add_query_logger(note)
+    driver = driver_of(work.connection)
+    driver.add_query_logger(note)
     await write
     await asyncio.sleep(0)  # the driver tells its loggers in the next turn of the loop
-    work.raw.remove_query_logger(note)
+    driver.remove_query_logger(note)
     return statements
 
 

@@ -112,7 +112,7 @@ def assert_complete(seen: Sequence[Announced], committed: set[str]) -> None:
 
 # --- the order ------------------------------------------------------------------------------------------------------
 
-OWN_TRANSACTION = ("_WRITE", "greatest(head.order_key, excluded.order_key)", "excluded.order_key")
+OWN_TRANSACTION = ("_HEADS", "greatest(head.order_key, excluded.order_key)", "excluded.order_key")
 SEQUENCE_ONLY = (
     "_READ",
     events._READ,

@@ -1,24 +1,26 @@
 """One act, one transaction: through both drivers, with deferred rules, in earnest and in a dry run."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import catalog
 from domain.catalog import Product, ProductVariant
-from domain.kernel import bulk, constraints
-from domain.kernel.database import Database, snapshot
+from domain.kernel import bulk, constraints, writing
+from domain.kernel.database import Database, driver_of, raw, snapshot
 from domain.kernel.errors import Invalid
 from domain.kernel.events import Event
 from domain.kernel.external import ExternalReference
 from domain.kernel.ids import ID, new_id
-from domain.kernel.work import SYSTEM, Actor, Work, begin
+from domain.kernel.work import SYSTEM, Actor, Condition, Unmet, Work, begin
 
 
 @dataclass(frozen=True)
@@ -255,3 +257,145 @@ async def test_rows_read_by_the_session_carry_their_typed_values(
         row = await work.session.get_one(Product, product)
         assert row.description == "Changed"
         assert Decimal(row.version) == 1
+
+
+# --- what waits to be written ---------------------------------------------------------------------------------------
+
+COUNT = "SELECT count(*) FROM external_references WHERE external_id = "
+
+
+async def seen_by_raw(work: Work, mark: str) -> int:
+    return await work.raw.fetchval(f"{COUNT}'{mark}'")
+
+
+async def seen_by_the_driver(work: Work, mark: str) -> int:
+    return await (await raw(work.connection)).fetchval(f"{COUNT}'{mark}'")
+
+
+async def seen_by_core(work: Work, mark: str) -> int:
+    return (await work.connection.execute(text(f"{COUNT}'{mark}'"))).scalar_one()
+
+
+async def seen_by_session(work: Work, mark: str) -> int:
+    return (await work.session.execute(text(f"{COUNT}'{mark}'"))).scalar_one()
+
+
+@pytest.mark.parametrize("look", [seen_by_raw, seen_by_the_driver, seen_by_core, seen_by_session])
+async def test_what_waits_is_seen_by_whoever_speaks_next(
+    database: Database, connection: AsyncConnection, look: Callable[[Work, str], Awaitable[int]]
+) -> None:
+    mark = f"waits for {look.__name__}"
+    async with begin(connection, actor=SYSTEM) as work:
+        await bulk.insert_later(work, ExternalReference, [reference(mark)])
+        assert len(work.raw.waiting) == 1
+        assert await look(work, mark) == 1
+    assert await kept(database, mark) == 1
+
+
+async def test_writes_that_wait_are_one_statement_with_the_events(
+    database: Database, connection: AsyncConnection
+) -> None:
+    said: list[str] = []
+    driver = driver_of(connection)
+    marks = [f"together {n}" for n in range(3)]
+    async with begin(connection, actor=SYSTEM) as work:
+        driver.add_query_logger(lambda record: said.append(record.query))
+        await bulk.insert_later(work, ExternalReference, [reference(mark) for mark in marks[:2]])
+        await work.raw.later(
+            writing.Write("INSERT INTO external_references VALUES ('tst', 'test', $1, 'x')", [marks[2]])
+        )
+        work.announce(ThingSeen(new_id("tst")))
+    await asyncio.sleep(0)  # the driver tells its loggers in the next turn of the loop
+    assert [each.split(maxsplit=1)[0] for each in said if "pg_catalog" not in each] == ["WITH", "SET"]
+    assert [await kept(database, mark) for mark in marks] == [1, 1, 1]
+
+
+async def test_writes_of_one_kind_take_turns(database: Database, connection: AsyncConnection) -> None:
+    mark = "written twice"
+    upsert = """
+    INSERT INTO external_references AS present VALUES ('tst', 'test', $1, $2)
+    ON CONFLICT (noun, system, external_id) DO UPDATE SET row = present.row || excluded.row
+    """
+    async with begin(connection, actor=SYSTEM) as work:
+        for row in "ab":
+            await work.raw.later(writing.Write(upsert, [mark, row]))
+        assert await work.raw.fetchval(f"SELECT row FROM external_references WHERE external_id = '{mark}'") == "ab"
+    assert await kept(database, mark) == 1
+
+
+async def test_what_waited_is_forgotten_with_its_act(database: Database, connection: AsyncConnection) -> None:
+    mark = "never written"
+    with pytest.raises(Rolled):  # noqa: PT012
+        async with begin(connection, actor=SYSTEM) as work:
+            await bulk.insert_later(work, ExternalReference, [reference(mark)])
+            raise Rolled
+    async with begin(connection, actor=SYSTEM) as work:
+        assert await seen_by_the_driver(work, mark) == 0
+    assert await kept(database, mark) == 0
+
+
+# --- how an act begins and ends -------------------------------------------------------------------------------------
+
+
+async def test_an_act_does_not_begin_without_its_condition(database: Database, connection: AsyncConnection) -> None:
+    entered = False
+    for wanted in ("b", "a", "b"):
+        try:
+            async with begin(connection, actor=SYSTEM, provided=Condition("is_a", "$4::text = 'a'", wanted)) as work:
+                assert wanted == "a"
+                entered = True
+                await by_raw(work, "under a condition")
+        except Unmet:
+            assert wanted == "b"
+        assert not driver_of(connection).is_in_transaction()
+    assert entered
+    assert await kept(database, "under a condition") == 1
+
+
+async def test_an_id_cannot_smuggle_anything_into_the_first_message(connection: AsyncConnection) -> None:
+    for smuggled in ("x'); DROP TABLE events; --", "usr_\\", "usr_É"):
+        with pytest.raises(ValueError, match="is no id"):
+            async with begin(connection, actor=Actor(ID(smuggled))):
+                raise AssertionError
+    async with begin(connection, actor=SYSTEM) as work:
+        assert await work.raw.fetchval("SELECT 1") == 1
+
+
+async def test_a_cancelled_act_leaves_no_transaction_open(
+    database: Database, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    async def act() -> None:
+        async with database.connection() as opened, begin(opened, actor=SYSTEM) as work:
+            await by_raw(work, "cancelled")
+            await work.raw.execute("SELECT pg_sleep(60)")
+
+    locks = """
+    SELECT count(*) FROM pg_locks WHERE relation = 'external_references'::regclass AND pid <> pg_backend_pid()
+    """
+    for again in (False, True):
+        task = asyncio.create_task(act())
+        while await owner.fetchval(locks) == 0:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        if again:  # as those do who cancel at every await
+            await asyncio.sleep(0)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert database.connections.used == 0
+        assert await owner.fetchval(locks) == 0
+    assert await kept(database, "cancelled") == 0
+
+
+async def test_a_connection_that_is_lost_in_an_act_is_replaced(
+    database: Database, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):  # noqa: PT012
+        async with database.connection() as opened, begin(opened, actor=SYSTEM) as work:
+            await by_raw(work, "lost")
+            await owner.execute("SELECT pg_terminate_backend($1)", await work.raw.fetchval("SELECT pg_backend_pid()"))
+            await work.raw.fetchval("SELECT 1")
+    async with database.connection() as opened, begin(opened, actor=SYSTEM) as work:
+        assert await work.raw.fetchval("SELECT 1") == 1
+    assert await kept(database, "lost") == 0
+    assert database.connections.used == 0

@@ -34,7 +34,7 @@ unit_prices = st.integers(0, 10**18 - 1).map(lambda n: Decimal(n).scaleb(-6))
 def clerk(*scopes: Scope) -> Work:
     """An act of somebody with these scopes. Pricing asks for nothing else of it."""
     nothing = cast("Any", None)
-    return Work(nothing, nothing, nothing, Actor(new_id("app"), scopes=frozenset(scopes)), datetime.now(UTC))
+    return Work(nothing, nothing, Actor(new_id("app"), scopes=frozenset(scopes)), datetime.now(UTC))
 
 
 def mug(price: str | None, currency: CurrencyCode = EUR) -> Sellable:

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -42,10 +43,16 @@ UNLOCKED = " FOR NO KEY UPDATE OF level"
 
 
 def _without_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_LOCK_PLACES", "_LOCK_VARIANTS"):
-        statement = getattr(locked, name)
-        assert UNLOCKED in statement
-        monkeypatch.setattr(locked, name, statement.replace(UNLOCKED, ""))
+    _with_locks(monkeypatch, UNLOCKED, "")
+
+
+def _with_locks(monkeypatch: pytest.MonkeyPatch, part: str, instead: str) -> None:
+    """Levels are locked by statements in which something else stands for a part."""
+    places, variants = locked._LOCK_PLACES, locked._LOCK_VARIANTS
+    assert part in places
+    assert part in variants.text
+    monkeypatch.setattr(locked, "_LOCK_PLACES", places.replace(part, instead))
+    monkeypatch.setattr(locked, "_LOCK_VARIANTS", replace(variants, text=variants.text.replace(part, instead)))
 
 
 async def _two_hundred_for_fifty(api: Api) -> None:
@@ -245,12 +252,8 @@ async def test_sixty_four_at_once_on_ten_hot_variants(fresh_api: Api, monkeypatc
 
 
 async def test_without_an_order_of_locks_they_deadlock(fresh_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_LOCK_PLACES", "_LOCK_VARIANTS"):
-        statement = getattr(locked, name)
-        ordering = "ORDER BY level.variant_id, level.location_id"
-        assert ordering in statement
-        # Each act takes its locks in an order of its own.
-        monkeypatch.setattr(locked, name, statement.replace(ordering, "ORDER BY random()"))
+    # Each act takes its locks in an order of its own.
+    _with_locks(monkeypatch, "ORDER BY level.variant_id, level.location_id", "ORDER BY random()")
     collisions = _counted(monkeypatch)
     # Few writers and fewer acts: each deadlock costs a second, and an act that met three of them gives up.
     with pytest.raises(AssertionError):

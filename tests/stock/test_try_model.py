@@ -28,6 +28,16 @@ async def test_try(server: Server, database_name: str, api: Api) -> None:
                 except AssertionError:
                     for bb in driver.history[-3:]:
                         print("burst", *map(str, bb), sep="\n   ")
+                    import re
+                    print("WAITING", *driver.model.waiting.items(), sep="\n WAIT ")
+                    for d in LAST: print("DONE", d.seen.number, type(d.act).__name__, dict(d.found), {k:v[0] for k,v in d.left.items()}, d.codes, str(d.act)[:150])
+                    m = re.search(r"(?:model says|place=)\D*(\d), (\d)\)", re.split("But then",str(__import__("sys").exc_info()[1]))[-1])
+                    if m:
+                        v,l = int(m[1]), int(m[2])
+                        for t in sorted(driver.model.told.get((v,l),()), key=lambda t:(t.effective_at,t.number)): print("MODEL", t.effective_at.strftime("%H:%M:%S.%f"), t.recorded_at.strftime("%H:%M:%S"), t.kind, t.role, float(t.quantity), t.value)
+                        print("LAYERS", driver.model.layers.get((v,l)))
+                        async with db.connection() as c:
+                            for r in await c.exec_driver_sql(f"select to_char(effective_at,'HH24:MI:SS.US'), to_char(recorded_at,'HH24:MI:SS'), kind, reason, quantity, value_amount, right(layer_id::text,4), right(id::text,4) from stock_movements where variant_id='{world.variant_ids[v][4:]}' and location_id='{world.location_ids[l][4:]}' order by effective_at, id"): print("SHOP", *r)
                     raise
                 acts += n
             await driver.verify()
@@ -37,3 +47,11 @@ async def test_try(server: Server, database_name: str, api: Api) -> None:
 class C:
     def __init__(self, db): self.db=db
     async def aclose(self): await self.db.close()
+
+import tests.stock.model.driver as dd
+LAST=[]
+_arr = dd.arranged
+def keep(model, acts, accept):
+    LAST[:] = acts
+    return _arr(model, acts, accept)
+dd.arranged = keep

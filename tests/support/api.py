@@ -13,11 +13,14 @@ import pytest
 import uvicorn
 from httpx_ws import AsyncWebSocketSession, aconnect_ws
 from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.app import application
 from api.graphql.execution import Services
 from domain import identity
+from domain.kernel.database import driver_of
 from domain.kernel.ids import new_id
+from domain.kernel.pool import Pool
 from domain.kernel.scopes import Scope
 from domain.kernel.settings import Settings
 from domain.kernel.work import SYSTEM, begin
@@ -88,25 +91,24 @@ class Api:
             statements.append(statement)
 
         # The driver's logger hears what is run on it directly; SQLAlchemy prepares its statements, which it does not.
-        pool = self.services.database.engine
-        readers = self.services.database.readers
-        connections = [*await _all_connections(pool), *readers._idle]
+        database = self.services.database
+        heard = [*await _idle_drivers(database.connections), *database.readers._idle]
 
-        def listen(connection: Any) -> None:
-            connections.append(connection)
-            connection.add_query_logger(note)
+        def listen(driver: Any) -> None:
+            heard.append(driver)
+            driver.add_query_logger(note)
 
-        for connection in connections:
-            connection.add_query_logger(note)
-        readers.opened.append(listen)
-        event.listen(pool.sync_engine, "before_cursor_execute", note_prepared)
+        for driver in heard:
+            driver.add_query_logger(note)
+        database.readers.opened.append(listen)
+        event.listen(database.engine.sync_engine, "before_cursor_execute", note_prepared)
         try:
             yield statements
         finally:
-            event.remove(pool.sync_engine, "before_cursor_execute", note_prepared)
-            readers.opened.remove(listen)
-            for connection in connections:
-                connection.remove_query_logger(note)
+            event.remove(database.engine.sync_engine, "before_cursor_execute", note_prepared)
+            database.readers.opened.remove(listen)
+            for driver in heard:
+                driver.remove_query_logger(note)
 
 
 async def _messages(socket: AsyncWebSocketSession) -> AsyncIterator[dict[str, Any]]:
@@ -120,30 +122,23 @@ async def _messages(socket: AsyncWebSocketSession) -> AsyncIterator[dict[str, An
 @asynccontextmanager
 async def exhausted(services: Services, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """Every connection of the API is in use, and nobody waits long for one."""
-    pool: Any = services.database.engine.pool
+    pool = services.database.connections
     readers = services.database.readers
-    monkeypatch.setattr(pool, "_timeout", 0.05)
+    monkeypatch.setattr(pool, "_patience", 0.05)
     monkeypatch.setattr(readers, "_patience", 0.05)
     async with AsyncExitStack() as stack:
-        for _ in range(pool.size() - pool.checkedout()):
+        for _ in range(pool.size - pool.used):
             await stack.enter_async_context(services.database.connection())
         while not readers._free.locked():
-            await stack.enter_async_context(readers.reader())
+            await stack.enter_async_context(readers.use())
         yield
 
 
-async def _all_connections(pool: Any) -> list[Any]:
+async def _idle_drivers(pool: Pool[AsyncConnection]) -> list[Any]:
     """Every driver connection that the pool may hand out: all but the tail's own are idle in a quiet test."""
-    held, drivers = [], []
-    try:
-        for _ in range(pool.pool.size() - pool.pool.checkedout()):
-            connection = await pool.connect()
-            held.append(connection)
-            drivers.append((await connection.get_raw_connection()).driver_connection)
-    finally:
-        for connection in held:
-            await connection.close()
-    return drivers
+    async with AsyncExitStack() as stack:
+        held = [await stack.enter_async_context(pool.use()) for _ in range(pool.size - pool.used)]
+        return [driver_of(connection) for connection in held]
 
 
 @asynccontextmanager

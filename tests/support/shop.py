@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
 from domain import ledger
@@ -57,10 +57,22 @@ PAY = f"""mutation Y($id: ID!, $input: PaymentRecordInput!, $key: String) {{
     payment {{ id method reference amount {{ amount }} order {{ id }} }} order {{ {ORDER} }} {EFFECTS} {ERRORS} }} }}"""
 LEVELS = f"""query Q($variants: [ID!], $locations: [ID!]) {{ stockLevels(first: 250,
   filter: {{variantId: {{in: $variants}}, locationId: {{in: $locations}}}}) {{ nodes {{ {LEVEL} }} }} }}"""
-AVAILABILITY = """query Q($variant: ID!, $locations: [ID!], $on: Date) {
-  availability(variantId: $variant, locationIds: $locations, on: $on) {
+COUNT_START = f"""mutation CS($input: StockCountStartInput!) {{
+  stockCountStart(input: $input) {{ count {{ id lines {{ nodes {{ id expected }} }} }} {ERRORS} }} }}"""
+COUNT_RECORD = f"""mutation CR($id: ID!, $input: StockCountRecordInput!) {{
+  stockCountRecord(id: $id, input: $input) {{ count {{ id }} {ERRORS} }} }}"""
+COUNT_SUBMIT = f"""mutation CB($id: ID!) {{ stockCountSubmit(id: $id) {{ count {{ id }} {ERRORS} }} }}"""
+COUNT_APPROVE = f"""mutation CP($id: ID!) {{ stockCountApprove(id: $id) {{ count {{ id }} {ERRORS} }} }}"""
+COUNT_CANCEL = f"""mutation CC($id: ID!) {{ stockCountCancel(id: $id) {{ count {{ id }} {ERRORS} }} }}"""
+RECONCILE = f"""mutation RC($input: StockReconcileInput!) {{
+  stockReconcile(input: $input) {{ discrepancies {{ id status }} {ERRORS} }} }}"""
+SETTLE = f"""mutation ST($id: ID!, $input: StockDiscrepancySettleInput!) {{
+  stockDiscrepancySettle(id: $id, input: $input) {{ discrepancy {{ id status }} {ERRORS} }} }}"""
+_TERM = "kind quantity source on note location { id }"
+AVAILABILITY = f"""query Q($variant: ID!, $locations: [ID!], $channel: ID, $on: Date) {{
+  availability(variantId: $variant, locationIds: $locations, channelId: $channel, on: $on) {{
     onHand allocated reserved unavailable available incoming backordered availableToPromise
-    terms { kind quantity source on note location { id } } } }"""
+    terms {{ {_TERM} }} nextChange {{ {_TERM} }} }} }}"""
 
 
 def dollars(amount: str) -> dict[str, str]:
@@ -138,14 +150,41 @@ async def state(api: Api) -> dict[str, list[tuple[Any, ...]]]:
         " stock_reservation_lines stock_policies stock_pools stock_channel_rules stock_receipts incoming_stock"
         " stock_discrepancies locations orders order_lines"
         " order_addresses shipments shipment_lines payments journal_entries journal_lines events event_heads"
-        " external_references idempotency_keys bins lots stock_contents stock_months stock_policies stock_pools"
-        " stock_channel_rules stock_transfers stock_transfer_lines stock_counts stock_count_lines exchange_rates"
+        " external_references idempotency_keys bins lots stock_contents stock_months stock_transfers"
+        " stock_transfer_lines stock_counts stock_count_lines exchange_rates"
     )
     async with api.services.database.snapshot() as connection:
         return {
             name: [tuple(row) for row in await connection.exec_driver_sql(f"SELECT * FROM {name} ORDER BY 1, 2, 3")]
             for name in tables.split()
         }
+
+
+POLICY = """mutation P($input: StockPolicySetInput!) {
+  stockPolicySet(input: $input) { policy { id } userErrors { message } } }"""
+POOL = """mutation P($input: StockPoolSetInput!) {
+  stockPoolSet(input: $input) { pool { id } userErrors { message } } }"""
+CHANNEL_RULE = """mutation R($input: StockChannelRuleSetInput!) {
+  stockChannelRuleSet(input: $input) { rule { id } userErrors { message } } }"""
+
+
+async def default_channel(api: Api) -> str:
+    """The id of the channel that orders belong to that name none."""
+    found = (await api.data("{ channels(first: 250) { nodes { id isDefault } } }"))["channels"]["nodes"]
+    return next(each["id"] for each in found if each["isDefault"])
+
+
+async def kept_for(api: Api, place: str) -> str:
+    """The id of a fresh variant with a policy and somebody who waits for it. Another one is there, and the default
+    channel has a pool and a rule for that.
+    """
+    row, channel = await variant(api), await default_channel(api)
+    await done(api, POLICY, {"input": {"variantId": row, "backorders": "LIMIT", "backorderLimit": 50}})
+    await done(api, PLACE, {"input": ordered([(row, 1)])})
+    pooled = await stocked(api, 5, place=place)
+    await done(api, POOL, {"input": {"channelId": channel, "variantId": pooled, "locationId": place, "quantity": 2}})
+    await done(api, CHANNEL_RULE, {"input": {"channelId": channel, "variantId": pooled, "buffer": 1}})
+    return row
 
 
 async def a_few_of_everything(api: Api) -> None:
@@ -161,6 +200,27 @@ async def a_few_of_everything(api: Api) -> None:
         await done(api, SHIP, {"id": order["id"]})
         loss = {"variantId": row, "delta": -18}  # one of them is promised
         await done(api, ADJUST, {"input": {"locationId": place, "reason": "SHRINKAGE", "lines": [loss]}})
+        await kept_for(api, place)
+
+
+async def count(api: Api, place: str, row: str, quantity: Any, *, until: str = "APPROVED", **extra: Any) -> str:
+    """The id of a count of a variant, of which so many are there, brought as far as that status."""
+    given = {"locationId": place, "kind": "CYCLE", "variantIds": [row], **extra}
+    made = (await done(api, COUNT_START, {"input": given}))["count"]
+    lines = [{"lineId": each["id"], "quantity": quantity} for each in made["lines"]["nodes"]]
+    await done(api, COUNT_RECORD, {"id": made["id"], "input": {"lines": lines}})
+    if until in ("SUBMITTED", "APPROVED"):
+        await done(api, COUNT_SUBMIT, {"id": made["id"]})
+    if until in ("APPROVED", "CANCELLED"):
+        await done(api, {"APPROVED": COUNT_APPROVE, "CANCELLED": COUNT_CANCEL}[until], {"id": made["id"]})
+    return made["id"]
+
+
+async def differing(api: Api, place: str, row: str, quantity: Any, *, system: str = "3pl") -> str:
+    """The id of the case that is open because another system says that so many are there."""
+    given = {"locationId": place, "system": system, "lines": [{"variantId": row, "quantity": quantity}]}
+    (case,) = (await done(api, RECONCILE, {"input": given}))["discrepancies"]
+    return case["id"]
 
 
 async def sealed(api: Api) -> None:
@@ -196,6 +256,19 @@ async def forbidden(api: Api, document: str, variables: dict[str, Any], lacking:
     assert [each["extensions"]["code"] for each in answer["errors"]] == ["FORBIDDEN"], answer
     assert not any((answer.get("data") or {}).values())
     assert await state(api) == before
+
+
+async def crowd(acts: Iterable[Coroutine[Any, Any, Any]], *, at_once: int = 40) -> list[Any]:
+    """What came of many acts, so many of them under way at any time: more than there are connections, and so few that
+    none waits for one longer than the API lets it.
+    """
+    turn = asyncio.Semaphore(at_once)
+
+    async def one(each: Coroutine[Any, Any, Any]) -> Any:
+        async with turn:
+            return await each
+
+    return await asyncio.gather(*(one(each) for each in acts))
 
 
 async def sent_at_once(api: Api, mutation: str, variables: dict[str, Any], times: int = 20) -> dict[str, Any]:

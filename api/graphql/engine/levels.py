@@ -344,8 +344,11 @@ class PageLevel(KeyedLevel, ListingLevel):
     def __init__(self, view: View, declared: Pages, arguments: "Arguments") -> None:
         ListingLevel.__init__(self, view, declared, arguments)
         assert declared.by is not None
-        self.key_type = declared.by.type
-        self.key = self.base.plain(declared.by.name)  # type: ignore[attr-defined]
+        by, self.key_type = declared.by, declared.by.type
+        if declared.on is None:
+            self.key = self.base.plain(by.name)  # type: ignore[attr-defined]
+        else:
+            self.key = self.slot("parent", lambda _: by, kind_of(self.key_type), lambda _: None)
 
     def bind(self, run: "Run") -> Binding | None:
         binding = self.bound(run)
@@ -358,7 +361,7 @@ class PageLevel(KeyedLevel, ListingLevel):
 
     def select(self, froms: Froms, binding: Binding) -> Select[Any]:
         parents = froms.key_rows(self)
-        own = self._from(froms).where(self.declared.by == parents.c.id)  # type: ignore[operator]
+        own = self._from(froms).where(self.declared.by == parents.c.id, *self.declared.link)  # type: ignore[operator]
         page = self.page(froms, binding, own).lateral("page")
         return select(*page.c).select_from(parents.join(page, true()))
 
@@ -427,6 +430,7 @@ class CountLevel(KeyedLevel):
         if isinstance(self.of, ListLevel):
             return statement
         by = self.of.declared.by
+        statement = statement.where(*self.of.declared.link)
         return statement.where(by == any_(froms.keys(self))).group_by(by)  # type: ignore[operator,arg-type]
 
 

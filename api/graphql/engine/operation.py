@@ -4,9 +4,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import GraphQLError, OperationType, Undefined, coerce_input_value, get_nullable_type, is_leaf_type
+from graphql import GraphQLError, OperationType, Undefined, coerce_input_value
 from graphql.execution.get_variable_signature import get_variable_signature
-from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
+from graphql.execution.values import (
+    VariableValues,
+    VariableValueSource,
+    get_variable_values,
+    input_is_nested_too_deeply,
+)
 
 from api.graphql.documents import Prepared
 from api.graphql.engine.arguments import Arguments
@@ -15,7 +20,7 @@ from api.graphql.engine.run import Result, Run
 from api.graphql.engine.selection import Selected, Selector
 from api.graphql.engine.unplannable import Unplannable
 from api.graphql.kit.build import Built
-from api.graphql.kit.context import Context
+from api.graphql.kit.context import Context, Unproven
 from api.graphql.kit.operations import Mutation, close_payload, perform
 from api.graphql.kit.operations import Operation as Declared
 
@@ -43,8 +48,10 @@ class Operation:
 
     @property
     def proves(self) -> bool:
-        """Whether a run is one statement, which can prove the caller's token."""
-        return self.plan is not None and self.plan.alone and bool(self.plan.layouts[0].levels)
+        """Whether a run proves the caller's token: by the one statement of a query, by the first act of a mutation."""
+        if self.plan is None:
+            return bool(self.fields)
+        return self.plan.alone and bool(self.plan.layouts[0].levels)
 
     async def query(self, context: Context, variables: VariableValues) -> Result:
         """Run a query."""
@@ -52,7 +59,10 @@ class Operation:
         return await Run(self.plan, context, variables).read()
 
     async def mutation(self, context: Context, variables: VariableValues) -> Result:
-        """Run a mutation: its fields one after the other, each an act whose payload is read before the next begins."""
+        """Run a mutation: its fields one after the other, each an act whose payload is read before the next begins.
+
+        Raises Unproven when not even its first act could begin with the proof of who asks: then nothing was done.
+        """
         data: dict[str, Any] | None = {}
         errors: list[GraphQLError] = []
         for field in self.fields:
@@ -63,6 +73,8 @@ class Operation:
                 result = Result(None, [field.selected.located(error, (key,))])
             finally:
                 await close_payload(context)
+            if context.proof is not None:
+                raise Unproven
             errors += result.errors
             value = None if result.data is None else result.data[key]
             if value is None and field.selected.nonnull:
@@ -156,7 +168,7 @@ _NONE = VariableValues({}, {})
 
 
 def _simply(built: Built, prepared: Prepared, given: dict[str, Any]) -> VariableValues | None:
-    """The same where each variable is given and is a scalar, by signatures that are remembered; else None."""
+    """The same where each variable is given and is as it should be, by signatures that are remembered; else None."""
     if prepared.signatures is None:
         found = [get_variable_signature(built.core, each) for each in prepared.operation.variable_definitions or ()]
         prepared.signatures = [each for each in found if not isinstance(each, GraphQLError)]
@@ -164,9 +176,12 @@ def _simply(built: Built, prepared: Prepared, given: dict[str, Any]) -> Variable
     values: dict[str, Any] = {}
     for signature in prepared.signatures:
         value = given.get(signature.name, Undefined)
-        if value is Undefined or not is_leaf_type(get_nullable_type(signature.type)):
+        if value is Undefined or input_is_nested_too_deeply(value, signature.type):
             return None
-        coerced_value = coerce_input_value(value, signature.type)
+        try:
+            coerced_value = coerce_input_value(value, signature.type)
+        except GraphQLError:
+            return None
         if coerced_value is Undefined:
             return None
         sources[signature.name] = VariableValueSource(signature, value)

@@ -114,10 +114,14 @@ class Builder:
         return self.aliases[source].c[f"sql_{declared.name}"] if source.above else declared.expression
 
     def keys(self, level: Level) -> ColumnElement[Any]:
-        """The keys of a level as an array: from the level above, or the parameter that holds them."""
+        """The keys of a level as an array: from the level above, or from the parameter that holds them.
+
+        The parameter is unnested first: then Postgres plans the statement once, and not anew for each number of keys.
+        """
         assert isinstance(level, KeyedLevel)
         if level.above is None:
-            return level.ids_parameter()
+            given = select(func.unnest(level.ids_parameter(), type_=level.key_type))
+            return func.array(given.scalar_subquery(), type_=ARRAY(level.key_type))
         return func.array(self._above(level).scalar_subquery(), type_=ARRAY(level.key_type))
 
     def key_rows(self, level: Level) -> Any:

@@ -7,11 +7,13 @@ the way in, what the caller left out becomes ABSENT or the field's default.
 import dataclasses
 import types
 import typing
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 import strawberry
+from strawberry.types import get_object_definition
 from strawberry.utils.str_converters import to_camel_case
 
 from api.graphql.kit.docs import attribute_docs, first_paragraph
@@ -25,7 +27,6 @@ from domain.kernel.money import Money
 
 _names: dict[type, str] = {Money: "MoneyInput", ExternalId: "ExternalIdInput"}
 _inputs: dict[type, type] = {}
-_domain: dict[type, type] = {}
 
 
 def input_name(domain_class: type, name: str) -> None:
@@ -40,7 +41,6 @@ def input_of(domain_class: type, name: str | None = None) -> type:
         if name is None:
             raise TypeError(f"{domain_class.__name__} has no input name: say input_name({domain_class.__name__}, …)")
         _inputs[domain_class] = _build(domain_class, name)
-        _domain[_inputs[domain_class]] = domain_class
     return _inputs[domain_class]
 
 
@@ -71,6 +71,15 @@ def argument_type(annotation: Any) -> Any:
     return input_of(annotation) if is_input(annotation) else annotation
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Given:
+    """An input object as graphql-core coerced it, and the dataclass it is to become."""
+
+    domain_class: type
+    fields: Mapping[str, Any]
+    """By their published names; what was left out is not there."""
+
+
 def to_domain(value: Any, *, path: tuple[str | int, ...] = ()) -> Any:
     """An input as the domain's dataclass. What was left out falls to the default.
 
@@ -78,30 +87,70 @@ def to_domain(value: Any, *, path: tuple[str | int, ...] = ()) -> Any:
     """
     if isinstance(value, list):
         return [to_domain(each, path=(*path, n)) for n, each in enumerate(value)]
-    domain_class = _domain.get(type(value))
-    if domain_class is None:
-        return value
+    return _made(value.domain_class, value.fields, path) if isinstance(value, Given) else value
+
+
+def _made(domain_class: type, given: Mapping[str, Any], path: tuple[str | int, ...]) -> Any:
     values: dict[str, Any] = {}
-    for each, name, kinds in _fields_of(domain_class):
-        given, here = getattr(value, each.name), (*path, name)
-        if isinstance(given, strawberry.Some):
-            if given.value is None and types.NoneType not in kinds:
-                raise Invalid("This can be changed or left out, but not emptied.", path=here)
-            values[each.name] = to_domain(given.value, path=here)
-        elif given is not None and given is not strawberry.UNSET:
-            values[each.name] = to_domain(given, path=here)
-        elif not _has_default(each):
-            values[each.name] = None
+    for each in _fields_of(domain_class):
+        value = given.get(each.published, _LEFT_OUT)
+        if value is _LEFT_OUT or (value is None and not each.may_be_absent):
+            if not each.has_default:
+                values[each.name] = None
+        elif value is None and not each.may_be_null:
+            raise Invalid("This can be changed or left out, but not emptied.", path=(*path, each.published))
+        else:
+            values[each.name] = _nested(value, each.nested, (*path, each.published)) if each.nested else value
     return domain_class(**values)
 
 
+_LEFT_OUT = object()
+
+
+def _nested(value: Any, domain_class: type, path: tuple[str | int, ...]) -> Any:
+    """An input object within another one, or a list of them."""
+    if isinstance(value, list):
+        return [_nested(each, domain_class, (*path, n)) for n, each in enumerate(value)]
+    return None if value is None else _made(domain_class, value, path)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Field:
+    """A field of a dataclass of the domain."""
+
+    name: str
+    published: str
+    may_be_absent: bool
+    may_be_null: bool
+    has_default: bool
+    nested: type | None
+    """The dataclass of the domain that its values are, or the elements of its values."""
+
+
 @lru_cache(maxsize=256)
-def _fields_of(domain_class: type) -> "list[tuple[dataclasses.Field[Any], str, tuple[Any, ...]]]":
-    """The fields of a dataclass of the domain, each with its published name and what its type is made of."""
+def _fields_of(domain_class: type) -> list[_Field]:
     hints = typing.get_type_hints(domain_class)
-    return [
-        (each, to_camel_case(each.name), typing.get_args(hints[each.name])) for each in dataclasses.fields(domain_class)
-    ]
+    found: list[_Field] = []
+    for each in dataclasses.fields(domain_class):
+        kinds = typing.get_args(hints[each.name])
+        found.append(
+            _Field(
+                each.name,
+                to_camel_case(each.name),
+                Absent in kinds,
+                types.NoneType in kinds,
+                _has_default(each),
+                _dataclass_in(hints[each.name]),
+            )
+        )
+    return found
+
+
+def _dataclass_in(annotation: Any) -> type | None:
+    """The dataclass of the domain that an annotation names, if it does: by itself, in a list, or beside None."""
+    if is_input(annotation):
+        return annotation
+    return next((found for each in typing.get_args(annotation) if (found := _dataclass_in(each))), None)
 
 
 def meaning(value: Any) -> Any:
@@ -131,7 +180,9 @@ def _build(domain_class: type, name: str) -> type:
         else:
             namespace[each.name] = strawberry.field(description=description)
         namespace["__annotations__"][each.name] = annotation
-    return strawberry.input(type(name, (), namespace), name=name, description=first_paragraph(domain_class.__doc__))
+    made = strawberry.input(type(name, (), namespace), name=name, description=first_paragraph(domain_class.__doc__))
+    get_object_definition(made, strict=True).from_input = lambda _, fields, __: Given(domain_class, fields)
+    return made
 
 
 def _has_default(each: "dataclasses.Field[Any]") -> bool:

@@ -78,7 +78,9 @@ async def list_of_parent(
     part, orders = slice_asked(arguments), orders_asked(pages.listing, arguments)
     assert pages.by is not None
     by = pages.by
-    base = columns_of(view).where(*view.visible(reading.actor), *conditions_asked(pages.listing, arguments))
+    base = columns_of(view).where(
+        *view.visible(reading.actor), *conditions_asked(pages.listing, arguments), *pages.link
+    )
     key = (view.name, str(by), repr(sorted(arguments.items(), key=lambda item: item[0])))
 
     async def load(parents: list[str]) -> list[list[dict[str, Any]]]:

@@ -26,6 +26,7 @@ from api.graphql.kit.context import Context
 from api.graphql.kit.errors import as_user_errors
 from api.graphql.kit.inputs import meaning, to_domain
 from api.graphql.kit.reading import Reading
+from domain import identity
 from domain.kernel import idempotency
 from domain.kernel.database import collided
 from domain.kernel.errors import Refusal, Refusals
@@ -190,10 +191,12 @@ async def _once(
     stack = AsyncExitStack()
     context.closing.append(stack)
     connection = await stack.enter_async_context(context.database.connection())
-    opened = begin(connection, actor=context.caller.actor, commit=not dry_run)
+    provided = identity.proof_of(context.proof) if context.proof else None
+    opened = begin(connection, actor=context.caller.actor, commit=not dry_run, provided=provided)
     work_stack = AsyncExitStack()
     try:
         work = await work_stack.enter_async_context(opened)
+        context.proof = None
         kept = await idempotency.claim(work, claim) if claim else None
         if kept is None:
             result = await operation.function(work, **arguments)

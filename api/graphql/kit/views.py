@@ -112,10 +112,19 @@ class Many(Field):
 
 @dataclass(kw_only=True)
 class Pages(Field):
-    """A listing, by keyset pages: the whole one on Query, elsewhere the rows whose `by` column names this row."""
+    """A listing, by keyset pages: the whole one on Query, elsewhere the rows whose `by` column names this row.
+
+    Where rows belong to several, `by` is a column of pairs that hold each once, and `on` says which row a pair names.
+    """
 
     listing: Listing
     by: ColumnElement[Any] | None = None
+    on: ColumnElement[bool] | None = None
+
+    @property
+    def link(self) -> Sequence[ColumnElement[bool]]:
+        """The condition that joins rows to the pairs that `by` is a column of, where it is one."""
+        return () if self.on is None else (self.on,)
 
 
 @dataclass(kw_only=True)
@@ -198,9 +207,15 @@ def many(
     )
 
 
-def pages(listing: Listing, *, by: ColumnElement[Any] | Any = None, scopes: Sequence[Scope] = ()) -> Any:
+def pages(
+    listing: Listing,
+    *,
+    by: ColumnElement[Any] | Any = None,
+    on: ColumnElement[bool] | None = None,
+    scopes: Sequence[Scope] = (),
+) -> Any:
     """A connection over a listing."""
-    return Pages(listing=listing, by=by, scopes=frozenset(scopes))
+    return Pages(listing=listing, by=by, on=on, scopes=frozenset(scopes))
 
 
 def sql(expression: ColumnElement[Any] | Any, *, scopes: Sequence[Scope] = ()) -> Any:

@@ -3,15 +3,19 @@
 import api.graphql.stock.adjustments
 import api.graphql.stock.history
 import api.graphql.stock.refusals
+import api.graphql.stock.relocations
 import api.graphql.stock.revaluations
 from api.graphql.stock.arrivals import IncomingStock, StockReceipt
 from api.graphql.stock.availability import Availability
 from api.graphql.stock.cases import StockDiscrepancy
 from api.graphql.stock.claims import StockReservation
+from api.graphql.stock.counts import StockCount, StockCountLine
 from api.graphql.stock.levels import StockContent, StockLevel, StockMovement
 from api.graphql.stock.lots import Lot
 from api.graphql.stock.places import Bin, Location
 from api.graphql.stock.policies import StockBackorder, StockPolicy
+from api.graphql.stock.sharing import StockChannelRule, StockPool
+from api.graphql.stock.transfers import StockTransfer
 
 __all__ = [
     "Availability",
@@ -20,11 +24,16 @@ __all__ = [
     "Location",
     "Lot",
     "StockBackorder",
+    "StockChannelRule",
     "StockContent",
+    "StockCount",
+    "StockCountLine",
     "StockDiscrepancy",
     "StockLevel",
     "StockMovement",
     "StockPolicy",
+    "StockPool",
     "StockReceipt",
     "StockReservation",
+    "StockTransfer",
 ]

@@ -17,6 +17,7 @@ from domain.kernel.work import Work
 
 input_name(stock.NewReceiptLine, "StockReceiveLineInput")
 input_name(stock.NewIncomingLine, "StockExpectLineInput")
+_receipt = stock.StockReceipt.__table__.c
 
 
 @view(stock.StockReceipt)
@@ -55,6 +56,14 @@ class IncomingStock(Node):
     """The day they are expected."""
     reference: str | None
     """What the paper says."""
+
+
+@extends("Lot")
+class LotReceipts:
+    receipts: Connection[StockReceipt] = pages(
+        stock.receipts, by=stock.lots_received.c.lot_id, on=stock.lots_received.c.receipt_id == _receipt.id
+    )
+    """The receipts that it came in with: by default the oldest first."""
 
 
 @extends("Query")

@@ -30,9 +30,13 @@ published(stock.AvailabilityTermKind)
 class AvailabilityTerm:
     kind: stock.AvailabilityTermKind = strawberry.field(description="What it is.")
     quantity: Quantity = strawberry.field(description="How much it adds, or with a minus takes away.")
-    source: strawberry.ID | None = strawberry.field(description="The document: an order, a hold, announced goods.")
+    source: strawberry.ID | None = strawberry.field(
+        description="The document: an order, a hold, a pool, a channel's rule, announced goods."
+    )
     on: date | None = strawberry.field(description="Its day: due, held until, or promised on.")
-    note: str | None = strawberry.field(description="What the document says of itself.")
+    note: str | None = strawberry.field(
+        description="What the document says of itself; the state of what is unavailable, the channel of a pool."
+    )
     location_id: strawberry.Private[ID | None]
     location = refers(Location, by="location_id", description="Where; null for what may come from anywhere.")
 
@@ -51,6 +55,10 @@ class Availability:
         description="Available and incoming, less what is waited for: the sum of the terms."
     )
     terms: list[AvailabilityTerm] = strawberry.field(description="Every reason for it; they sum to the whole.")
+    next_change: AvailabilityTerm | None = strawberry.field(
+        description="What will raise it next: the first goods to come, announced or on the road, after the day asked"
+        " for; of all of them, where no day was."
+    )
 
 
 def _availability(found: stock.Availability) -> Availability:
@@ -64,17 +72,19 @@ def _availability(found: stock.Availability) -> Availability:
         incoming=Quantity(found.total(kinds.INCOMING)),
         backordered=Quantity(found.total(kinds.BACKORDERED)),
         available_to_promise=Quantity(found.available_to_promise),
-        terms=[
-            AvailabilityTerm(
-                kind=term.kind,
-                quantity=Quantity(term.quantity),
-                source=None if term.source is None else strawberry.ID(term.source),
-                on=term.on,
-                note=term.note,
-                location_id=term.location,
-            )
-            for term in found.terms
-        ],
+        terms=[_term(term) for term in found.terms],
+        next_change=None if found.next_change is None else _term(found.next_change),
+    )
+
+
+def _term(term: stock.Term) -> AvailabilityTerm:
+    return AvailabilityTerm(
+        kind=term.kind,
+        quantity=Quantity(term.quantity),
+        source=None if term.source is None else strawberry.ID(term.source),
+        on=term.on,
+        note=term.note,
+        location_id=term.location,
     )
 
 
@@ -98,7 +108,9 @@ async def availability(
     context: Context,
     variant_id: Annotated[ID, "The variant."],
     location_ids: Annotated[list[ID] | None, "Only at these locations; at all, when left out."] = None,
-    channel_id: Annotated[ID | None, "For this sales channel: every channel may sell from all locations."] = None,
+    channel_id: Annotated[
+        ID | None, "For this sales channel: with its own pools, and without what its buffer and cap keep from it."
+    ] = None,
     on: On = None,
 ) -> Availability | None:
     """What can be promised of a variant, and why; null for an unknown variant or channel."""
@@ -109,6 +121,8 @@ async def availability(
     ):
         return None
     found = await reading.run(
-        lambda connection: stock.availability(connection, [variant_id], locations=location_ids, on=on)
+        lambda connection: stock.availability(
+            connection, [variant_id], locations=location_ids, channel=channel_id, on=on
+        )
     )
     return _availability(found[variant_id])

@@ -25,9 +25,15 @@ _movement, _content = stock.StockMovement.__table__.c, stock.StockContent.__tabl
 # What nothing lies in any more has a row still, and is of no interest to anybody.
 @view(stock.StockContent, visible=lambda _actor: (_content.live,))
 @access(Scope.STOCK_READ)
-class StockContent:
-    """How much lies in one bin, of one lot, in one state."""
+class StockContent(Node):
+    """How much lies in one bin, of one lot, in one state. What lies loose, of no lot and may be sold has none."""
 
+    variant: ProductVariant = one(by="variant_id")
+    """What lies there."""
+    location: Location = one(by="location_id")
+    """The location."""
+    level: "StockLevel" = one()
+    """How much of it is at the location in all."""
     bin: Bin | None = one()
     """The bin, where it lies in one."""
     lot: Lot | None = one()
@@ -99,7 +105,7 @@ class StockMovement(Node):
     kind: stock.StockMovementKind
     """Why it moved."""
     reason: str | None
-    """The reason of an adjustment."""
+    """The reason of an adjustment, or of a move within the location."""
     bin: Bin | None = one(by="bin_id")
     """The bin it went into or came from, where that is known."""
     lot: Lot | None = one(by="lot_id")
@@ -138,6 +144,22 @@ class LevelQueries:
     """How much of what is where."""
     stock_movements: Connection[StockMovement] = pages(stock.movements)
     """Everything that ever moved: by default the oldest first."""
+    stock_contents: Connection[StockContent] = pages(stock.stock_contents)
+    """What lies in bins, belongs to lots or cannot be sold: by default in the order in which it first lay so."""
+
+
+@extends("Bin")
+class BinContents:
+    contents: Connection[StockContent] = pages(stock.stock_contents, by=_content.bin_id)
+    """What lies in it; what lies in its children is told by them."""
+
+
+@extends("Lot")
+class LotContents:
+    contents: Connection[StockContent] = pages(stock.stock_contents, by=_content.lot_id)
+    """Where what is left of it lies, and in which state."""
+    movements: Connection[StockMovement] = pages(stock.movements, by=_movement.lot_id)
+    """Everything that ever moved of it: by default the oldest first."""
 
 
 @extends("Effects")

@@ -6,14 +6,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from asyncpg import Record
+
 from domain import catalog, customers, ledger, pricing, stock
 from domain.catalog import ProductStatus, Sellable
 from domain.customers import Address
 from domain.kernel import bulk, external
+from domain.kernel.asking import AMONG, Ask, Query, together
+from domain.kernel.constraints import TOO_MUCH
 from domain.kernel.errors import Invalid, NotAllowedNow, NotFound, Refusal, Refusals, of_one
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID, is_id, new_id
-from domain.kernel.money import CurrencyCode, Money, Quantity, currency_digits, format_amount
+from domain.kernel.money import AMOUNT_LIMIT, CurrencyCode, Money, Quantity, currency_digits, format_amount
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 from domain.orders.events import OrderPlaced
@@ -97,12 +101,12 @@ async def place_many(work: Work, news: Sequence[NewOrder], *, placed_at: Sequenc
         for new, instant, path in zip(news, instants, paths, strict=True)
     ]
     await _refuse_taken(work, news, paths)
-    await bulk.insert(work, OrderAddress, [plan.address for plan in plans if plan.address is not None])
-    await bulk.insert(work, Order, [plan.order for plan in plans])
-    await bulk.insert(work, OrderLine, [line for plan in plans for line in plan.lines])
+    await _allocate(work, news, plans)
     links = [(plan.order["id"], new.external_id) for plan, new in zip(plans, news, strict=True) if new.external_id]
     await external.link(work, links)
-    await _allocate(work, news, plans)
+    await bulk.insert_later(work, OrderAddress, [plan.address for plan in plans if plan.address is not None])
+    await bulk.insert_later(work, Order, [plan.order for plan in plans])
+    await bulk.insert_later(work, OrderLine, [line for plan in plans for line in plan.lines])
     for plan in plans:
         work.announce(
             OrderPlaced(
@@ -130,7 +134,7 @@ class _Channel:
 
 @dataclass(frozen=True)
 class _Surroundings:
-    """What orders refer to, read before anything is locked."""
+    """What orders refer to, as it was before anything was locked."""
 
     channels: Mapping[ID, _Channel]
     emails: Mapping[ID, str | None]
@@ -142,11 +146,15 @@ class _Surroundings:
     base_currency: str
 
 
-_CHANNELS = """
+_CHANNELS = Query(
+    """
 SELECT id, currency, is_default,
   EXISTS (SELECT FROM stock_channel_rules AS rule WHERE rule.channel_id = channel.id) AS ruled
 FROM sales_channels AS channel
-"""
+""",
+    "id uuid, currency text, is_default boolean, ruled boolean",
+)
+_CUSTOMERS = Query(f"SELECT id, email FROM customers WHERE id = {AMONG}", "id uuid, email text")  # noqa: S608  ours
 
 
 async def _look_around(work: Work, news: Sequence[NewOrder], paths: Sequence[Path]) -> _Surroundings:
@@ -155,26 +163,44 @@ async def _look_around(work: Work, news: Sequence[NewOrder], paths: Sequence[Pat
             raise Invalid("An order has at least one line.", path=(*path, "lines"))
         if len(new.lines) > MOST_LINES:
             raise Invalid(f"An order has at most {MOST_LINES} lines.", path=(*path, "lines"))
-    channels = await work.raw.fetch(_CHANNELS)
-    known = [ID("chn_" + record["id"]) for record in channels]
-    wanted = [new.customer_id[4:] for new in news if new.customer_id and is_id(new.customer_id, "cus")]
-    found = await work.raw.fetch("SELECT id, email FROM customers WHERE id = ANY($1)", wanted) if wanted else []
+    customers_named = [new.customer_id[4:] for new in news if new.customer_id and is_id(new.customer_id, "cus")]
     lines = [line for new in news for line in new.lines]
     ids = [line.variant_id for line in lines if line.variant_id is not None]
     skus = [line.sku for line in lines if line.sku is not None]
     places = {new.location_id: path for new, path in zip(news, paths, strict=True) if new.location_id is not None}
     if places:
         await stock.existing_locations(work, {each: (*path, "locationId") for each, path in places.items()})
-    return _Surroundings(
-        channels={
-            row: _Channel(row, record["currency"], record["is_default"], record["ruled"])
-            for row, record in zip(known, channels, strict=True)
-        },
-        emails={ID("cus_" + record["id"]): record["email"] for record in found},
-        by_id=await catalog.sellables(work, ids),
-        by_sku=await catalog.sellables_by_sku(work, skus),
-        base_currency=(await ledger.books(work)).currency,
+    channels, emails, by_id, by_sku, kept, _ = await together(
+        work,
+        Ask(_CHANNELS, (), _channels),
+        Ask(_CUSTOMERS, [customers_named], _emails, needed=bool(customers_named)),
+        catalog.ask_sellables(ids),
+        catalog.ask_sellables_by_sku(skus),
+        ledger.ask_books(work),
+        stock.Levels.ask_locked(work, _locked_at_once(news)),
     )
+    return _Surroundings(channels, emails, by_id, by_sku, kept.currency)
+
+
+def _locked_at_once(news: Sequence[NewOrder]) -> list[ID]:
+    """The variants whose stock is locked while looking around, when it is sure that all is locked that will be, as the
+    order of locks demands: every variant is named by its id, and no place is.
+    """
+    ids = [line.variant_id for new in news for line in new.lines if line.variant_id and is_id(line.variant_id, "var")]
+    elsewhere = any(new.reservation_id is not None or new.location_id is not None for new in news)
+    return ids if not elsewhere and len(ids) == sum(len(new.lines) for new in news) else []
+
+
+def _channels(records: Sequence[Record]) -> dict[ID, _Channel]:
+    found = (
+        _Channel(ID("chn_" + record["id"]), record["currency"], record["is_default"], record["ruled"])
+        for record in records
+    )
+    return {each.id: each for each in found}
+
+
+def _emails(records: Sequence[Record]) -> dict[ID, str | None]:
+    return {ID("cus_" + record["id"]): record["email"] for record in records}
 
 
 async def _refuse_taken(work: Work, news: Sequence[NewOrder], paths: Sequence[Path]) -> None:
@@ -232,6 +258,8 @@ def _plan(work: Work, new: NewOrder, placed_at: datetime, around: _Surroundings,
     subtotal = sum((each.subtotal for each in quotes), Decimal(0))
     discount = sum((each.discount for each in quotes), Decimal(0))
     total = subtotal - discount + shipping
+    if max(subtotal, total) >= AMOUNT_LIMIT:
+        raise Invalid(TOO_MUCH, path=path)
     order_id = new_id("ord")
     plan = _Plan(
         order={

@@ -18,11 +18,28 @@ from domain.stock.operations.allocate import (
     lock_allocations,
     ship,
 )
+from domain.stock.operations.bins import BinPath, NewBin, NewBins, create_bins
+from domain.stock.operations.counts import (
+    CountStart,
+    approve_count,
+    cancel_count,
+    recount,
+    start_count,
+    submit_count,
+)
+from domain.stock.operations.hand_over import Handed, HandedOver, hand_over
 from domain.stock.operations.inputs import existing_locations
-from domain.stock.operations.locations import NewLocation, bring_in_locations, create_location
-from domain.stock.operations.lots import NewLot
+from domain.stock.operations.locations import (
+    LocationChanges,
+    NewLocation,
+    bring_in_locations,
+    create_location,
+    update_location,
+)
+from domain.stock.operations.lots import LotNumber, NewLot
 from domain.stock.operations.policies import StockPolicyChanges, set_policy
 from domain.stock.operations.prioritize import NewPriority, prioritize
+from domain.stock.operations.recall import expire_lots, recall_lot
 from domain.stock.operations.receive import (
     NewIncoming,
     NewIncomingLine,
@@ -33,50 +50,118 @@ from domain.stock.operations.receive import (
     receive,
     receive_many,
 )
+from domain.stock.operations.reconcile import ReportedLine, Snapshot, reconcile
+from domain.stock.operations.record_count import CountedLine, CountRecord, FoundLine, record_count
+from domain.stock.operations.relocate import NewRelocation, NewRelocationLine, relocate
 from domain.stock.operations.replenish import ReplenishmentChanges, set_replenishment
 from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
 from domain.stock.operations.revalue import NewRevaluation, NewRevaluationLine, revalue
+from domain.stock.operations.settle import CaseSettlement, DiscrepancySettlement, settle_case
+from domain.stock.operations.sharing import NewChannelRule, NewPool, set_channel_rule, set_pool
+from domain.stock.operations.transfers import (
+    NewArrival,
+    NewArrivalLine,
+    NewDispatch,
+    NewDispatchLine,
+    NewTransfer,
+    NewTransferLine,
+    StockTransferAction,
+    cancel_transfer,
+    create_transfer,
+    dispatch_transfer,
+    ready_transfer,
+    receive_transfer,
+    transfer_actions,
+)
 
 __all__ = [
     "Allocation",
+    "BinPath",
+    "CaseSettlement",
+    "CountRecord",
+    "CountStart",
+    "CountedLine",
+    "DiscrepancySettlement",
+    "FoundLine",
+    "Handed",
+    "HandedOver",
     "Held",
     "Issue",
+    "LocationChanges",
+    "LotNumber",
     "NewAdjustment",
     "NewAdjustmentLine",
+    "NewArrival",
+    "NewArrivalLine",
+    "NewBin",
+    "NewBins",
+    "NewChannelRule",
     "NewCount",
     "NewCountLine",
+    "NewDispatch",
+    "NewDispatchLine",
     "NewIncoming",
     "NewIncomingLine",
     "NewLocation",
     "NewLot",
+    "NewPool",
     "NewPriority",
     "NewReceipt",
     "NewReceiptLine",
+    "NewRelocation",
+    "NewRelocationLine",
     "NewReservation",
     "NewReservationLine",
     "NewRevaluation",
     "NewRevaluationLine",
+    "NewTransfer",
+    "NewTransferLine",
     "Received",
     "ReplenishmentChanges",
+    "ReportedLine",
+    "Snapshot",
     "StockPolicyChanges",
+    "StockTransferAction",
     "adjust",
     "allocate",
+    "approve_count",
     "bring_in_locations",
+    "cancel_count",
+    "cancel_transfer",
+    "create_bins",
     "create_location",
+    "create_transfer",
     "deallocate",
+    "dispatch_transfer",
     "draw",
     "existing_locations",
     "expect",
+    "expire_lots",
+    "hand_over",
     "lock_allocations",
     "prioritize",
+    "ready_transfer",
+    "recall_lot",
     "receive",
     "receive_many",
+    "receive_transfer",
+    "reconcile",
+    "record_count",
+    "recount",
     "release",
+    "relocate",
     "reserve",
     "revalue",
+    "set_channel_rule",
     "set_policy",
+    "set_pool",
     "set_quantities",
     "set_replenishment",
+    "settle_case",
     "ship",
+    "start_count",
+    "submit_count",
     "sweep",
+    "transfer_actions",
+    "update_location",
 ]

@@ -12,11 +12,11 @@ from domain.kernel.ids import ID
 from domain.kernel.money import Money, Quantity, currency_digits, format_quantity
 from domain.kernel.work import Work
 from domain.stock import costs, postings
-from domain.stock.contents import LOOSE, Content, Pick, contents_of, matching, parts, pick
+from domain.stock.contents import LOOSE, Content, Pick, contents_of, lying_exactly, matching, parts, pick
 from domain.stock.errors import CostUnknown, InsufficientStock, StaleQuantity
 from domain.stock.events import StockAdjusted
 from domain.stock.locked import Level, Levels, Move
-from domain.stock.operations import inputs
+from domain.stock.operations import inputs, oversold
 from domain.stock.operations.backorders import fill_backorders, give_way
 from domain.stock.operations.corrections import correct_costs
 from domain.stock.operations.inputs import Path, Wanted
@@ -101,6 +101,8 @@ class Change:
     sku: str
     content: Content = LOOSE
     """Where more is; where less is, when it is not loose."""
+    exact: bool = False
+    """Whether less is in that very bin and lot and nowhere else, or, where none is named, in no bin and of no lot."""
     picks: list[Pick] = field(default_factory=list)
     """Where less is."""
 
@@ -201,7 +203,7 @@ def _shelved(lines: Sequence[NewAdjustmentLine] | Sequence[NewCountLine], locati
             line.bin_id,
             lot_id=line.lot_id,
             state=line.state,
-            brings=isinstance(line, NewAdjustmentLine) and line.delta > 0,
+            brings=line.delta > 0 if isinstance(line, NewAdjustmentLine) else line.quantity > line.expected_quantity,
         )
         for n, line in enumerate(lines)
     ]
@@ -276,22 +278,25 @@ async def apply_changes(
         await levels.move(missing, StockAdjusted)  # costs are corrected by what these leave
         missing, losses = [], []
     correction = await correct_costs(work, found)
-    await fill_backorders(work, levels, _more_for_sale(gains, losses))
+    coming = _coming(gains, losses)
+    debts = await oversold.owed(work, levels, coming)
+    await fill_backorders(work, levels, oversold.beyond(coming, debts))
     await levels.move([*missing, *found, *correction.moves], StockAdjusted)
     posted = [(entry, lines)] if entry is not None else []
     await ledger.write_lines(work, [*posted, *correction.posted], kept)
+    await oversold.settle(work, levels, debts)
 
 
-def _more_for_sale(gains: Sequence[Change], losses: Sequence[Change]) -> dict[Place, Decimal]:
-    """How much more may be sold where some comes in that may be, less what is about to leave there too."""
-    more: dict[Place, Decimal] = {}
+def _coming(gains: Sequence[Change], losses: Sequence[Change]) -> dict[Place, Decimal]:
+    """How much more may be sold at each place that gains, or with a minus how much less: it may lose something too."""
+    coming: dict[Place, Decimal] = {}
     for each in gains:
         if not each.content.state:
-            more[each.level.place] = more.get(each.level.place, Decimal(0)) + each.delta
+            coming[each.level.place] = coming.get(each.level.place, Decimal(0)) + each.delta
     for each in losses:
-        if each.level.place in more:
-            more[each.level.place] += each.delta + each.lost_unsellable
-    return more
+        if each.level.place in coming:
+            coming[each.level.place] += each.delta + each.lost_unsellable
+    return coming
 
 
 async def _find(work: Work, losses: Sequence[Change]) -> None:
@@ -300,7 +305,10 @@ async def _find(work: Work, losses: Sequence[Change]) -> None:
     refusals: list[Refusal] = []
     for change in losses:
         there = lying[change.level.place]
-        there = there if change.content == LOOSE else matching(there, change.content)
+        if change.exact:
+            there = lying_exactly(there, change.content)
+        elif change.content != LOOSE:
+            there = matching(there, change.content)
         available = sum((each.quantity for each in there), Decimal(0))
         change.picks = pick(there, -change.delta)
         if available < -change.delta:

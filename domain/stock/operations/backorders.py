@@ -6,8 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from domain.kernel.ids import ID
+from domain.kernel import bulk
+from domain.kernel.ids import ID, is_id
 from domain.kernel.work import Work
+from domain.kernel.writing import Write
 from domain.stock import shares
 from domain.stock.locked import Level, Levels
 from domain.stock.operations.cases import NewCase, open_cases
@@ -22,7 +24,8 @@ SELECT FROM stock_policies WHERE variant_id = ANY($1) AND backorders <> 'DENY' O
 """
 _ALLOCATE = """
 INSERT INTO stock_allocations AS present (source, document, variant_id, location_id, quantity, allocated_at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::numeric[], $6::timestamptz[])
+SELECT * FROM json_to_recordset($1::json) AS given(
+  source text, document text, variant_id uuid, location_id uuid, quantity numeric, allocated_at timestamptz)
 ON CONFLICT (source, location_id) DO UPDATE SET quantity = present.quantity + excluded.quantity
 """
 
@@ -41,15 +44,18 @@ class NewAllocation:
 async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) -> None:
     """Write allocations at places whose levels are locked; what a line has there already grows."""
     if allocations:
-        await work.raw.execute(
-            _ALLOCATE,
-            [each.source for each in allocations],
-            [each.document for each in allocations],
-            [each.place[0][4:] for each in allocations],
-            [each.place[1][4:] for each in allocations],
-            [each.quantity for each in allocations],
-            [each.allocated_at for each in allocations],
-        )
+        rows = [
+            {
+                "source": each.source,
+                "document": each.document,
+                "variant_id": each.place[0][4:],
+                "location_id": each.place[1][4:],
+                "quantity": each.quantity,
+                "allocated_at": each.allocated_at,
+            }
+            for each in allocations
+        ]
+        await work.raw.later(Write(_ALLOCATE, [bulk.as_json(rows)]))
 
 
 async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Decimal]) -> None:
@@ -132,8 +138,8 @@ WHERE allocation.source = given.source AND allocation.location_id = given.locati
   AND allocation.quantity > given.part
 """
 _WAIT = """
-INSERT INTO stock_backorders AS present (source, document, variant_id, quantity, since)
-SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::numeric[], $5::timestamptz[])
+INSERT INTO stock_backorders AS present (id, source, document, variant_id, quantity, since)
+SELECT uuid7(), * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::numeric[], $5::timestamptz[])
 ON CONFLICT (source) DO UPDATE SET quantity = present.quantity + excluded.quantity,
   since = least(present.since, excluded.since)
 """
@@ -153,8 +159,8 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
     """Less is there than was promised, by so much at each place, whose levels are locked.
 
     Holds give way first, then allocations, each time the youngest, then what is kept for single channels. The lines
-    that lost an allocation wait for stock from anywhere, and a discrepancy is opened for a person to look at.
-    Claims fall on the levels; the caller saves them.
+    that lost an allocation wait for stock from anywhere, but those of transfers: what is to leave from here cannot come
+    from elsewhere. A discrepancy is opened for a person to look at. Claims fall on the levels; the caller saves them.
     """
     left = dict(missing)
     variants, locations = [place[0][4:] for place in left], [place[1][4:] for place in left]
@@ -174,6 +180,8 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
             if part:
                 level.claim(allocated=-part)
                 lowered.append((record["source"], level.place[1], part))
+                if is_id(record["document"], "trf"):
+                    continue
                 fresh = [record["source"], record["document"], record["variant_id"], Decimal(0), record["allocated_at"]]
                 waiting.setdefault(record["source"], fresh)[3] += part
     await lower_allocations(work, lowered)

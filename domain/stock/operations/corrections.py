@@ -132,9 +132,12 @@ def _round_trip(changes: Sequence[_Change]) -> list[Posting]:
 
 # --- first in, first out --------------------------------------------------------------------------------------------
 
+# The youngest of which so much is gone between them; all of them, where that does not matter.
 _YOUNGER = """
-SELECT id, quantity, value_amount, base_quantity, base_value, founded_at FROM cost_layers
-WHERE variant_id = $1 AND location_id = $2 AND founded_at > $3 AND base_quantity > quantity ORDER BY founded_at, id
+SELECT id, quantity, value_amount, base_quantity, base_value, founded_at FROM (
+  SELECT *, sum(base_quantity - quantity) OVER (ORDER BY founded_at DESC, id DESC) AS gone FROM cost_layers
+  WHERE variant_id = $1 AND location_id = $2 AND founded_at > $3 AND base_quantity > quantity) AS younger
+WHERE $4::numeric IS NULL OR gone - (base_quantity - quantity) < $4
 """
 _RUNS = """
 SELECT kind, reason, sum(-quantity) AS quantity FROM (
@@ -165,13 +168,17 @@ class _Consumed:
 async def _first_in_first_out(work: Work, coming: Sequence[Move], since: datetime, digits: int) -> _Change:
     level = coming[0].level
     where = level.place[0][4:], level.place[1][4:], since
+    runs = await work.raw.fetch(_RUNS, *where)
+    # What comes in is taken by what left last: where one account bears all of it, what left before does not matter.
+    alike = len({_bearer(run) for run in runs}) == 1 and all(move.effective_at == since for move in coming)
+    wanted = sum((move.quantity for move in coming), Decimal(0)) if alike else None
     consumed = [
         _Consumed(
             Layer(ID("mov_" + row["id"]), *list(row.values())[1:5]),
             row["founded_at"],
             row["base_quantity"] - row["quantity"],
         )
-        for row in await work.raw.fetch(_YOUNGER, *where)
+        for row in await work.raw.fetch(_YOUNGER, *where, wanted)
     ]
     consumed += [
         _Consumed(Layer.founded(move.id, move.quantity, move.value), move.effective_at or work.now, Decimal(0))
@@ -191,7 +198,11 @@ async def _first_in_first_out(work: Work, coming: Sequence[Move], since: datetim
         for each in consumed
         if each.before != each.after
     ]
-    return _Change(level, changed, _borne(consumed, await work.raw.fetch(_RUNS, *where), digits))
+    return _Change(level, changed, _borne(consumed, runs, digits))
+
+
+def _bearer(run: asyncpg.Record) -> Role:
+    return postings.bearer(StockMovementKind(run["kind"]), run["reason"])
 
 
 def _borne(consumed: Sequence[_Consumed], runs: Sequence[asyncpg.Record], digits: int) -> dict[Role, Decimal]:
@@ -206,7 +217,7 @@ def _borne(consumed: Sequence[_Consumed], runs: Sequence[asyncpg.Record], digits
     after = list(_costs_at(edges, [(each, each.after) for each in consumed], digits))
     borne: dict[Role, Decimal] = {}
     for n, run in enumerate(runs):
-        role = postings.bearer(StockMovementKind(run["kind"]), run["reason"])
+        role = _bearer(run)
         more = (after[n + 1] - after[n]) - (before[n + 1] - before[n])
         borne[role] = borne.get(role, Decimal(0)) + more
     return borne

@@ -1,15 +1,16 @@
 """The places where stock is kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.kernel import bulk, external, words
-from domain.kernel.errors import Invalid, Refusal, Refusals, of_one
+from domain.kernel.absent import ABSENT, Absent, given
+from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals, StaleVersion, of_one
 from domain.kernel.external import ExternalId
-from domain.kernel.ids import ID, new_id
+from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.work import Work
-from domain.stock.events import LocationCreated
+from domain.stock.events import LocationCreated, LocationUpdated
 from domain.stock.tables import Location, LocationKind
 
 DEFAULT_PRIORITY = 100
@@ -27,6 +28,23 @@ class NewLocation:
     """Allocation takes the smallest first, from 0; 100 when left out."""
     external_id: ExternalId | None = None
     """What another system calls it."""
+
+
+@dataclass(frozen=True)
+class LocationChanges:
+    """What to change on a location; what is left out stays."""
+
+    name: str | Absent = ABSENT
+    """What staff calls it; unique without regard to case."""
+    priority: int | Absent = ABSENT
+    """Allocation takes the smallest first, from 0."""
+    allows_oversell: bool | Absent = ABSENT
+    """Whether goods may be handed over here that the books do not know of, as at a till: each time a case is opened
+    that must be settled."""
+    external_id: ExternalId | Absent = ABSENT
+    """What another system calls it, instead of what that system called it before."""
+    expected_version: int | Absent | None = ABSENT
+    """The version the caller has seen: refused with STALE_VERSION when somebody has changed the location since."""
 
 
 async def create_location(work: Work, new: NewLocation) -> ID:
@@ -63,10 +81,63 @@ async def create_locations(work: Work, news: Sequence[NewLocation]) -> list[ID]:
     return [row["id"] for row in rows]
 
 
-def _row(work: Work, new: NewLocation, *, path: tuple[str | int, ...]) -> dict[str, Any]:
-    priority = DEFAULT_PRIORITY if new.priority is None else new.priority
+_LOCK = "SELECT name, priority, allows_oversell, version FROM locations WHERE id = $1 FOR NO KEY UPDATE"
+_RENAME = "DELETE FROM external_references WHERE row = $1 AND system = $2"
+
+
+async def update_location(work: Work, location_id: str, changes: LocationChanges) -> ID:
+    """The location reads differently from now on; its version rises by one, unless nothing differs. Returns its id.
+
+    Refused with NotFound, StaleVersion when `expected_version` is not the present one, and Invalid when a value cannot
+    be or is taken.
+    """
+    row = await work.raw.fetchrow(_LOCK, location_id[4:]) if is_id(location_id, "loc") else None
+    if row is None:
+        raise NotFound("There is no such location.", path=("id",))
+    location = ID(location_id)
+    if isinstance(changes.expected_version, int) and changes.expected_version != row["version"]:
+        raise StaleVersion(
+            f"The location is at version {row['version']} by now, not {changes.expected_version}. Read it again.",
+            path=("input", "expectedVersion"),
+        )
+    values = given(replace(changes, expected_version=ABSENT, external_id=ABSENT))
+    if "name" in values:
+        values["name"] = words.line(values["name"], path=("input", "name"))
+    if "priority" in values:
+        _check_priority(values["priority"], path=("input",))
+    values = {name: value for name, value in values.items() if value != row[name]}
+    fields = list(values)
+    if isinstance(changes.external_id, ExternalId) and await _call_it(work, location, changes.external_id):
+        fields.append("external_id")
+    if fields:
+        stamp = {"id": location, "version": row["version"] + 1, "updated_at": work.now}
+        await bulk.update(work, Location, [stamp | values])
+        work.announce(LocationUpdated(location, fields=fields))
+    return location
+
+
+async def _call_it(work: Work, location: ID, name: ExternalId) -> bool:
+    """Another system calls the location so from now on. Returns whether it did not before."""
+    path = ("input", "externalId")
+    external.check(name, path=path)
+    known = await external.find(work.connection, "loc", name.system, [name.id])
+    if known.get(name.id) == location:
+        return False
+    if known:
+        raise Invalid(f"This external id is taken: {name.id}.", path=path)
+    await work.raw.execute(_RENAME, location, name.system)
+    await external.link(work, [(location, name)])
+    return True
+
+
+def _check_priority(priority: int, *, path: tuple[str | int, ...]) -> None:
     if not 0 <= priority < 2**31:
         raise Invalid("A priority is a whole number from 0.", path=(*path, "priority"))
+
+
+def _row(work: Work, new: NewLocation, *, path: tuple[str | int, ...]) -> dict[str, Any]:
+    priority = DEFAULT_PRIORITY if new.priority is None else new.priority
+    _check_priority(priority, path=path)
     if new.external_id is not None:
         external.check(new.external_id, path=(*path, "externalId"))
     return {

@@ -25,6 +25,16 @@ class NewLot:
 
 
 @dataclass(frozen=True)
+class LotNumber:
+    """A lot by what is printed on it."""
+
+    variant_id: ID
+    """The variant."""
+    number: str
+    """The number printed on the goods; without regard to case."""
+
+
+@dataclass(frozen=True)
 class NamedLot:
     """A lot that somebody wrote down for a variant, and where."""
 
@@ -44,7 +54,9 @@ _KNOWN = """
 SELECT lots.id, lots.variant_id, lots.number_folded, lots.expires_on, lots.recalled_at FROM lots
 JOIN unnest($1::uuid[], $2::text[]) AS named(variant_id, number)
   ON named.variant_id = lots.variant_id AND lower(named.number) = lots.number_folded
+ORDER BY lots.id FOR SHARE OF lots
 """
+# Shared with everybody but whoever recalls one of them: no goods join a lot while it is recalled.
 
 
 async def lots_named(work: Work, named: Sequence[NamedLot]) -> Mapping[tuple[ID, str], ID]:

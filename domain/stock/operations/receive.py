@@ -16,7 +16,7 @@ from domain.stock import costs, postings
 from domain.stock.contents import Content
 from domain.stock.events import IncomingStockAnnounced, StockReceiptCreated, StockReceived
 from domain.stock.locked import Levels, Move
-from domain.stock.operations import inputs
+from domain.stock.operations import inputs, oversold
 from domain.stock.operations.backorders import fill_backorders
 from domain.stock.operations.corrections import correct_costs
 from domain.stock.operations.inputs import Path, Wanted
@@ -113,10 +113,13 @@ async def receive_many(work: Work, news: Sequence[NewReceipt]) -> list[Received]
         arrival.entry_id = entry
     moves = await _moves(work, levels, arrivals, contents)
     correction = await correct_costs(work, moves)
-    await fill_backorders(work, levels, _for_sale(moves))
+    coming = _for_sale(moves)
+    debts = await oversold.owed(work, levels, coming)
+    await fill_backorders(work, levels, oversold.beyond(coming, debts))
     await levels.move([*moves, *correction.moves], StockReceived)
     posted = [(entry, draft.postings) for entry, draft in zip(entries, drafts, strict=True)]
     await ledger.write_lines(work, [*posted, *correction.posted], kept)
+    await oversold.settle(work, levels, debts)
     return [Received(arrival.id, _levels(levels, arrival.new)) for arrival in arrivals]
 
 
@@ -158,7 +161,9 @@ async def _arrival(work: Work, n: int, new: NewReceipt, kept: ledger.Books) -> _
 
 
 def _shelved(new: NewReceipt, line: NewReceiptLine, path: Path) -> Shelved:
-    return Shelved(line.variant_id, new.location_id, path, line.bin_id, line.lot, state=line.state, brings=True)
+    return Shelved(
+        line.variant_id, new.location_id, path, line.bin_id, line.lot, state=line.state, brings=True, lot_name="lot"
+    )
 
 
 async def _moves(work: Work, levels: Levels, arrivals: Sequence[_Arrival], contents: Sequence[Content]) -> list[Move]:

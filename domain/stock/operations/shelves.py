@@ -26,32 +26,42 @@ class Shelved:
     """A lot that is known."""
     state: UnavailableState | None = None
     brings: bool = False
-    """Whether goods come in by it: then a variant that is kept by lots must name one."""
+    """Whether goods come in by it: then a variant that is kept by lots must name one, and none that was recalled."""
+    bin_name: str = "binId"
+    lot_name: str = "lotId"
+    """What the line calls its bin and its lot."""
 
 
 _BINS = "SELECT id, location_id FROM bins WHERE id = ANY($1)"
-_LOTS = "SELECT id, variant_id FROM lots WHERE id = ANY($1)"
+# Shared with everybody but whoever recalls one of them: no goods join a lot while it is recalled.
+_LOTS = "SELECT id, variant_id, recalled_at FROM lots WHERE id = ANY($1) ORDER BY id FOR SHARE"
 _TRACKED = "SELECT variant_id FROM stock_policies WHERE variant_id = ANY($1) AND tracks_lots"
 
 
 async def contents_named(work: Work, lines: Sequence[Shelved]) -> list[Content]:
     """The contents that lines name, in their order. Refused with NotFound for a bin that is not at that location or a
-    lot that is not of that variant, and with Invalid where goods of a variant that is kept by lots come without one.
+    lot that is not of that variant, and with Invalid where goods of a variant that is kept by lots come without one, or
+    come for sale into a lot that was recalled.
     """
     bins = [each.bin_id[4:] for each in lines if each.bin_id is not None and is_id(each.bin_id, "bin")]
     lots = [each.lot_id[4:] for each in lines if each.lot_id is not None and is_id(each.lot_id, "lot")]
     at = {record["id"]: record["location_id"] for record in (await work.raw.fetch(_BINS, bins) if bins else [])}
-    of = {record["id"]: record["variant_id"] for record in (await work.raw.fetch(_LOTS, lots) if lots else [])}
+    known = {record["id"]: record for record in (await work.raw.fetch(_LOTS, lots) if lots else [])}
     unnamed = sorted({each.variant_id[4:] for each in lines if each.brings and not (each.lot or each.lot_id)})
     tracked = {record["variant_id"] for record in (await work.raw.fetch(_TRACKED, unnamed) if unnamed else [])}
     refusals: list[Refusal] = []
     for each in lines:
         if each.bin_id is not None and at.get(each.bin_id[4:]) != each.location_id[4:]:
-            refusals.append(NotFound("There is no such bin at this location.", path=(*each.path, "binId")))
-        if each.lot_id is not None and of.get(each.lot_id[4:]) != each.variant_id[4:]:
-            refusals.append(NotFound("There is no such lot of this variant.", path=(*each.path, "lotId")))
-        if each.lot is None and each.lot_id is None and each.brings and each.variant_id[4:] in tracked:
-            refusals.append(Invalid("This variant is kept by lots: name the lot.", path=(*each.path, "lot")))
+            refusals.append(NotFound("There is no such bin at this location.", path=(*each.path, each.bin_name)))
+        if each.lot_id is not None:
+            lot = known.get(each.lot_id[4:])
+            if lot is None or lot["variant_id"] != each.variant_id[4:]:
+                refusals.append(NotFound("There is no such lot of this variant.", path=(*each.path, each.lot_name)))
+            elif each.brings and each.state is None and lot["recalled_at"] is not None:
+                sentence = "This lot was recalled: more of it can only be in a state, such as ON_HOLD."
+                refusals.append(Invalid(sentence, path=(*each.path, "state")))
+        elif each.lot is None and each.brings and each.variant_id[4:] in tracked:
+            refusals.append(Invalid("This variant is kept by lots: name the lot.", path=(*each.path, each.lot_name)))
     Refusals.raise_if_any(refusals)
     made = await lots_named(
         work, [NamedLot(each.variant_id, each.lot, (*each.path, "lot")) for each in lines if each.lot is not None]

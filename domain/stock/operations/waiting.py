@@ -89,8 +89,8 @@ async def _most_waited_for(
 
 
 _WAIT = """
-INSERT INTO stock_backorders AS present (source, document, variant_id, quantity, priority, since)
-SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::numeric[], $5::int[], $6::timestamptz[])
+INSERT INTO stock_backorders AS present (id, source, document, variant_id, quantity, priority, since)
+SELECT uuid7(), * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::numeric[], $5::int[], $6::timestamptz[])
 ON CONFLICT (source) DO UPDATE SET quantity = present.quantity + excluded.quantity,
   since = least(present.since, excluded.since)
 """

@@ -22,6 +22,7 @@ from domain.stock.tables.counts import (
 from domain.stock.tables.discrepancies import (
     DiscrepancyKind,
     DiscrepancyResolution,
+    DiscrepancyStatus,
     StockDiscrepancy,
 )
 from domain.stock.tables.goods import (
@@ -61,6 +62,7 @@ __all__ = [
     "CostMethod",
     "DiscrepancyKind",
     "DiscrepancyResolution",
+    "DiscrepancyStatus",
     "IncomingStock",
     "Location",
     "LocationKind",

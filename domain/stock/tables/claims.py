@@ -62,7 +62,7 @@ class StockBackorder(Row):
     )
 
     source: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
-    id: Mapped[ID] = mapped_column(Id("bko"), server_default=text("uuid7()"))
+    id: Mapped[ID] = mapped_column(Id("bko"))
     document: Mapped[str] = mapped_column(Text(collation="C"))
     variant_id: Mapped[ID] = mapped_column(Id("var"), ForeignKey("product_variants.id"))
     quantity: Mapped[Quantity] = mapped_column(amount_of_goods())

@@ -1,6 +1,7 @@
 """Counts of what is on the shelf."""
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Sequence, text
@@ -45,6 +46,12 @@ class StockCount(Row):
         one_of("kind", StockCountKind),
         one_of("status", StockCountStatus),
         *filled("reference"),
+        CheckConstraint(
+            "status = 'CANCELLED' OR (status IN ('SUBMITTED', 'APPROVED')) = (submitted_at IS NOT NULL)",
+            name="submitted_with_instant",
+        ),
+        CheckConstraint("(status = 'APPROVED') = (approved_at IS NOT NULL)", name="approved_with_instant"),
+        CheckConstraint("(status = 'CANCELLED') = (cancelled_at IS NOT NULL)", name="cancelled_with_instant"),
         Index("uq_stock_counts_number", "number", unique=True),
         Index(None, "created_at", "id"),
         Index(None, "status", "created_at", "id"),
@@ -78,6 +85,9 @@ class StockCountLine(Row):
         CheckConstraint("expected >= 0 AND counted >= 0", name="not_negative"),
         CheckConstraint("(counted IS NULL) = (counted_at IS NULL)", name="counted_with_instant"),
         CheckConstraint("rounds >= 0", name="rounds_not_negative"),
+        CheckConstraint("unit_cost_amount >= 0 AND unit_cost_amount <> 'NaN'", name="unit_cost_number"),
+        CheckConstraint("(unit_cost_amount IS NULL) = (unit_cost_currency IS NULL)", name="unit_cost_with_currency"),
+        CheckConstraint("unit_cost_currency ~ '^[A-Z]{3}$'", name="unit_cost_currency_code"),
         Index("uq_stock_count_lines_position", "count_id", "position", unique=True),
         Index(
             "uq_stock_count_lines_place",
@@ -106,3 +116,6 @@ class StockCountLine(Row):
     counted_by: Mapped[str | None]
     rounds: Mapped[int] = mapped_column(server_default=text("0"))
     """How often it was counted."""
+    unit_cost_amount: Mapped[Decimal | None]
+    """What one more costs, where whoever counted said so."""
+    unit_cost_currency: Mapped[str | None]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.ids import ID, Id
@@ -36,6 +36,15 @@ class DiscrepancyResolution(StrEnum):
     """Somebody looked at it and let it be."""
 
 
+class DiscrepancyStatus(StrEnum):
+    """Whether a case waits for somebody."""
+
+    OPEN = "OPEN"
+    """Somebody must look."""
+    SETTLED = "SETTLED"
+    """It is done with."""
+
+
 class StockDiscrepancy(Row):
     """A case for a person: stock is not as it was thought to be. It stays open until somebody settles it."""
 
@@ -58,7 +67,8 @@ class StockDiscrepancy(Row):
             postgresql_where=text("kind = 'EXTERNAL' AND settled_at IS NULL"),
         ),
         Index(None, "opened_at", "id"),
-        Index("ix_stock_discrepancies_waiting", "opened_at", "id", postgresql_where=text("settled_at IS NULL")),
+        Index(None, "status", "opened_at", "id"),
+        Index(None, "kind", "opened_at", "id"),
         Index(None, "variant_id", "opened_at", "id"),
         Index(None, "source"),
     )
@@ -82,6 +92,10 @@ class StockDiscrepancy(Row):
     """When it was last found to be so."""
     settled_at: Mapped[datetime | None]
     resolution: Mapped[DiscrepancyResolution | None] = mapped_column(Choice(DiscrepancyResolution))
+    status: Mapped[DiscrepancyStatus] = mapped_column(
+        Choice(DiscrepancyStatus),
+        Computed("CASE WHEN settled_at IS NULL THEN 'OPEN' ELSE 'SETTLED' END", persisted=True),
+    )
     note: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
     act: Mapped[ID] = mapped_column(Id("act"))

@@ -277,6 +277,8 @@ class StockContent(Row):
         Index("ix_stock_contents_bin_id", "bin_id", "id", postgresql_where=text("live")),
         Index("ix_stock_contents_lot_id", "lot_id", "id", postgresql_where=text("live")),
         Index("ix_stock_contents_level", "level_id", "id", postgresql_where=text("live")),
+        Index("ix_stock_contents_location", "location_id", "id", postgresql_where=text("live")),
+        Index("ix_stock_contents_state", "state", "id", postgresql_where=text("live AND state IS NOT NULL")),
         {"postgresql_with": {"fillfactor": 70}, "info": READ_ONLY},
     )
 

@@ -79,7 +79,7 @@ class Bin(Row):
         CheckConstraint("char_length(path) <= 255", name="path_length"),
         Index("uq_bins_path", "location_id", "path_folded", unique=True),
         Index(None, "location_id", "path_folded", "id"),
-        Index(None, "parent_id"),
+        Index(None, "parent_id", "path_folded", "id"),
     )
 
     id: Mapped[ID] = key("bin")

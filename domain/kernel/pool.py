@@ -1,0 +1,138 @@
+"""Connections in stock: last in first out, so that the few that suffice have their statements prepared.
+
+A connection is never handed on in the middle of something. One that comes back broken, or inside a transaction, is cut
+off: its server rolls back by itself.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+Driver = asyncpg.Connection  # of records; generic only for the type checker
+Opened = TypeVar("Opened")
+"""A connection as the users of a pool have it: the driver's own, or one that stands on it."""
+_FAREWELL_SECONDS = 5
+
+
+class Pool(Generic[Opened]):
+    """At most `size` connections, opened when they are needed.
+
+    `driver_of` finds the driver's connection, None where it is lost; `close` ends one for good; `opened` hears of each
+    new one.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Opened]],
+        *,
+        driver_of: "Callable[[Opened], Driver[asyncpg.Record] | None]",
+        close: Callable[[Opened], Awaitable[None]],
+        size: int,
+        patience: float,
+    ) -> None:
+        self.size = size
+        self.used = 0
+        """How many are in use."""
+        self.opened: list[Callable[[Opened], None]] = []
+        self._connect, self._driver_of, self._close = connect, driver_of, close
+        self._patience = patience
+        self._free = asyncio.Semaphore(size)
+        self._idle: list[Opened] = []
+        self._closed = False
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[Opened]:
+        """A connection for as long as the block lasts.
+
+        Raises PoolTimeout, a SQLAlchemy error, when none gets free in time.
+        """
+        connection = await self._take()
+        try:
+            yield connection
+        finally:
+            await self._give_back(connection)
+
+    async def close(self) -> None:
+        """Close what is idle now, and the others when they come back."""
+        self._closed = True
+        while self._idle:
+            await self._close(self._idle.pop())
+
+    async def _turn(self) -> None:
+        if not self._free.locked():
+            await self._free.acquire()  # at once: no timer is needed
+            return
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._free.acquire()
+        except TimeoutError as error:
+            raise PoolTimeout("no connection got free in time") from error
+
+    async def _take(self) -> Opened:
+        await self._turn()
+        self.used += 1
+        try:
+            while self._idle:
+                connection = self._idle.pop()
+                if self._sound(connection):
+                    return connection
+                await self._close(connection)
+            connection = await self._connect()
+            for hear in self.opened:
+                hear(connection)
+        except BaseException:
+            self._release()
+            raise
+        return connection
+
+    async def _give_back(self, connection: Opened) -> None:
+        """What was cut off may have left the connection in the middle of something."""
+        try:
+            if self._sound(connection) and not self._closed:
+                self._idle.append(connection)
+            else:
+                await self._close(connection)
+        finally:
+            self._release()
+
+    def _sound(self, connection: Opened) -> bool:
+        driver = self._driver_of(connection)
+        return driver is not None and not driver.is_closed() and not driver.is_in_transaction()
+
+    def _release(self) -> None:
+        self.used -= 1
+        self._free.release()
+
+
+class Readers(Pool["Driver[asyncpg.Record]"]):
+    """The driver's own connections, for single statements that only read: what hot queries are read by."""
+
+    def __init__(
+        self, connect: "Callable[[], Awaitable[Driver[asyncpg.Record]]]", *, size: int, patience: float
+    ) -> None:
+        super().__init__(connect, driver_of=lambda driver: driver, close=cut_off, size=size, patience=patience)
+
+    async def fetch(self, statement: str, arguments: Sequence[Any]) -> "list[asyncpg.Record]":
+        """The rows of one statement. Raises PoolTimeout as `use` does."""
+        driver = await self._take()
+        try:
+            return await driver.fetch(statement, *arguments)
+        finally:
+            await self._give_back(driver)
+
+
+async def cut_off(driver: "Driver[asyncpg.Record]") -> None:
+    """End a connection: politely between transactions; in the middle of one without waiting for anything."""
+    if driver.is_closed():
+        return
+    if driver.is_in_transaction():
+        driver.terminate()
+        return
+    try:
+        await driver.close(timeout=_FAREWELL_SECONDS)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        driver.terminate()

@@ -1,0 +1,91 @@
+"""What an act says to the database: writes that can wait go out together, as one statement.
+
+Whoever writes rows that nobody looks at yet says `later`. They are sent before whatever is said next, or at the end of
+the act with its events, whichever side of the connection speaks: as one statement, with a WITH query for each write. So
+an order, its lines, what is allocated for them and the levels that change with it are one round trip, though rooms that
+know nothing of each other write them.
+
+The writes of one statement do not see each other, and its triggers fire when all are done (foreign keys as well). What
+a trigger must see written before, as the books demand, is said at once (`execute`).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from asyncpg import Record
+
+from domain.kernel.pool import Driver
+
+_PARAMETER = re.compile(r"\$([0-9]+)")
+
+
+@dataclass(frozen=True)
+class Write:
+    """An INSERT, UPDATE or DELETE, its parameters numbered from 1, and their values."""
+
+    text: str
+    values: Sequence[Any]
+    steps: str = ""
+    """The WITH queries that it stands on, if any, by names of their own."""
+
+
+class Statements:
+    """The driver's connection of an act, with what waits to be written."""
+
+    def __init__(self, driver: "Driver[Record]") -> None:
+        self._driver = driver
+        self.waiting: list[Write] = []
+
+    async def later(self, write: Write) -> None:
+        """To be written before whatever is said next. Two writes of one kind might meet in a row: they take turns."""
+        if any(each.text == write.text for each in self.waiting):
+            await self.flush()
+        self.waiting.append(write)
+
+    async def flush(self) -> None:
+        """Write what waits, in one statement."""
+        if self.waiting:
+            writes, self.waiting = self.waiting, []
+            text = _whole(tuple((each.steps, each.text, len(each.values)) for each in writes))
+            await self._driver.execute(text, *(value for each in writes for value in each.values))
+
+    async def execute(self, statement: str, *values: Any) -> str:
+        """Run a statement, or without values several; returns the status of the last."""
+        await self.flush()
+        return await self._driver.execute(statement, *values)
+
+    async def fetch(self, statement: str, *values: Any) -> list[Record]:
+        """The rows of a statement."""
+        await self.flush()
+        return await self._driver.fetch(statement, *values)
+
+    async def fetchrow(self, statement: str, *values: Any) -> Record | None:
+        """The first row of a statement; None where there is none."""
+        await self.flush()
+        return await self._driver.fetchrow(statement, *values)
+
+    async def fetchval(self, statement: str, *values: Any) -> Any:
+        """The first value of the first row of a statement; None where there is none."""
+        await self.flush()
+        return await self._driver.fetchval(statement, *values)
+
+
+@lru_cache(maxsize=256)
+def _whole(writes: tuple[tuple[str, str, int], ...]) -> str:
+    """All writes as one statement, the last one in front: the others are its WITH queries."""
+    parts: list[str] = []
+    taken, last = 0, ""
+    for n, (steps, text, values) in enumerate(writes, 1):
+        parts += [_shifted(steps, taken)] if steps else []
+        last = _shifted(text, taken)
+        taken += values
+        if n < len(writes):
+            parts.append(f"write_{n} AS ({last})")
+    return f"WITH {', '.join(parts)} {last}" if parts else last
+
+
+def _shifted(text: str, by: int) -> str:
+    return _PARAMETER.sub(lambda found: f"${int(found[1]) + by}", text)

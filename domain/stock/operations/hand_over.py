@@ -1,0 +1,188 @@
+"""Goods are a customer's at once, as at a till: nothing was allocated before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from domain import ledger
+from domain.kernel.errors import NotFound, Refusal, Refusals
+from domain.kernel.ids import ID, is_id
+from domain.kernel.money import currency_digits, format_quantity
+from domain.kernel.work import Work
+from domain.stock import contents, costs, postings
+from domain.stock.contents import Contents, Part
+from domain.stock.errors import InsufficientStock, NotForSale
+from domain.stock.events import StockShipped
+from domain.stock.locked import Level, Levels, Move
+from domain.stock.operations.backorders import give_way
+from domain.stock.operations.cases import NewCase, open_cases
+from domain.stock.operations.inputs import Path
+from domain.stock.operations.reserve import free_expired
+from domain.stock.tables import DiscrepancyKind, Place, StockMovementKind
+
+
+@dataclass(frozen=True)
+class Handed:
+    """How much of a variant a customer takes along."""
+
+    variant_id: ID
+    quantity: Decimal
+    path: Path
+    """Where in the input it was said."""
+    sku: str
+
+
+@dataclass
+class HandedOver:
+    """What came of it."""
+
+    costs: list[Decimal]
+    """What the books say that each line cost, in their currency; in the order of the lines. What is booked later costs
+    later."""
+    cases: list[ID] = field(default_factory=list)
+    """The cases that were opened, where the location allows more to be handed over than the books know of."""
+
+
+async def hand_over(work: Work, location_id: ID, lines: Sequence[Handed], *, source: ID) -> HandedOver:
+    """The goods have left the location for the document `source`, and their cost is in the books.
+
+    Refused with InsufficientStock for every variant of which less is available there, and with NotForSale where what is
+    there is past its date. Where the location allows it, nothing is refused, as the goods are in the customer's hand:
+    what is promised to others gives way, and for what the books do not have at all a case of kind OVERSOLD is opened.
+    Only what is there moves; the rest is booked as soon as it comes in.
+    """
+    path = ("input", "locationId")
+    known = is_id(location_id, "loc")
+    allowed = await work.raw.fetchval(_ALLOWED, location_id[4:]) if known else None
+    if allowed is None:
+        raise NotFound("There is no such location.", path=path)
+    wanted: dict[Place, Decimal] = {}
+    for line in lines:
+        place = line.variant_id, location_id
+        wanted[place] = wanted.get(place, Decimal(0)) + line.quantity
+    levels = await Levels.lock(work, list(wanted), create=allowed)
+    there = {place: level for place in wanted if (level := levels.by_place.get(place)) is not None}
+    if any(wanted[place] > level.available for place, level in there.items()):
+        await free_expired(work, levels, list(there))
+    kept = await ledger.books(work)
+    lying = {
+        place: contents.for_sale(each, kept.today)
+        for place, each in (await contents.contents_of(work, list(there.values()))).items()
+    }
+    if not allowed:
+        Refusals.raise_if_any(_shortages(lines, location_id, wanted, there, lying))
+    else:
+        await _make_room(work, levels, wanted, lying)
+    taken = await _take(work, location_id, lines, lying, digits=currency_digits(kept.currency))
+    value = sum((part.value for mine in taken for part in mine), Decimal(0))
+    drafts = [ledger.Draft("Goods handed over", source, postings.handed_over(value))] if value else []
+    entries = await ledger.open_entries(work, drafts, kept)
+    moves = [
+        Move(
+            levels.by_place[line.variant_id, location_id],
+            -part.quantity,
+            -part.value,
+            StockMovementKind.SHIPMENT,
+            layer_id=part.layer_id,
+            content=part.content,
+            entry_id=entries[0] if entries else None,
+            source=source,
+        )
+        for line, mine in zip(lines, taken, strict=True)
+        for part in mine
+    ]
+    await levels.move(moves, StockShipped)
+    await ledger.write_lines(
+        work, [(entry, draft.postings) for entry, draft in zip(entries, drafts, strict=True)], kept
+    )
+    found = HandedOver([sum((part.value for part in mine), Decimal(0)) for mine in taken])
+    found.cases = await open_cases(work, _oversold(location_id, lines, taken, wanted, source))
+    return found
+
+
+_ALLOWED = "SELECT allows_oversell FROM locations WHERE id = $1"
+
+
+def _shortages(
+    lines: Sequence[Handed],
+    location_id: ID,
+    wanted: dict[Place, Decimal],
+    there: dict[Place, Level],
+    lying: Contents,
+) -> list[Refusal]:
+    """One refusal per variant of which less is there."""
+    refusals: dict[ID, Refusal] = {}
+    for line in lines:
+        place = line.variant_id, location_id
+        available = there[place].available if place in there else Decimal(0)
+        path = (*line.path, "quantity")
+        if line.variant_id in refusals:
+            continue
+        if wanted[place] > available:
+            refusals[line.variant_id] = InsufficientStock(
+                f"Only {format_quantity(available)} of {line.sku} are available here, and"
+                f" {format_quantity(wanted[place])} were asked for.",
+                path=path,
+                variant=line.variant_id,
+                requested=wanted[place],
+                available=available,
+            )
+        elif wanted[place] > _sum(lying, place):
+            sentence = f"Of {line.sku}, what is left here is past its date."
+            refusals[line.variant_id] = NotForSale(sentence, path=path)
+    return list(refusals.values())
+
+
+def _sum(lying: Contents, place: Place) -> Decimal:
+    """How much may be sold of what lies there, promised or not."""
+    return sum((each.quantity for each in lying[place]), Decimal(0))
+
+
+async def _make_room(work: Work, levels: Levels, wanted: dict[Place, Decimal], lying: Contents) -> None:
+    """What the customer holds in his hand is nobody else's any more: promises give way, as for any loss."""
+    short = {
+        place: rest
+        for place, quantity in wanted.items()
+        if (rest := min(quantity, _sum(lying, place)) - levels.by_place[place].available) > 0
+    }
+    if short:
+        await give_way(work, levels, short)
+
+
+async def _take(
+    work: Work, location_id: ID, lines: Sequence[Handed], lying: Contents, *, digits: int
+) -> list[list[Part]]:
+    """What each line takes of what is there."""
+    layers = await costs.live_layers(work, list(lying))
+    taken: list[list[Part]] = []
+    for line in lines:
+        place = line.variant_id, location_id
+        picks = contents.pick(lying[place], line.quantity)
+        part = sum((each.quantity for each in picks), Decimal(0))
+        taken.append(contents.parts(costs.draw(layers[place], part, digits), picks, digits) if part else [])
+    return taken
+
+
+def _oversold(
+    location_id: ID,
+    lines: Sequence[Handed],
+    taken: Sequence[Sequence[Part]],
+    wanted: dict[Place, Decimal],
+    source: ID,
+) -> list[NewCase]:
+    """A case for each variant of which more was handed over than the books had."""
+    booked = dict.fromkeys(wanted, Decimal(0))
+    for line, mine in zip(lines, taken, strict=True):
+        booked[line.variant_id, location_id] += sum((part.quantity for part in mine), Decimal(0))
+    return [
+        NewCase(
+            DiscrepancyKind.OVERSOLD,
+            place,
+            quantity - booked[place],
+            expected=booked[place],
+            reported=quantity,
+            source=source,
+        )
+        for place, quantity in wanted.items()
+        if quantity > booked[place]
+    ]

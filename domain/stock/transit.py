@@ -1,0 +1,25 @@
+"""Goods on the road belong to their transfers."""
+
+from collections.abc import Sequence
+
+from domain.kernel.errors import NotAllowedNow
+from domain.kernel.ids import ID
+from domain.kernel.work import Work
+
+_OF_OTHERS = """
+SELECT transfer.number FROM unnest($1::uuid[], $2::text[]) AS drawn(layer_id, source)
+JOIN stock_movements AS founding ON founding.id = drawn.layer_id AND founding.kind = 'TRANSFER'
+JOIN stock_transfers AS transfer ON transfer.id = substr(founding.source, 5)::uuid
+WHERE founding.source IS DISTINCT FROM drawn.source ORDER BY transfer.number LIMIT 1
+"""
+
+
+async def keep_to_transfers(work: Work, drawn: Sequence[tuple[ID, ID | None]]) -> None:
+    """Make sure that nobody takes from layers (with what takes from each) that are on the road with a transfer, or adds
+    to them, but that transfer itself. Refused with NotAllowedNow otherwise.
+    """
+    number = await work.raw.fetchval(_OF_OTHERS, [layer[4:] for layer, _ in drawn], [source for _, source in drawn])
+    if number is not None:
+        raise NotAllowedNow(
+            f"These goods are on the road with TR-{number}: receive that, and close it with what did not arrive."
+        )
