@@ -262,7 +262,7 @@ async def apply_changes(
         source=source,
         effective_at=effective_at,
     )
-    # What is lost is written first, so it comes first whenever costs are reckoned anew: it was drawn from what was there.
+    # What is lost is written first, and so comes first when costs are reckoned anew: it was drawn from what was there.
     missing = [
         make(change.level, -each.quantity, -each.value, layer_id=each.layer_id, content=each.content)
         for change, taken in zip(losses, lost, strict=True)

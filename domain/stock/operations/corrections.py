@@ -257,9 +257,9 @@ async def _by_average(work: Work, coming: Sequence[Move], since: datetime, digit
 
 
 def _replayed(told: Sequence[tuple[datetime, str, str | None, Decimal, Decimal]], digits: int) -> dict[Role, Decimal]:
-    """How much more than was posted each account bears by moving average. Nothing, where more left than had come, or was
-    written off than was there: such a place was told in another order than things happened, and only the order of
-    telling explains its costs.
+    """How much more than was posted each account bears by moving average. Nothing, where more left than had come, or
+    was written off than was there: such a place was told in another order than things happened, and only the order
+    of telling explains its costs.
     """
     pool = Layer.founded(ID(""), Decimal(0), Decimal(0))
     borne: dict[Role, Decimal] = {}

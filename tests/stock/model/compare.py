@@ -150,7 +150,7 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
             terms = {str(kind): Fraction(found[row].total(kind)) for kind in AvailabilityTermKind}
             terms["available"] = Fraction(found[row].available)
             terms["available_to_promise"] = Fraction(found[row].available_to_promise)
-            said.setdefault("availability", {})[n, on] = terms
+            said.setdefault("availability", {})[n, on] = {term: many for term, many in terms.items() if many}
     return said
 
 
@@ -198,7 +198,9 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
         "books": {role: balance for role, balance in model.books.items() if balance},
         "as of": {place: each for place, each in sums.items() if any(each)},
         "availability": {
-            (n, on): model.availability(n, on=on) for on in (None, day(known)) for n in range(len(model.world.variants))
+            (n, on): {term: many for term, many in model.availability(n, on=on).items() if many}
+            for on in (None, day(known))
+            for n in range(len(model.world.variants))
         },
     }
 

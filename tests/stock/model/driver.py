@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.graphql.kit import operations as doors
 from domain.kernel import invariants
-from domain.kernel.database import Database, collided, raw
+from domain.kernel.database import Database, collided, driver_of, raw
 from domain.kernel.errors import Refusal, Refusals
 from domain.kernel.ids import new_id
 from domain.kernel.work import SYSTEM, Work, begin
@@ -110,7 +110,7 @@ class Trial:
 
     def at_work(self, work: Work) -> None:
         """It is tried (again) by this work."""
-        self.work, self.waited, self.last_costs, self.pid = work, None, {}, work.raw.get_server_pid()
+        self.work, self.waited, self.last_costs, self.pid = work, None, {}, driver_of(work.connection).get_server_pid()
         work.raw = _Watched(work.raw, self)  # type: ignore[assignment]  in its place
 
 
@@ -344,7 +344,7 @@ class Driver:
             ):
                 trial.at_work(work)
                 if trial.fate == Fate.CUT_OFF:
-                    cutting = asyncio.create_task(self._cut(work.raw.get_server_pid(), trial.after))
+                    cutting = asyncio.create_task(self._cut(trial.pid, trial.after))
                 trial.result = await trial.act.run(work, self.world)
                 if trial.fate == Fate.ROLLED_BACK:
                     if trial.number % 2:

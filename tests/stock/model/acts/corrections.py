@@ -216,6 +216,9 @@ class SetQuantities(Act):
 
     def replay(self, model: Model, seen: Seen) -> None:
         differences: list[Difference] = []
+        tracked = [each for each in self.lines if model.world.variants[each.variant].tracked]
+        if any(each.quantity > each.expected and each.content.lot is None for each in tracked):
+            raise No("INVALID")
         for each in self.lines:
             place = each.variant, self.location
             model.versions.setdefault(place, 0)
@@ -224,10 +227,6 @@ class SetQuantities(Act):
                 raise No("STALE_QUANTITY")
             if found != each.quantity:
                 differences.append(Difference(place, each.quantity - found, each.content))
-        gains = [each for each in differences if each.delta > 0]
-        unnamed = [each for each in gains if model.world.variants[each.place[0]].tracked and each.content.lot is None]
-        if unnamed and all(_worth(model, each, seen) is not None for each in gains):
-            raise No("INVALID")
         booked(model, differences, self.reason, seen.now, seen)
 
 
