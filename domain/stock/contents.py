@@ -80,6 +80,7 @@ async def contents_of(work: Work, levels: Collection["Level"]) -> dict[Place, li
     """What lies at levels that are locked, what is loose included, in the order in which it is taken: what may be sold
     before what may not, what expires first before what expires later or never, loose goods before those in bins.
     """
+    levels = {level.place: level for level in levels}.values()  # each once, however often it was named
     found: dict[Place, list[Lying]] = {level.place: [] for level in levels}
     placed = [level.id[4:] for level in levels if level.placed]
     for record in await work.raw.fetch(_LIVE, placed) if placed else []:
