@@ -12,11 +12,21 @@ from fractions import Fraction
 from domain import catalog, ledger, stock
 from domain.catalog import NewProduct, NewVariant
 from domain.kernel.database import Database
-from domain.kernel.ids import ID, new_id
-from domain.kernel.money import CurrencyCode, Money
+from domain.kernel.ids import ID
+from domain.kernel.money import CurrencyCode, Money, Quantity
 from domain.kernel.work import SYSTEM, Work, begin
 from domain.ledger import NewExchangeRate, NewExchangeRates
-from domain.stock import LocationKind, NewLocation
+from domain.stock import (
+    BackorderPolicy,
+    CostMethod,
+    LocationKind,
+    NewBin,
+    NewBins,
+    NewLocation,
+    NewLot,
+    StockPolicyChanges,
+)
+from domain.stock.operations.lots import NamedLot, lots_named
 
 _numbers = itertools.count(1)
 
@@ -98,7 +108,8 @@ async def found(database: Database, world: World) -> None:
             new = NewLocation(f"Model {next(_numbers)}", kind, each.priority)
             world.location_ids.append(await stock.create_location(work, new))
         for location, each in zip(world.location_ids, world.locations, strict=True):
-            world.bin_ids.append([await _bin(work, location, path) for path in each.bins])
+            bins = [NewBin(path) for path in each.bins]
+            world.bin_ids.append(await stock.create_bins(work, NewBins(location, bins)) if bins else [])
 
 
 async def stock_with_variants(database: Database, world: World, variants: Sequence[Variant]) -> None:
@@ -118,45 +129,24 @@ async def stock_with_variants(database: Database, world: World, variants: Sequen
             world.variant_ids.append(ID(f"var_{row}"))
             world.skus.append(sku)
             await _policy(work, world.variant_ids[-1], each)
-            world.lot_ids.append([await _lot(work, world.variant_ids[-1], lot) for lot in each.lots])
-
-
-async def _bin(work: Work, location: ID, path: str) -> ID:
-    row = new_id("bin")
-    await work.raw.execute(
-        "INSERT INTO bins (id, location_id, kind, code, path, created_at) VALUES ($1, $2, 'BIN', $3, $3, $4)",
-        row[4:],
-        location[4:],
-        path,
-        work.now,
-    )
-    return row
-
-
-async def _lot(work: Work, variant: ID, lot: Lot) -> ID:
-    row = new_id("lot")
-    await work.raw.execute(
-        "INSERT INTO lots (id, variant_id, number, expires_on, created_at) VALUES ($1, $2, $3, $4, $5)",
-        row[4:],
-        variant[4:],
-        lot.name,
-        lot.expires_on,
-        work.now,
-    )
-    return row
+            named = [
+                NamedLot(world.variant_ids[-1], NewLot(lot.name, lot.expires_on), ("lots", n))
+                for n, lot in enumerate(each.lots)
+            ]
+            made = await lots_named(work, named)
+            world.lot_ids.append([made[world.variant_ids[-1], lot.name.lower()] for lot in each.lots])
 
 
 async def _policy(work: Work, variant: ID, kept: Variant) -> None:
     if not (kept.averaged or kept.tracked or kept.waits != "DENY"):
         return
-    await work.raw.execute(
-        "INSERT INTO stock_policies (id, variant_id, cost_method, tracks_lots, backorders, backorder_limit, created_at,"
-        " updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
-        new_id("spo")[4:],
-        variant[4:],
-        "MOVING_AVERAGE" if kept.averaged else "FIFO",
-        kept.tracked,
-        kept.waits,
-        None if kept.limit is None else Decimal(kept.limit),
-        work.now,
+    await stock.set_policy(
+        work,
+        StockPolicyChanges(
+            variant,
+            cost_method=CostMethod.MOVING_AVERAGE if kept.averaged else CostMethod.FIFO,
+            tracks_lots=kept.tracked,
+            backorders=BackorderPolicy(kept.waits),
+            backorder_limit=None if kept.limit is None else Quantity(Decimal(kept.limit)),
+        ),
     )
