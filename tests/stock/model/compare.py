@@ -135,8 +135,7 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
         said["held"][key] = said["held"].get(key, NOTHING) + Fraction(row["held"])
     outcomes = await driver.fetch(OUTCOMES, list(names.holds))
     said["outcomes"] = {names.holds[row["id"]]: row["outcome"] for row in outcomes}
-    balances = {row["role"]: cents(row["balance"]) for row in await driver.fetch(BALANCES)}
-    said["books"] = {role: balance for role, balance in balances.items() if balance}
+    said["books"] = await balances(connection)
     levels = {ID("slv_" + row["id"]): names.place(row) for row in rows["levels"]}
     positions = await stock.positions(connection, list(levels), as_of=instants[0], known_at=instants[1])
     said["as of"] = {
@@ -152,6 +151,12 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
             terms["available_to_promise"] = Fraction(found[row].available_to_promise)
             said.setdefault("availability", {})[n, on] = {term: many for term, many in terms.items() if many}
     return said
+
+
+async def balances(connection: AsyncConnection) -> dict[str, Cents]:
+    """The balances that the model keeps, debits less credits; those of zero are left out."""
+    rows = await (await raw(connection)).fetch(BALANCES)
+    return {row["role"]: cents(row["balance"]) for row in rows if row["balance"]}
 
 
 def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:

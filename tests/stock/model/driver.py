@@ -5,9 +5,11 @@ The clock is the driver's own: every act has an instant for itself, in the order
 """
 
 import asyncio
+import json
 import random
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -99,8 +101,8 @@ class Trial:
     waited: dict[str, Any] | None = None
     """Who it found waiting, where it looked."""
     last_costs: dict[str, Fraction] = field(default_factory=dict)
-    turn: int = 0
-    """The how many-th of its burst it was to end."""
+    turn: float = 0.0
+    """When it was over in the database, by the process's clock: what others waited for came earlier."""
 
     def __str__(self) -> str:
         fate = "" if self.fate == Fate.LEFT_ALONE else f" [{self.fate}]"
@@ -155,9 +157,12 @@ async def witnessed(trials: dict[str, Trial]) -> AsyncIterator[None]:
             async with begin(connection, **options) as work:
                 yield work
             return
-        async with begin(connection, **options, now=trial.now) as work:
-            trial.at_work(work)
-            yield work
+        try:
+            async with begin(connection, **options, now=trial.now) as work:
+                trial.at_work(work)
+                yield work
+        finally:
+            trial.turn = time.monotonic()
 
     patch.setattr(doors, "act", act_in_its_name)
     patch.setattr(doors, "begin", begin_at_its_instant)
@@ -200,14 +205,18 @@ class Driver:
         finally:
             await self._owner.close()
 
+    def take_over(self, other: "Driver") -> None:
+        """Go on where another one stopped, by its connection."""
+        self._owner, self.now = other._owner, other.now
+
     async def anew(self, variants: Sequence[Any]) -> None:
         """Go on with fresh variants. What was posted so far stays in the books."""
-        books = self.model.books
         await stock_with_variants(self.database, self.world, variants)
-        self.model, self.history = Model(self.world, books=books), []
-        async with self.database.connection() as connection:
+        async with self.database.snapshot() as connection:
+            books = await compare.balances(connection)
             query = "SELECT coalesce(max(seq), 0) FROM events"
             self._seq = (await connection.exec_driver_sql(query)).scalar_one()
+        self.model, self.history = Model(self.world, books=books), []
 
     # --- drawing ----------------------------------------------------------------------------------------------------
 
@@ -240,13 +249,7 @@ class Driver:
         """Run acts at once, and see that the model agrees. Returns them in the order in which they took effect."""
         self.history.append(list(trials))
         self.model.began = self.model.turn
-        turns = iter(range(1, len(trials) + 1))
-
-        async def one(trial: Trial) -> None:
-            await self._run(trial)
-            trial.turn = next(turns)
-
-        await asyncio.gather(*(one(trial) for trial in trials))
+        await asyncio.gather(*(self._run(trial) for trial in trials))
         await self._settled([trial for trial in trials if trial.ended == "lost"])
         for trial in trials:
             self.outcomes[f"{type(trial.act).__name__} {trial.ended}"] += 1
@@ -304,6 +307,9 @@ class Driver:
         self._keys[key] = trial
         answer = await self.api.post(trial.act.document, {**trial.act.variables(self.world), "key": key})
         del self._keys[key]
+        if "errors" in answer and answer["errors"][0]["extensions"]["code"] == "OVERLOADED":
+            trial.ended = "lost"  # a busy machine: it was not begun, and if it was, its events tell
+            return
         if "errors" in answer:
             raise Disagreement(f"{trial} failed: {answer['errors']}")
         (payload,) = answer["data"].values()
@@ -351,6 +357,7 @@ class Driver:
                         await work.finish()
                     raise GivenUp
         finally:
+            trial.turn = time.monotonic()
             if cutting is not None:
                 cutting.cancel()
                 with suppress(asyncio.CancelledError):
@@ -464,7 +471,4 @@ def found_by(work: Work, names: Names) -> dict[Place, int]:
 
 
 def _data(data: Any) -> Any:
-    return data if isinstance(data, dict) else __import__("json").loads(data)
-
-
-Rule = Callable[[random.Random], Sequence[Any]]
+    return data if isinstance(data, dict) else json.loads(data)

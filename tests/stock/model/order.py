@@ -14,7 +14,7 @@ from tests.stock.model.acts.base import Act, Seen
 from tests.stock.model.exact import Cents, Many
 from tests.stock.model.reference import Figures, Line, Model, No, Place
 
-MOST_TRIES = 3_000
+MOST_TRIES = 10_000
 """Acts done to the model in search of an order."""
 
 
@@ -125,7 +125,9 @@ def arranged(model: Model, acts: Sequence[Done], accept: Callable[[Model], str |
         agreed = "\n  ".join(str(each) for each in search.deepest) or "nothing"
         nowhere = [f"#{number}: {reason}" for number, reason in search.nowhere.items()]
         reasons = "\n  ".join([*search.reasons, "Where they would fit by their levels:", *nowhere])
-        raise Disagreement(f"No order explains these acts. Agreed on:\n  {agreed}\nBut then:\n  {reasons}")
+        raise Disagreement(
+            f"No order explains these acts ({search.tries:,} tries). Agreed on:\n  {agreed}\nBut then:\n  {reasons}"
+        )
     return found
 
 
