@@ -38,7 +38,7 @@ def main() -> None:
 @cli.command(context_settings={"help_option_names": ["-h", "--help"]})
 def bench(
     *,
-    large: Annotated[bool, typer.Option("--large", help="50,000 products instead of 2,000.")] = False,
+    large: Annotated[bool, typer.Option("--large", help="50,000 products instead of 10,000.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Two short rounds, to see that everything works.")] = False,
     only: Annotated[
         list[str] | None, typer.Option(help=f"Only this part; may be repeated. One of {', '.join(PARTS)}.")

@@ -46,7 +46,7 @@ class Size:
         return self.products * VARIANTS
 
 
-STANDARD, LARGE, TINY = Size(2_000), Size(50_000), Size(60, 20, 60)
+STANDARD, LARGE, TINY = Size(10_000), Size(50_000), Size(60, 20, 60)
 
 
 @dataclass(frozen=True)

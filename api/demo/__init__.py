@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.demo import trade
+from api.demo import stockroom, trade
 from api.demo.articles import SYSTEM_NAME, USD, barcode, products
 from api.demo.trade import DemoOrder, Trade, pieces
 from domain import business, catalog, customers, fulfillment, orders, stock
@@ -68,6 +69,8 @@ async def seed(database: Database) -> Seeded:
             received = await _receive(work)
         async with begin(connection, actor=SYSTEM) as work:
             placed, there = await _trade(work)
+        if placed:
+            await _stockroom(connection)
         await events.notify(connection)
     return Seeded(
         channels_opened=opened,
@@ -163,6 +166,19 @@ async def _surprises(work: Work, variants: Sequence[ID]) -> None:
     coming = [NewIncomingLine(row, pieces(48)) for row in variants[:6]]
     due_on = (work.now + timedelta(days=14)).date()
     await stock.expect(work, NewIncoming(places["WAREHOUSE"], due_on, coming, reference="PO 2207"))
+
+
+async def _stockroom(connection: AsyncConnection) -> None:
+    """The stockroom's day. A count is three acts, as it is when people count."""
+    async with begin(connection, actor=SYSTEM) as work:
+        skus = {sku: row for sku, row, _ in await _variants(work)}
+        places = await external.find(connection, "loc", SYSTEM_NAME, ["WAREHOUSE", "STORE", "NORTH"])
+        rows = await work.connection.execute(select(business.SalesChannel.id).order_by("created_at"))
+        await stockroom.arrange(work, skus, places, list(rows.scalars()))
+    async with begin(connection, actor=SYSTEM) as work:
+        counted = await stockroom.count(work, skus, places)
+    async with begin(connection, actor=SYSTEM) as work:
+        await stockroom.book(work, counted)
 
 
 async def _variants(work: Work) -> list[tuple[str, ID, Money]]:

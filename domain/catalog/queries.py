@@ -34,7 +34,7 @@ def search_variants(search: str) -> ColumnElement[bool]:
     """Variants found by SKU or barcode, or by words of their product's name."""
     by_name = (
         select(_variant.id)
-        .join(Product.__table__, _product.id == _variant.product_id)
+        .join(Product.__table__, _product.id == _variant.product_id)  # with the class it would be a query of the ORM
         .where(listing.has_words(_product.search, search))
     )
     by_code = select(_variant.id).where(_codes(search))

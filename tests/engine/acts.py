@@ -88,8 +88,9 @@ def acts(built: Built, pool: Pool, known: Desk, seed: int, taste: Taste | None =
     root: Any = built.core.mutation_type
     spot = Spot({})
     parts = []
-    for _ in range(chance.choice((1, 1, 1, 2, 3))):
-        name = chance.choice(sorted(root.fields))
+    names = sorted(root.fields)
+    # However many mutations there are, each is the first one of as many documents.
+    for name in [names[seed % len(names)], *chance.choices(names, k=chance.choice((0, 0, 0, 1, 2)))]:
         definitions = root.fields[name].args
         arguments = writer.values.arguments(definitions, clerk.arguments(name, definitions))
         if part := writer.written(root, name, arguments, spot):
@@ -121,6 +122,8 @@ class _Clerk:
             "stockCountApprove": lambda: {"id": self._count_that("APPROVE")},
             "stockCountCancel": lambda: {"id": self._count_that("CANCEL")},
             "stockReconcile": self._snapshot,
+            "stockRevalue": self._revaluation,
+            "exchangeRatesSet": self._rates,
             "stockDiscrepancySettle": self._settlement,
             "stockRelocate": self._relocation,
             "binsCreate": self._bins,
@@ -223,6 +226,15 @@ class _Clerk:
     def _settlement(self) -> dict[str, Any]:
         resolution = Name(self.chance.choice(("ADJUSTED", "DISMISSED")))
         return {"id": self.chance.choice(self.known.cases), "input": {"resolution": resolution}}
+
+    def _revaluation(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        lines = [{"variantId": variant, "unitCost": {"amount": self.chance.choice(("0", "9.5")), "currency": "USD"}}]
+        return {"input": {"locationId": place, "reason": "the price fell", "lines": lines}}
+
+    def _rates(self) -> dict[str, Any]:
+        rate = {"currency": self.chance.choice(("CHF", "SEK")), "on": "2001-02-03", "rate": "1.25"}
+        return {"input": {"rates": [rate]}}
 
     def _policy(self) -> dict[str, Any]:
         variant, _, _ = self.chance.choice(self.known.levels)

@@ -27,9 +27,12 @@ from domain.stock import (
     LocationKind,
     NewAdjustment,
     NewAdjustmentLine,
+    NewBin,
+    NewBins,
     NewIncoming,
     NewIncomingLine,
     NewLocation,
+    NewLot,
     NewReceipt,
     NewReceiptLine,
     NewReservation,
@@ -108,9 +111,10 @@ async def fill(database: Database, owner: "asyncpg.Connection[asyncpg.Record]") 
                 work, [NewCustomer(name=f"Person {n:03}", addresses=_HOUSES) for n in range(PAGE)]
             )
             places = await _places(work)
+            shelves = await _bins(work, places)
             rows, lost, wide = await _products(work)
         async with begin(connection, actor=SYSTEM) as work:
-            await stock.receive_many(work, _receipts(places, rows, lost, wide))
+            await stock.receive_many(work, _receipts(places, shelves, rows, lost, wide))
         async with begin(connection, actor=SYSTEM) as work:
             placed = await _orders(work, rows, people)
         acts = []
@@ -125,7 +129,7 @@ async def fill(database: Database, owner: "asyncpg.Connection[asyncpg.Record]") 
             await ledger.seal(work)
     await owner.execute("ANALYZE")
     ids = await _ids(owner)
-    return Crowd(acts[0], wide, days, ids | {"jen": chain})
+    return Crowd(acts[0], wide, days, ids | {"jen": chain, "bin": shelves})
 
 
 # --- products, places, goods ----------------------------------------------------------------------------------------
@@ -134,6 +138,12 @@ async def fill(database: Database, owner: "asyncpg.Connection[asyncpg.Record]") 
 async def _places(work: Work) -> list[ID]:
     news = [NewLocation(f"Place {n:03}", LocationKind.WAREHOUSE, priority=n) for n in range(PAGE)]
     return [await stock.create_location(work, new) for new in news]
+
+
+async def _bins(work: Work, places: Sequence[ID]) -> list[ID]:
+    """A bin of each place, which is part of a larger one and has others in it."""
+    named = [NewBin("A/1"), *(NewBin(f"A/1/{n}") for n in range(MANY))]
+    return [(await stock.create_bins(work, NewBins(place, named)))[0] for place in places]
 
 
 async def _products(work: Work) -> tuple[list[list[ID]], list[ID], dict[int, ID]]:
@@ -153,17 +163,24 @@ async def _products(work: Work) -> tuple[list[list[ID]], list[ID], dict[int, ID]
 
 
 def _receipts(
-    places: Sequence[ID], rows: Sequence[Sequence[ID]], lost: Sequence[ID], wide: dict[int, ID]
+    places: Sequence[ID],
+    shelves: Sequence[ID],
+    rows: Sequence[Sequence[ID]],
+    lost: Sequence[ID],
+    wide: dict[int, ID],
 ) -> list[NewReceipt]:
-    """Ordinary variants come in at the first few places, the wide ones at as many as they should."""
+    """Ordinary variants come in at the first few places, the wide ones at as many as they should; in a bin, and of one
+    lot each.
+    """
     receipts = []
-    for n, place in enumerate(places):
-        wanted = [row for size, row in wide.items() if n < size]
-        if n < MANY:
-            wanted += [row for each in rows for row in each]
-        lines = [NewReceiptLine(row, _pieces(20), _money("4.00")) for row in wanted]
+    for n, (place, shelf) in enumerate(zip(places, shelves, strict=True)):
+        wanted = [(row, 20) for each in rows for row in each] if n < MANY else []
+        wanted += [(row, 20) for size, row in wide.items() if n < size]
         if n == 0:
-            lines += [NewReceiptLine(row, _pieces(3), _money("4.00")) for row in lost]
+            wanted += [(row, 3) for row in lost]
+        lines = [
+            NewReceiptLine(row, _pieces(many), _money("4.00"), bin_id=shelf, lot=NewLot("L1")) for row, many in wanted
+        ]
         receipts.append(NewReceipt(place, lines, reference=f"Receipt {n}"))
     return receipts
 

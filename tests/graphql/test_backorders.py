@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.graphql.test_policies import kept
+from tests.stock.test_races import _counted as collisions_counted
 from tests.support.api import Api
 from tests.support.shop import (
     ADJUST,
@@ -328,6 +329,38 @@ async def test_a_storm_of_orders_receipts_and_cancellations_leaves_nobody_waitin
     found = (await api.data(LEVELS, {"variants": [row]}))["stockLevels"]["nodes"]
     assert waits <= 20
     assert not waits or {each["available"] for each in found} == {"0"}
+    await invariants_hold(api)
+
+
+async def test_cancellations_losses_and_gains_at_two_places_do_not_wait_for_each_other_in_a_ring(
+    fresh_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Backorders belong to no place, so acts at different places meet at them: they lock them in one order."""
+    api, collisions = fresh_api, collisions_counted(monkeypatch)
+    places = [await location(api, priority=n) for n in range(2)]
+    rows = []
+    for _ in range(3):
+        row = await stocked(api, 8, place=places[0])
+        await came(api, places[1], row, 8)
+        await kept(api, row, backorders="ALLOW")
+        rows.append(row)
+
+    async def order(n: int) -> str:
+        turned = rows[n % 3 :] + rows[: n % 3]
+        return (await placed(api, *((row, 1 + n % 2) for row in turned), locationId=places[n % 2]))["id"]
+
+    orders = [await order(n) for n in range(24)]
+
+    async def life(n: int) -> None:
+        if n % 2:
+            await act(api, CANCEL, {"id": orders[n // 2]})
+            return
+        signs = (-2, 3, 1) if n % 4 else (2, -3, -1)
+        lines = [{"variantId": row, "delta": delta} for row, delta in zip(rows, signs, strict=True)]
+        await act(api, ADJUST, {"input": {"locationId": places[n // 2 % 2], "reason": "COUNT", "lines": lines}})
+
+    await crowd(life(n) for n in range(48))
+    assert not collisions
     await invariants_hold(api)
 
 

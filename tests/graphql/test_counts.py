@@ -12,6 +12,7 @@ from tests.support.shop import (
     EFFECTS,
     ERRORS,
     PLACE,
+    POLICY,
     RECEIVE,
     SHIP,
     act,
@@ -487,13 +488,7 @@ async def test_what_was_found_and_nobody_knows_the_cost_of_is_refused_until_it_i
 
 async def test_a_variant_that_is_kept_by_lots_is_counted_by_them(api: Api) -> None:
     place, milk = await location(api), await variant(api)
-    async with api.services.database.connection() as connection:
-        await connection.exec_driver_sql(
-            "INSERT INTO stock_policies (id, variant_id, tracks_lots, created_at, updated_at)"
-            " VALUES (uuid7(), $1, true, now(), now())",
-            (milk[4:],),
-        )
-        await connection.commit()
+    await done(api, POLICY, {"input": {"variantId": milk, "tracksLots": True}})
     count = await started(api, place, milk)
     assert await refused(api, RECORD, record(count, 1)) == [("INVALID", "input.lines.0.quantity")]
     found = {"id": count["id"], "input": {"found": [{"variantId": milk, "quantity": 1}]}}

@@ -12,6 +12,7 @@ from tests.support.shop import (
     EFFECTS,
     ERRORS,
     PLACE,
+    POLICY,
     RECEIVE,
     act,
     announced,
@@ -238,13 +239,7 @@ async def test_more_takes_the_cost_that_is_said_or_known(api: Api) -> None:
 
 async def test_more_of_a_variant_that_is_kept_by_lots_names_one(api: Api) -> None:
     place, milk = await location(api), await variant(api)
-    async with api.services.database.connection() as connection:
-        await connection.exec_driver_sql(
-            "INSERT INTO stock_policies (id, variant_id, tracks_lots, created_at, updated_at)"
-            " VALUES (uuid7(), $1, true, now(), now())",
-            (milk[4:],),
-        )
-        await connection.commit()
+    await done(api, POLICY, {"input": {"variantId": milk, "tracksLots": True}})
     (case,) = await reported(api, place, [(milk, 4)])
     cost = {"resolution": "ADJUSTED", "unitCost": dollars("1.25")}
     assert await refused(api, SETTLE, {"id": case["id"], "input": cost}) == [("INVALID", "input.lotId")]

@@ -318,3 +318,13 @@ async def test_100_parallel_updates_with_one_expected_version_let_one_through(ap
     assert sum(not result["userErrors"] for result in results) == 1
     refused = [result["userErrors"][0]["code"] for result in results if result["userErrors"]]
     assert refused == ["STALE_VERSION"] * 99
+
+
+async def test_of_what_is_found_one_may_ask_nothing_but_whether_there_is_more(api: Api) -> None:
+    query = (
+        '{ variants(search: "zzz") { pageInfo { hasNextPage } } products(search: "zzz") { pageInfo { endCursor } } }'
+    )
+    assert await api.data(query) == {
+        "variants": {"pageInfo": {"hasNextPage": False}},
+        "products": {"pageInfo": {"endCursor": None}},
+    }

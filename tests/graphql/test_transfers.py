@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import pytest
@@ -13,10 +12,7 @@ from domain import stock
 from domain.kernel.ids import ID, new_id
 from domain.kernel.scopes import Scope
 from domain.kernel.work import SYSTEM, begin
-from domain.stock import Handed, StockMovementKind, StockRelocated, UnavailableState
-from domain.stock.contents import contents_of
-from domain.stock.costs import live_layers
-from domain.stock.locked import Levels, Move
+from domain.stock import Handed
 from tests.support.api import Api
 from tests.support.shop import (
     ADJUST,
@@ -396,28 +392,21 @@ async def test_averages_survive(api: Api) -> None:
     await invariants_hold(api)
 
 
-async def test_a_lot_that_is_put_on_hold_on_the_road_arrives_on_hold(api: Api, way: Way) -> None:
-    """As a recall does: it reaches what is on the road, and serves nobody where it arrives."""
-    row, _ = await _with_lots(api, way)
+async def test_a_lot_that_is_recalled_on_the_road_arrives_on_hold(api: Api, way: Way) -> None:
+    """A recall reaches what is on the road; it serves nobody where it arrives, and what is more of it is like it."""
+    row, lots = await _with_lots(api, way)
     await keep(api, row, backorders="ALLOW")
     made = await dispatched(api, way.here, way.there, [(row, 4)])
-    place = ID(row), ID(made["transit"]["id"])
-    async with api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
-        levels = await Levels.lock(work, [place])
-        (lying,) = (await contents_of(work, list(levels)))[place]
-        aside = replace(lying.content, state=UnavailableState.ON_HOLD)
-        make = partial(Move, levels.by_place[place], value=Decimal(0), kind=StockMovementKind.RELOCATION)
-        moves = [
-            make(quantity=many * layer.quantity, layer_id=layer.id, content=content)
-            for layer in (await live_layers(work, [place]))[place]
-            for many, content in ((-1, lying.content), (1, aside))
-        ]
-        await levels.move(moves, StockRelocated)
+    recall = 'mutation R($id: ID!) { lotRecall(id: $id, reason: "glass") { userErrors { code } } }'
+    await done(api, recall, {"id": lots["L-SOON"]})
+    assert (await level(api, row, made["transit"]["id"]))["unavailable"] == "4"
     await done(api, PLACE, {"input": ordered([(row, 5)])})
     await done(api, ARRIVE, arrived(made, 3))
     found = await level(api, row, way.there)
     assert (found["onHand"], found["unavailable"], found["allocated"]) == ("3", "3", "0")
-    await done(api, ARRIVE, arrived(made, closes=True))
+    await done(api, ARRIVE, arrived(made, 2))
+    found = await level(api, row, way.there)
+    assert (found["onHand"], found["unavailable"], found["allocated"]) == ("5", "5", "0")
     await invariants_hold(api)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -67,8 +68,11 @@ async def test_what_is_put_aside_is_promised_to_nobody_and_what_is_promised_is_n
 async def test_without_the_lock_of_the_level_one_of_them_is_wrong(
     fresh_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("_LOCK_PLACES", "_LOCK_VARIANTS"):
-        monkeypatch.setattr(locked, name, getattr(locked, name).replace(" FOR NO KEY UPDATE OF level", ""))
+    lock, places, variants = " FOR NO KEY UPDATE OF level", locked._LOCK_PLACES, locked._LOCK_VARIANTS
+    assert lock in places
+    assert lock in variants.text
+    monkeypatch.setattr(locked, "_LOCK_PLACES", places.replace(lock, ""))
+    monkeypatch.setattr(locked, "_LOCK_VARIANTS", replace(variants, text=variants.text.replace(lock, "")))
     with pytest.raises(AssertionError):
         await _goods_that_two_want(fresh_api)
 
@@ -149,7 +153,9 @@ async def test_a_recall_waits_for_what_is_coming_in_and_recalls_it_too(fresh_api
 async def test_without_the_lock_of_the_lot_some_of_it_stays_for_sale(
     fresh_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lots, "_KNOWN", lots._KNOWN.replace(" FOR SHARE OF lots", ""))
+    unlocked = lots._KNOWN.replace(" FOR SHARE OF lots", "")
+    assert unlocked != lots._KNOWN
+    monkeypatch.setattr(lots, "_KNOWN", unlocked)
     with pytest.raises(AssertionError):
         await _recall_behind_a_receipt(fresh_api)
 

@@ -184,12 +184,14 @@ async def test_opposite_transfers_with_shuffled_lines_do_not_deadlock(
 # --- whatever is done -----------------------------------------------------------------------------------------------
 
 
-async def _totals(api: Api) -> dict[str, tuple[Decimal, ...]]:
+async def _totals(api: Api) -> dict[str, tuple[Decimal, Decimal]]:
     """On hand and value of every variant over all locations."""
-    query = "SELECT variant_id::text, sum(on_hand), sum(value_amount) FROM stock_levels GROUP BY 1"
     async with api.services.database.snapshot() as connection:
-        rows = [tuple(row) for row in await connection.exec_driver_sql(query)]
-    return {row[0]: row[1:] for row in rows}
+        rows = await connection.exec_driver_sql(
+            "SELECT variant_id::text AS variant, sum(on_hand) AS on_hand, sum(value_amount) AS value"
+            " FROM stock_levels GROUP BY 1"
+        )
+        return {row.variant: (row.on_hand, row.value) for row in rows}
 
 
 class _Hauliers:

@@ -1,6 +1,6 @@
 """The books are brought in line with the shelf: by a difference, or to what was counted."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ from domain.stock.errors import CostUnknown, InsufficientStock, StaleQuantity
 from domain.stock.events import StockAdjusted
 from domain.stock.locked import Level, Levels, Move
 from domain.stock.operations import inputs, oversold
-from domain.stock.operations.backorders import fill_backorders, give_way
+from domain.stock.operations.backorders import fill_backorders, give_way, lock_queues
 from domain.stock.operations.corrections import correct_costs
 from domain.stock.operations.inputs import Path, Wanted
 from domain.stock.operations.reserve import free_expired
@@ -239,7 +239,7 @@ async def apply_changes(
     losses = [change for change in changes if change.delta < 0]
     gains = [change for change in changes if change.delta > 0]
     await _find(work, losses)
-    await _make_room(work, levels, losses)
+    await _make_room(work, levels, losses, gaining={change.level.place[0] for change in gains})
     kept = await ledger.books(work)
     digits = currency_digits(kept.currency)
     gained = await _gained_values(work, gains, digits)
@@ -324,8 +324,10 @@ async def _find(work: Work, losses: Sequence[Change]) -> None:
     Refusals.raise_if_any(refusals)
 
 
-async def _make_room(work: Work, levels: Levels, losses: Sequence[Change]) -> None:
-    """Where less is left than was promised, promises give way: first those whose time is over anyway."""
+async def _make_room(work: Work, levels: Levels, losses: Sequence[Change], *, gaining: Collection[ID]) -> None:
+    """Where less is left than was promised, promises give way: first those whose time is over anyway. Those who wait
+    for the variants `gaining` are served by the same act, later.
+    """
 
     def missing() -> dict[Place, Decimal]:
         rest: dict[Place, Decimal] = {}
@@ -337,6 +339,8 @@ async def _make_room(work: Work, levels: Levels, losses: Sequence[Change]) -> No
     if missing():
         await free_expired(work, levels, missing())
     if short := missing():
+        if gaining:
+            await lock_queues(work, {*gaining, *(variant for variant, _ in short)})
         await give_way(work, levels, short)
 
 

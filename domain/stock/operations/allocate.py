@@ -16,7 +16,13 @@ from domain.stock.contents import Part
 from domain.stock.errors import NotForSale
 from domain.stock.events import StockAllocated, StockReleased, StockShipped
 from domain.stock.locked import Levels, Move
-from domain.stock.operations.backorders import NewAllocation, lower_allocations, serve_waiting, write_allocations
+from domain.stock.operations.backorders import (
+    NewAllocation,
+    forget_waiting,
+    lower_allocations,
+    serve_waiting,
+    write_allocations,
+)
 from domain.stock.operations.inputs import Path
 from domain.stock.operations.reserve import lock_and_place
 from domain.stock.operations.waiting import wait
@@ -107,8 +113,7 @@ async def _allocations(work: Work, documents: Collection[ID]) -> list[Allocation
 async def deallocate(work: Work, documents: Collection[ID]) -> None:
     """What is bound to documents is available again, and they wait for nothing more. The documents are locked."""
     held = await lock_allocations(work, documents)
-    # A receipt that is serving one of the waiting lines holds it: what comes of that is seen only behind this.
-    await work.raw.execute("DELETE FROM stock_backorders WHERE document = ANY($1)", list(documents))
+    await forget_waiting(work, documents, freeing={each.place[0] for each in held.allocations})
     held = await _look(work, held.levels, documents)
     for each in held.allocations:
         held.levels.by_place[each.place].claim(allocated=-each.quantity)

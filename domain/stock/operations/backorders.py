@@ -17,7 +17,12 @@ from domain.stock.tables import DiscrepancyKind, LocationKind, Place
 
 _WAITING = """
 SELECT source, document, variant_id, quantity, since FROM stock_backorders
-WHERE variant_id = ANY($1) ORDER BY variant_id, priority, since, source FOR UPDATE
+WHERE variant_id = ANY($1) ORDER BY variant_id, priority, since, source
+"""
+_LOCK_QUEUES = """
+SELECT pg_advisory_xact_lock(queue) FROM (
+  SELECT hashtextextended('stock.queue ' || variant, 0) AS queue FROM unnest($1::uuid[]) AS variant
+  ORDER BY variant OFFSET 0) AS queues
 """
 _LET_WAIT = """
 SELECT FROM stock_policies WHERE variant_id = ANY($1) AND backorders <> 'DENY' ORDER BY variant_id FOR SHARE
@@ -39,6 +44,15 @@ class NewAllocation:
     place: Place
     quantity: Decimal
     allocated_at: datetime
+
+
+async def lock_queues(work: Work, variants: Collection[ID]) -> None:
+    """Lock who waits for these variants: nobody else serves them, and nobody's place in the queue changes, until this
+    act ends. Rows alone would not do: acts come to backorders more than once, and new ones come up in between.
+
+    Comes behind levels and policies, for all variants of the act at once. What waits is read by later statements.
+    """
+    await work.raw.execute(_LOCK_QUEUES, sorted({variant[4:] for variant in variants}))
 
 
 async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) -> None:
@@ -68,6 +82,8 @@ async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Dec
         await work.raw.execute(_LET_WAIT, variants)
     if not await work.raw.fetch(_WAITING, variants):
         return
+    variants = sorted({record["variant_id"] for record in waiting})
+    await lock_queues(work, [ID("var_" + variant) for variant in variants])
     # Lock, then look: while that waited for one line, others may have come, or become more urgent.
     waiting = await work.raw.fetch(_WAITING, variants)
     left = {place: quantity + max(levels.by_place[place].available, Decimal(0)) for place, quantity in coming.items()}
@@ -97,6 +113,20 @@ async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Dec
         [source for source, _, whole in served if not whole],
         [rest for _, rest, whole in served if not whole],
     )
+
+
+_WAIT_FOR = "SELECT DISTINCT variant_id FROM stock_backorders WHERE document = ANY($1)"
+
+
+async def forget_waiting(work: Work, documents: Collection[ID], *, freeing: Collection[ID]) -> None:
+    """Documents wait for nothing more. Others who wait for the variants `freeing` are served by the same act, later.
+
+    A receipt that is serving one of their lines holds its queue: what comes of that is seen only behind this.
+    """
+    records = await work.raw.fetch(_WAIT_FOR, list(documents))
+    if records:
+        await lock_queues(work, {*freeing, *(ID("var_" + record["variant_id"]) for record in records)})
+        await work.raw.execute("DELETE FROM stock_backorders WHERE document = ANY($1)", list(documents))
 
 
 async def serve_waiting(work: Work, levels: Levels, places: Collection[Place]) -> None:
@@ -186,6 +216,7 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
                 waiting.setdefault(record["source"], fresh)[3] += part
     await lower_allocations(work, lowered)
     if waiting:
+        await lock_queues(work, {variant for variant, _ in missing})
         await work.raw.execute(_WAIT, *(list(column) for column in zip(*waiting.values(), strict=True)))
     if any(left.values()):
         await _take_from_pools(work, levels, left)

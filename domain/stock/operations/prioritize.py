@@ -6,6 +6,7 @@ from domain.kernel.errors import Invalid, NotFound
 from domain.kernel.ids import ID
 from domain.kernel.work import Work
 from domain.stock.events import StockBackorderPrioritized
+from domain.stock.operations.backorders import lock_queues
 
 LAST = 1_000_000
 """The least urgent priority."""
@@ -21,7 +22,7 @@ class NewPriority:
     """The smallest is served first, from 0 to 1,000,000; 100 at first. Among equals whoever waits longest."""
 
 
-_LOCK = "SELECT id, document, variant_id, priority FROM stock_backorders WHERE source = $1 FOR UPDATE"
+_WAITING = "SELECT id, document, variant_id, priority FROM stock_backorders WHERE source = $1"
 _CHANGE = "UPDATE stock_backorders SET priority = $2 WHERE source = $1"
 
 
@@ -32,7 +33,10 @@ async def prioritize(work: Work, new: NewPriority) -> ID:
     """
     if not 0 <= new.priority <= LAST:
         raise Invalid(f"A priority is a whole number from 0 to {LAST:,}.", path=("input", "priority"))
-    row = await work.raw.fetchrow(_LOCK, new.source)
+    row = await work.raw.fetchrow(_WAITING, new.source)
+    if row is not None:
+        await lock_queues(work, [ID("var_" + row["variant_id"])])
+        row = await work.raw.fetchrow(_WAITING, new.source)
     if row is None:
         raise NotFound("This line waits for nothing.", path=("input", "source"))
     backorder = ID("bko_" + row["id"])

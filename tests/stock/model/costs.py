@@ -95,9 +95,10 @@ def drawn(layers: Layers, quantity: Many) -> tuple[Layers, Cents]:
 
 
 def departures(told: Iterable[Told], since: datetime) -> list[Told]:
-    """What left after an instant, in the order in which it did."""
-    left = [each for each in told if each.effective_at > since and each.quantity < 0 and each.kind != "COST_CORRECTION"]
-    return sorted(left, key=lambda each: (each.effective_at, each.number))
+    """What was told to have left after an instant, in the order of telling."""
+    return [
+        each for each in told if each.recorded_at > since and each.quantity < 0 and each.kind != "COST_CORRECTION"
+    ]
 
 
 def exchanged(layers: Layers, coming: Sequence[Layer], left_since: Sequence[Told], since: datetime) -> tuple[

@@ -298,7 +298,7 @@ class Model:
             since = min(each.effective_at for each in mine)
             left = costs.departures(self.told.get(place, ()), since) if since < now else []
             if self.world.variants[place[0]].averaged:
-                self._join(place, mine, now, late=bool(left))
+                self._join(place, mine, now, late=any(each.effective_at > since for each in left))
             else:
                 self._found(place, mine, now, left, since)
             for each in mine:

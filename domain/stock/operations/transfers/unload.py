@@ -140,7 +140,9 @@ class Unloading:
         joining = await costs.joining(work, {self.transfer.arriving(each.line) for each in self.arrived})
         moves = [move for each in self.arrived for move in self._across(each, entry, joining)]
         debts = await oversold.owed(work, self.levels, coming)
-        await fill_backorders(work, self.levels, oversold.beyond(coming, debts))
+        # Who waits is locked once for all variants, in one order: what is more comes later in this act.
+        later = {self.transfer.arriving(each.arriving.line): Decimal(0) for each in self.more}
+        await fill_backorders(work, self.levels, later | oversold.beyond(coming, debts))
         await self.levels.move(moves, StockTransferred)
         return debts
 
