@@ -80,7 +80,8 @@ async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Dec
     if levels.some_are_new:
         # Whoever did not see a new place, and so begins to wait just now, holds the policy: wait for that one.
         await work.raw.execute(_LET_WAIT, variants)
-    if not await work.raw.fetch(_WAITING, variants):
+    waiting = await work.raw.fetch(_WAITING, variants)
+    if not waiting:
         return
     variants = sorted({record["variant_id"] for record in waiting})
     await lock_queues(work, [ID("var_" + variant) for variant in variants])
