@@ -95,6 +95,19 @@ async def test_two_hundred_holds_of_one_for_a_stock_of_fifty(fresh_api: Api) -> 
     await invariants_hold(fresh_api)
 
 
+async def test_sixty_losses_of_one_out_of_a_stock_of_thirty(fresh_api: Api) -> None:
+    """Half of the stock is promised: promises give way, and still no more is lost than is there."""
+    place = await shop.location(fresh_api)
+    row = await stocked(fresh_api, 30, place=place)
+    await done(fresh_api, PLACE, {"input": ordered([(row, 15)])})
+    loss = {"locationId": place, "reason": "SHRINKAGE", "lines": [{"variantId": row, "delta": -1}]}
+    payloads = await asyncio.gather(*(act(fresh_api, ADJUST, {"input": loss}) for _ in range(60)))
+    codes = Counter(error["code"] for payload in payloads for error in payload["userErrors"])
+    assert codes == {"INSUFFICIENT_STOCK": 30}
+    assert await shop.figures(fresh_api, row, place) == ("0", "0", "0", "0")
+    await invariants_hold(fresh_api)
+
+
 async def test_of_a_hundred_counts_with_one_expectation_one_is_right(fresh_api: Api) -> None:
     place = await shop.location(fresh_api)
     row = await stocked(fresh_api, 10, place=place)

@@ -56,13 +56,13 @@ class _Difference:
 
 
 _LATE = """
-SELECT place.n FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) WITH ORDINALITY
+SELECT place.n, later.happened FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) WITH ORDINALITY
   AS place(variant_id, location_id, since, n)
-WHERE EXISTS (
-  SELECT FROM stock_movements AS later
-  WHERE later.variant_id = place.variant_id AND later.location_id = place.location_id
-    AND later.effective_at > place.since AND later.quantity < 0
-    AND later.kind NOT IN ('RELOCATION', 'COST_CORRECTION'))
+CROSS JOIN LATERAL (
+  SELECT bool_or(effective_at > place.since) AS happened FROM stock_movements
+  WHERE variant_id = place.variant_id AND location_id = place.location_id
+    AND recorded_at > place.since AND quantity < 0 AND kind NOT IN ('RELOCATION', 'COST_CORRECTION')) AS later
+WHERE later.happened IS NOT NULL
 """
 
 
@@ -86,6 +86,9 @@ async def correct_costs(work: Work, coming: Sequence[Move]) -> Correction:
     if not late:
         return Correction()
     averaged = await costs.averaged(work, {place[0] for place in late})
+    # First in, first out goes by the order of telling, an average by the order in which things happened.
+    happened = {places[record["n"] - 1]: record["happened"] for record in found}
+    late = [place for place in late if happened[place] or place[0] not in averaged]
     digits = currency_digits((await ledger.books(work)).currency)
     changes: list[_Change] = []
     for place in late:  # each is a replay of its own; hardly ever is there more than one
@@ -139,15 +142,17 @@ SELECT id, quantity, value_amount, base_quantity, base_value, founded_at FROM (
   WHERE variant_id = $1 AND location_id = $2 AND founded_at > $3 AND base_quantity > quantity) AS younger
 WHERE $4::numeric IS NULL OR gone - (base_quantity - quantity) < $4
 """
+# What left since, in the order of telling: that is the order in which it was drawn, and posted. Whatever was drawn from
+# layers younger than an instant was told after it.
 _RUNS = """
 SELECT kind, reason, sum(-quantity) AS quantity FROM (
-  SELECT kind, reason, quantity, sum(changed) OVER (ORDER BY effective_at, id) AS run FROM (
-    SELECT kind, reason, quantity, effective_at, id,
+  SELECT kind, reason, quantity, sum(changed) OVER (ORDER BY id) AS run FROM (
+    SELECT kind, reason, quantity, id,
       ((kind, reason) IS DISTINCT FROM (lag(kind) OVER told, lag(reason) OVER told))::int AS changed
     FROM stock_movements
-    WHERE variant_id = $1 AND location_id = $2 AND effective_at > $3 AND quantity < 0
+    WHERE variant_id = $1 AND location_id = $2 AND recorded_at > $3 AND quantity < 0
       AND kind NOT IN ('RELOCATION', 'COST_CORRECTION')
-    WINDOW told AS (ORDER BY effective_at, id)) AS each) AS runs
+    WINDOW told AS (ORDER BY id)) AS each) AS runs
 GROUP BY run, kind, reason ORDER BY run
 """
 

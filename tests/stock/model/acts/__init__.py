@@ -1,0 +1,25 @@
+"""The acts that are drawn, each with its weight."""
+
+from tests.stock.model.acts.arrivals import Expect, Receive
+from tests.stock.model.acts.base import Act, Seen
+from tests.stock.model.acts.corrections import Adjust, SetQuantities
+from tests.stock.model.acts.holds import Release, Reserve, Sweep
+from tests.stock.model.acts.sales import Cancel, PlaceOrder, Prioritize, Ship
+from tests.stock.model.acts.values import Revalue
+
+ACTS: dict[type[Act], int] = {
+    Receive: 5,
+    Expect: 1,
+    Adjust: 4,
+    SetQuantities: 2,
+    Reserve: 4,
+    Release: 2,
+    Sweep: 1,
+    PlaceOrder: 6,
+    Cancel: 2,
+    Ship: 4,
+    Prioritize: 1,
+    Revalue: 1,
+}
+
+__all__ = ["ACTS", "Act", "Release", "Seen"]

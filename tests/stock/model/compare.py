@@ -1,0 +1,263 @@
+"""What the shop says of its stock, and where that differs from the model."""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain import stock
+from domain.kernel.database import raw
+from domain.kernel.ids import ID
+from domain.stock import AvailabilityTermKind
+from tests.stock.model.costs import Layers
+from tests.stock.model.exact import Cents, Many
+from tests.stock.model.reference import NOTHING, Content, Figures, Model, Place, day
+from tests.stock.model.world import World
+
+Said = dict[str, dict[Any, Any]]
+"""By subject, key and value."""
+
+
+def cents(amount: Decimal | str) -> Cents:
+    """An amount in whole cents."""
+    exact = Fraction(amount) * 100
+    assert exact.denominator == 1, f"{amount} has fractions of a cent"
+    return exact.numerator
+
+
+def figures(data: Mapping[str, str]) -> Figures:
+    """What an event says of a level."""
+    many = (Many(data[name]) for name in ("on_hand", "allocated", "reserved", "unavailable"))
+    return Figures(*many, value=cents(data["value"]))
+
+
+class Names:
+    """What the ids of a shop are called in the model."""
+
+    def __init__(self, world: World) -> None:
+        self.variants = {each[4:]: n for n, each in enumerate(world.variant_ids)}
+        self.locations = {each[4:]: n for n, each in enumerate(world.location_ids)}
+        self.bins = {each[4:]: n for rows in world.bin_ids for n, each in enumerate(rows)}
+        self.lots = {each[4:]: n for rows in world.lot_ids for n, each in enumerate(rows)}
+        self.lines = {row: key[1:] for key, row in world.made.items() if key[0] == "line"}
+        self.holds = {row[4:]: key[1] for key, row in world.made.items() if key[0] == "hold"}
+        self.incoming = {row[4:]: key[1:] for key, row in world.made.items() if key[0] == "incoming"}
+
+    def place(self, row: Any) -> Place:
+        """The place of a row."""
+        return self.variants[row["variant_id"]], self.locations[row["location_id"]]
+
+
+QUERIES = {
+    "levels": """SELECT id, variant_id, location_id, on_hand, allocated, reserved, unavailable, value_amount, version
+      FROM stock_levels WHERE variant_id = ANY($1)""",
+    "layers": """SELECT variant_id, location_id, quantity, value_amount, base_quantity, base_value, founded_at
+      FROM cost_layers WHERE variant_id = ANY($1) ORDER BY founded_at, id""",
+    "contents": """SELECT variant_id, location_id, bin_id, lot_id, state, quantity FROM stock_contents
+      WHERE variant_id = ANY($1) AND quantity <> 0""",
+    "allocations": """SELECT source, variant_id, location_id, quantity, allocated_at FROM stock_allocations
+      WHERE variant_id = ANY($1)""",
+    "waiting": "SELECT source, variant_id, quantity, since, priority FROM stock_backorders WHERE variant_id = ANY($1)",
+    "held": """SELECT reservation_id, n, variant_id, location_id, held FROM stock_reservation_lines
+      WHERE variant_id = ANY($1) AND held <> 0""",
+    "incoming": "SELECT id, outstanding FROM incoming_stock WHERE variant_id = ANY($1)",
+    "shortfalls": """SELECT variant_id, location_id, sum(quantity) AS quantity FROM stock_discrepancies
+      WHERE variant_id = ANY($1) AND kind = 'SHORTFALL' GROUP BY 1, 2""",
+    "shipped": "SELECT id, shipped FROM order_lines WHERE variant_id = ANY($1)",
+}
+OUTCOMES = "SELECT id, outcome FROM stock_reservations WHERE id = ANY($1)"
+ROLES = """('INVENTORY', 'COGS', 'SHRINKAGE', 'DAMAGE', 'SAMPLES', 'STOCK_CORRECTION', 'STOCK_REVALUATION',
+  'RECEIVED_NOT_BILLED')"""
+BALANCES = f"""
+SELECT role, sum(debit_base - credit_base) AS balance FROM journal_lines JOIN accounts ON accounts.id = account_id
+WHERE role IN {ROLES} GROUP BY role
+"""
+
+
+async def said_by_shop(connection: AsyncConnection, world: World, instants: tuple[datetime, datetime]) -> Said:
+    """What the shop says, in the model's words. `instants`: as of when, as known when."""
+    names, driver = Names(world), await raw(connection)
+    variants = [each[4:] for each in world.variant_ids]
+    rows = {name: await driver.fetch(query, variants) for name, query in QUERIES.items()}
+    said: Said = {
+        "levels": {
+            names.place(row): (
+                Figures(*map(Fraction, list(row.values())[3:7]), value=cents(row["value_amount"])),
+                row["version"],
+            )
+            for row in rows["levels"]
+            if row["version"]  # an act of which nobody knows how it ended may have made one, and left it empty
+        },
+        "contents": {
+            (
+                names.place(row),
+                Content(
+                    None if row["bin_id"] is None else names.bins[row["bin_id"]],
+                    None if row["lot_id"] is None else names.lots[row["lot_id"]],
+                    row["state"],
+                ),
+            ): Fraction(row["quantity"])
+            for row in rows["contents"]
+        },
+        "allocations": {
+            (names.lines[row["source"]], names.place(row)): (Fraction(row["quantity"]), row["allocated_at"])
+            for row in rows["allocations"]
+        },
+        "waiting": {
+            names.lines[row["source"]]: (
+                names.variants[row["variant_id"]],
+                Fraction(row["quantity"]),
+                row["since"],
+                row["priority"],
+            )
+            for row in rows["waiting"]
+        },
+        "held": {},
+        "incoming": {names.incoming[row["id"]]: Fraction(row["outstanding"]) for row in rows["incoming"]},
+        "shortfalls": {names.place(row): Fraction(row["quantity"]) for row in rows["shortfalls"]},
+        "shipped": {names.lines["oln_" + row["id"]]: Fraction(row["shipped"]) for row in rows["shipped"]},
+    }
+    layers: dict[Any, list[Any]] = {}
+    for row in rows["layers"]:
+        place, left = names.place(row), Fraction(row["quantity"])
+        averaged = world.variants[place[0]].averaged
+        worth = left, cents(row["value_amount"]), Fraction(row["base_quantity"]), cents(row["base_value"])
+        if left or not averaged:
+            layers.setdefault(place, []).append((None if averaged else row["founded_at"], *worth))
+    said["layers"] = layers
+    for row in rows["held"]:
+        key = names.holds[row["reservation_id"]], names.place(row)
+        said["held"][key] = said["held"].get(key, NOTHING) + Fraction(row["held"])
+    outcomes = await driver.fetch(OUTCOMES, list(names.holds))
+    said["outcomes"] = {names.holds[row["id"]]: row["outcome"] for row in outcomes}
+    said["books"] = await balances(connection)
+    levels = {ID("slv_" + row["id"]): names.place(row) for row in rows["levels"]}
+    positions = await stock.positions(connection, list(levels), as_of=instants[0], known_at=instants[1])
+    said["as of"] = {
+        levels[row]: (Fraction(each.on_hand), cents(each.value))
+        for row, each in positions.items()
+        if each.on_hand or each.value
+    }
+    for on in (None, day(instants[1])):
+        found = await stock.availability(connection, world.variant_ids, on=on)
+        for n, row in enumerate(world.variant_ids):
+            terms = {str(kind): Fraction(found[row].total(kind)) for kind in AvailabilityTermKind}
+            terms["available"] = Fraction(found[row].available)
+            terms["available_to_promise"] = Fraction(found[row].available_to_promise)
+            said.setdefault("availability", {})[n, on] = {term: many for term, many in terms.items() if many}
+    return said
+
+
+async def balances(connection: AsyncConnection) -> dict[str, Cents]:
+    """The balances that the model keeps, debits less credits; those of zero are left out."""
+    rows = await (await raw(connection)).fetch(BALANCES)
+    return {row["role"]: cents(row["balance"]) for row in rows if row["balance"]}
+
+
+def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
+    """What the model says."""
+    as_of, known = instants
+    told = {
+        place: [each for each in rows if each.effective_at <= as_of and each.recorded_at <= known]
+        for place, rows in model.told.items()
+    }
+    sums = {
+        place: (sum((each.quantity for each in rows), NOTHING), sum(each.value for each in rows))
+        for place, rows in told.items()
+    }
+    held: dict[Any, Many] = {}
+    for place, rows in model.held.items():
+        for (_, hold, _), many in rows.items():
+            held[hold, place] = held.get((hold, place), NOTHING) + many
+    return {
+        "levels": {place: (model.figures(place), version) for place, version in model.versions.items() if version},
+        "layers": {
+            place: said
+            for place, layers in model.layers.items()
+            if (said := _layers(layers, averaged=model.world.variants[place[0]].averaged))
+        },
+        "contents": {
+            (place, content): many
+            for place, rows in model.contents.items()
+            for content, many in rows.items()
+            if many and content != Content()
+        },
+        "allocations": {
+            (line, place): (each.quantity, each.allocated_at)
+            for place, rows in model.allocations.items()
+            for line, each in rows.items()
+        },
+        "waiting": {line: (each.variant, each.quantity, each.since, each.priority) for line, each in model.waiting.items()},
+        "held": held,
+        "outcomes": {hold: each.outcome for hold, each in model.holds.items()},
+        "incoming": {key: each.outstanding for key, each in model.incoming.items()},
+        "shortfalls": model.shortfalls,
+        "shipped": {
+            (number, n): line.shipped for number, order in model.orders.items() for n, line in enumerate(order.lines)
+        },
+        "books": {role: balance for role, balance in model.books.items() if balance},
+        "as of": {place: each for place, each in sums.items() if any(each)},
+        "availability": {
+            (n, on): {term: many for term, many in model.availability(n, on=on).items() if many}
+            for on in (None, day(known))
+            for n in range(len(model.world.variants))
+        },
+    }
+
+
+def _layers(layers: Layers, *, averaged: bool) -> list[Any]:
+    """How old the one layer of an average is says nothing, nor does one that is empty."""
+    return [
+        (None if averaged else each.founded_at, each.left, each.value, each.base, each.base_value)
+        for each in layers
+        if each.left or not averaged
+    ]
+
+
+def difference(model: Model, shop: Said, instants: tuple[datetime, datetime]) -> str | None:
+    """Where the two differ, in words; None where they do not."""
+    mine = said_by_model(model, instants)
+    for hold, outcome in shop["outcomes"].items():
+        if outcome == "EXPIRED" and hold in model.holds and model.holds[hold].swept:
+            mine["outcomes"][hold] = outcome  # a sweep may end it at any time, or pass it over
+    found = list(_differences(mine, shop))
+    return "\n    ".join(found) or None
+
+
+def _differences(model: Said, shop: Said) -> Iterator[str]:
+    for subject in model:
+        for key in {**model[subject], **shop[subject]}:
+            one, other = model[subject].get(key), shop[subject].get(key)
+            if one != other:
+                yield f"{subject} {key}: {_plain(one)} by the model, {_plain(other)} in the shop"
+
+
+def _plain(value: Any) -> str:
+    """Fractions as people read them."""
+    if isinstance(value, Fraction):
+        return str(value) if value.denominator < 1000 else str(float(value))
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join(_plain(each) for each in value)})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_plain(each)}' for key, each in value.items())}}}"
+    return str(value)
+
+
+def ended_by_sweeps(model: Model, shop: Said) -> Model:
+    """The model, in which sweeps have ended what they have ended in the shop."""
+    ended = model.copy()
+    for hold, outcome in shop["outcomes"].items():
+        if outcome == "EXPIRED" and ended.holds[hold].outcome is None:
+            ended.holds[hold] = replace(ended.holds[hold], outcome="EXPIRED")
+    return ended
+
+
+def some_instants(chance: random.Random, now: datetime) -> tuple[datetime, datetime]:
+    """As of when, as known when."""
+    known = now - timedelta(seconds=chance.randint(0, 600))
+    return known - timedelta(seconds=chance.randint(0, 1800)), known

@@ -1,0 +1,474 @@
+"""Bursts of acts that run at once, and what becomes of each: most are left alone, some are rolled back, cancelled or cut
+off amid their work, some go through GraphQL.
+
+The clock is the driver's own: every act has an instant for itself, in the order in which acts were drawn.
+"""
+
+import asyncio
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.graphql.kit import operations as doors
+from domain.kernel import invariants
+from domain.kernel.database import Database, collided, driver_of, raw
+from domain.kernel.errors import Refusal, Refusals
+from domain.kernel.ids import new_id
+from domain.kernel.work import SYSTEM, Work, begin
+from domain.stock import costs
+from domain.stock.locked import Level
+from domain.stock.operations import backorders
+from tests.stock.model import compare
+from tests.stock.model.acts import ACTS, Act, Release, Seen
+from tests.stock.model.compare import Names
+from tests.stock.model.order import Disagreement, Done, arranged
+from tests.stock.model.reference import Model, Place
+from tests.stock.model.world import World, stock_with_variants
+from tests.support.api import Api
+
+STEP = timedelta(seconds=3)
+"""Between the instants of two acts."""
+TRIES = 5
+"""How often an act begins anew that collided with another, as the doors do."""
+
+
+class Fate(StrEnum):
+    """What becomes of an act."""
+
+    LEFT_ALONE = "left alone"
+    ROLLED_BACK = "rolled back"
+    """It is given up when all is done but the commit."""
+    CANCELLED = "cancelled"
+    """Its task is cancelled at some moment."""
+    CUT_OFF = "cut off"
+    """Its connection is, at some moment."""
+
+
+FATES = {Fate.LEFT_ALONE: 88, Fate.ROLLED_BACK: 6, Fate.CANCELLED: 3, Fate.CUT_OFF: 3}
+
+
+MOVED = """
+SELECT act, variant_id, location_id, kind, sum(quantity) AS quantity, sum(value_amount) AS value FROM stock_movements
+WHERE variant_id = ANY($1) AND act = ANY($2) GROUP BY 1, 2, 3, 4
+"""
+
+
+POSTED = f"""
+SELECT entry.act, role, sum(debit_base - credit_base) AS balance FROM journal_entries AS entry
+JOIN journal_lines ON entry_id = entry.id JOIN accounts ON accounts.id = account_id
+WHERE entry.act = ANY($1) AND role IN {compare.ROLES} GROUP BY 1, 2
+"""
+
+
+class GivenUp(Exception):  # noqa: N818  not an error
+    """An act is rolled back."""
+
+
+@dataclass
+class Trial:
+    """An act on its way."""
+
+    number: int
+    act: Act
+    now: datetime
+    fate: Fate = Fate.LEFT_ALONE
+    through_graphql: bool = False
+    after: float = 0.0
+    """Seconds, until its fate comes over it."""
+    work: Work | None = None
+    """Its last attempt."""
+    result: Any = None
+    codes: frozenset[str] = frozenset()
+    ended: str = ""
+    """How: done, refused, rolled back or lost."""
+    pid: int = 0
+    """The server's process that worked for it last."""
+    message: str = ""
+    waited: dict[str, Any] | None = None
+    """Who it found waiting, where it looked."""
+    last_costs: dict[str, Fraction] = field(default_factory=dict)
+    turn: float = 0.0
+    """When it was over in the database, by the process's clock: what others waited for came earlier."""
+
+    def __str__(self) -> str:
+        fate = "" if self.fate == Fate.LEFT_ALONE else f" [{self.fate}]"
+        told = f" -> {self.ended} {self.message}"
+        return f"#{self.number}{' over GraphQL' if self.through_graphql else ''}{fate} {self.act}{told}"
+
+
+    def at_work(self, work: Work) -> None:
+        """It is tried (again) by this work."""
+        self.work, self.waited, self.last_costs, self.pid = work, None, {}, driver_of(work.connection).get_server_pid()
+        work.raw = _Watched(work.raw, self)  # type: ignore[assignment]  in its place
+
+
+class _Watched:
+    """A connection that notes what an act is told of who waits, and of what came in last."""
+
+    def __init__(self, driver: Any, trial: Trial) -> None:
+        self._driver, self._trial = driver, trial
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._driver, name)
+
+    async def fetch(self, query: str, *arguments: Any) -> Any:
+        """The rows."""
+        rows = await self._driver.fetch(query, *arguments)
+        if query == backorders._WAITING:
+            self._trial.waited = {row["source"]: Fraction(row["quantity"]) for row in rows}
+        elif query == costs._LAST_COSTS:
+            self._trial.last_costs = {row["variant_id"]: Fraction(row["unit_cost"]) * 100 for row in rows}
+        return rows
+
+
+current: ContextVar[Trial] = ContextVar("current")
+"""The trial that a mutation serves."""
+
+
+@asynccontextmanager
+async def witnessed(trials: dict[str, Trial]) -> AsyncIterator[None]:
+    """Mutations whose idempotency key is that of a trial act in its name, at its instant."""
+    patch = pytest.MonkeyPatch()
+    act = doors.act
+
+    async def act_in_its_name(*arguments: Any, idempotency_key: str | None, **options: Any) -> Any:
+        if idempotency_key in trials:
+            current.set(trials[idempotency_key])
+        return await act(*arguments, idempotency_key=idempotency_key, **options)
+
+    @asynccontextmanager
+    async def begin_at_its_instant(connection: AsyncConnection, **options: Any) -> AsyncIterator[Work]:
+        trial = current.get(None)
+        if trial is None:
+            async with begin(connection, **options) as work:
+                yield work
+            return
+        try:
+            async with begin(connection, **options, now=trial.now) as work:
+                trial.at_work(work)
+                yield work
+        finally:
+            trial.turn = time.monotonic()
+
+    patch.setattr(doors, "act", act_in_its_name)
+    patch.setattr(doors, "begin", begin_at_its_instant)
+    try:
+        yield
+    finally:
+        patch.undo()
+
+
+@dataclass
+class Driver:
+    """A shop, the model of it, and the acts that are done to both."""
+
+    database: Database
+    api: Api | None
+    owner_url: str
+    world: World
+    chance: random.Random
+    model: Model = field(init=False)
+    number: int = 0
+    now: datetime = field(init=False)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    history: list[list[Trial]] = field(default_factory=list)
+    """The bursts since the variants are new."""
+    deadlocks: list[str] = field(default_factory=list)
+    _seq: int = 0
+    _keys: dict[str, Trial] = field(default_factory=dict)
+    _owner: "asyncpg.Connection[asyncpg.Record] | None" = None
+
+    def __post_init__(self) -> None:
+        self.model, self.now = Model(self.world), self.world.begins
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Driver"]:
+        """Ready to run bursts."""
+        self._owner = await asyncpg.connect(self.owner_url)
+        try:
+            async with witnessed(self._keys):
+                yield self
+        finally:
+            await self._owner.close()
+
+    def take_over(self, other: "Driver") -> None:
+        """Go on where another one stopped, by its connection."""
+        self._owner, self.now = other._owner, other.now
+
+    async def anew(self, variants: Sequence[Any]) -> None:
+        """Go on with fresh variants. What was posted so far stays in the books."""
+        await stock_with_variants(self.database, self.world, variants)
+        async with self.database.snapshot() as connection:
+            books = await compare.balances(connection)
+            query = "SELECT coalesce(max(seq), 0) FROM events"
+            self._seq = (await connection.exec_driver_sql(query)).scalar_one()
+        self.model, self.history = Model(self.world, books=books), []
+
+    # --- drawing ----------------------------------------------------------------------------------------------------
+
+    def draw(self, many: int, *, fates: bool = True, graphql: float = 0.0) -> list[Trial]:
+        """Acts at random."""
+        trials: list[Trial] = []
+        while len(trials) < many:
+            kind = self.chance.choices(list(ACTS), list(ACTS.values()))[0]
+            act = kind.draw(self.chance, self.model, self.now + STEP)
+            if act is None:
+                continue
+            trial = self.trial(act)
+            if kind.document is not None and self.chance.random() < graphql:
+                trial.through_graphql = True
+            elif fates:
+                trial.fate = self.chance.choices(list(FATES), list(FATES.values()))[0]
+                trial.after = self.chance.random() * 0.05
+            trials.append(trial)
+        return trials
+
+    def trial(self, act: Act) -> Trial:
+        """An act, at the next instant."""
+        self.number += 1
+        self.now += STEP
+        return Trial(self.number, act, self.now)
+
+    # --- doing ------------------------------------------------------------------------------------------------------
+
+    async def burst(self, trials: Sequence[Trial]) -> list[Done]:
+        """Run acts at once, and see that the model agrees. Returns them in the order in which they took effect."""
+        self.history.append(list(trials))
+        self.model.began = self.model.turn
+        await asyncio.gather(*(self._run(trial) for trial in trials))
+        await self._settled([trial for trial in trials if trial.ended == "lost"])
+        for trial in trials:
+            self.outcomes[f"{type(trial.act).__name__} {trial.ended}"] += 1
+        instants = compare.some_instants(self.chance, self.now)
+        async with self.database.snapshot() as connection:
+            done = await self._told(connection, trials)
+            shop = await compare.said_by_shop(connection, self.world, instants)
+        self.model, order = arranged(
+            self.model,
+            sorted(done, key=lambda each: self._turn(trials, each)),
+            lambda model: compare.difference(model, shop, instants),
+        )
+        self.model = compare.ended_by_sweeps(self.model, shop)
+        return order
+
+    async def _settled(self, lost: Sequence[Trial]) -> None:
+        """What nobody waits for any more has come to an end in the database, one way or the other."""
+        assert self._owner is not None
+        pids = [trial.pid for trial in lost]
+        query = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1) AND xact_start IS NOT NULL"
+        async with asyncio.timeout(20):
+            while pids and await self._owner.fetchval(query, pids):
+                await asyncio.sleep(0.01)
+
+    @staticmethod
+    def _turn(trials: Sequence[Trial], done: Done) -> int:
+        return next(trial.turn for trial in trials if trial.number == done.seen.number)
+
+    async def verify(self) -> None:
+        """Every rule that `waterline verify` checks holds."""
+        async with self.database.snapshot() as connection:
+            broken = [(rule.name, faults) async for rule, faults in invariants.check(connection) if faults]
+        if broken:
+            raise Disagreement(f"Invariants are broken: {broken}")
+
+    async def _run(self, trial: Trial) -> None:
+        if not trial.act.possible(self.world):
+            trial.ended = "impossible"
+        elif trial.through_graphql:
+            await self._post(trial)
+        elif trial.fate == Fate.CANCELLED:
+            task = asyncio.create_task(self._attempts(trial))
+            await asyncio.wait({task}, timeout=trial.after)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            trial.ended = trial.ended or "lost"
+        else:
+            await self._attempts(trial)
+
+    async def _post(self, trial: Trial) -> None:
+        assert self.api is not None
+        assert trial.act.document is not None
+        key = new_id("key")
+        self._keys[key] = trial
+        answer = await self.api.post(trial.act.document, {**trial.act.variables(self.world), "key": key})
+        del self._keys[key]
+        if "errors" in answer and answer["errors"][0]["extensions"]["code"] == "OVERLOADED":
+            trial.ended = "lost"  # a busy machine: it was not begun, and if it was, its events tell
+            return
+        if "errors" in answer:
+            raise Disagreement(f"{trial} failed: {answer['errors']}")
+        (payload,) = answer["data"].values()
+        trial.codes = frozenset(error["code"] for error in payload["userErrors"])
+        trial.ended = "refused" if trial.codes else "done"
+        if not trial.codes:
+            trial.result = trial.act.result(payload)
+
+    async def _attempts(self, trial: Trial) -> None:
+        for _ in range(TRIES):
+            try:
+                await self._attempt(trial)
+            except GivenUp:
+                trial.ended = "rolled back"
+            except (Refusal, Refusals) as refusal:
+                refusals = refusal.refusals if isinstance(refusal, Refusals) else [refusal]
+                trial.codes = frozenset(each.code for each in refusals)
+                trial.ended, trial.message = "refused", f"{refusal} {refusal.__cause__ or ''}"
+            except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                if collided(error):
+                    if "meanwhile" not in str(error):  # an act that found the world changed begins anew on purpose
+                        self.deadlocks.append(f"{trial}: {error}")
+                    continue
+                if trial.fate != Fate.CUT_OFF:
+                    raise Disagreement(f"{trial} failed: {error!r}") from error
+                trial.ended = "lost"
+            else:
+                trial.ended = "done"
+            return
+        raise Disagreement(f"{trial} collided {TRIES} times")
+
+    async def _attempt(self, trial: Trial) -> None:
+        cutting: asyncio.Task[None] | None = None
+        try:
+            async with (
+                self.database.connection() as connection,
+                begin(connection, actor=SYSTEM, now=trial.now) as work,
+            ):
+                trial.at_work(work)
+                if trial.fate == Fate.CUT_OFF:
+                    cutting = asyncio.create_task(self._cut(trial.pid, trial.after))
+                trial.result = await trial.act.run(work, self.world)
+                if trial.fate == Fate.ROLLED_BACK:
+                    if trial.number % 2:
+                        await work.finish()
+                    raise GivenUp
+        finally:
+            trial.turn = time.monotonic()
+            if cutting is not None:
+                cutting.cancel()
+                with suppress(asyncio.CancelledError):
+                    await cutting
+
+    async def _cut(self, pid: int, after: float) -> None:
+        await asyncio.sleep(after)
+        assert self._owner is not None
+        owner = await asyncpg.connect(self.owner_url)
+        try:
+            await owner.execute("SELECT pg_terminate_backend($1)", pid)
+        finally:
+            await owner.close()
+
+    # --- what is known of acts --------------------------------------------------------------------------------------
+
+    async def _told(self, connection: AsyncConnection, trials: Sequence[Trial]) -> list[Done]:
+        """What locks and events tell of acts. Those that were given up, and left nothing, are left out."""
+        driver = await raw(connection)
+        by_act = {trial.work.act[4:]: trial for trial in trials if trial.work is not None}
+        levels = {
+            row["id"]: (row["variant_id"], row["location_id"])
+            for row in await driver.fetch(
+                "SELECT id, variant_id, location_id FROM stock_levels WHERE variant_id = ANY($1)",
+                [each[4:] for each in self.world.variant_ids],
+            )
+        }
+        events = await driver.fetch(
+            "SELECT seq, act, subject, version, data FROM events WHERE seq > $1 ORDER BY seq", self._seq
+        )
+        left: dict[int, dict[Place, tuple[int, Any]]] = {}
+        names = Names(self.world)
+        for event in events:
+            self._seq = max(self._seq, event["seq"])
+            trial = by_act.get(event["act"])
+            if trial is None:
+                if event["subject"][4:] in levels:
+                    raise Disagreement(f"An act that failed has left an event: {event}")
+                continue
+            changed = left.setdefault(trial.number, {})
+            if event["subject"][4:] in levels:  # a sweep comes to levels of earlier variants too
+                variant, location = levels[event["subject"][4:]]
+                place = names.variants[variant], names.locations[location]
+                if place not in changed or changed[place][0] < event["version"]:
+                    changed[place] = event["version"], compare.figures(_data(event["data"]))
+        moved: dict[int, dict[tuple[Place, str], tuple[Any, int]]] = {}
+        for row in await driver.fetch(MOVED, [each[4:] for each in self.world.variant_ids], list(by_act)):
+            if row["quantity"] or row["value"]:
+                sums = moved.setdefault(by_act[row["act"]].number, {})
+                sums[names.place(row), row["kind"]] = Fraction(row["quantity"]), compare.cents(row["value"])
+        posted: dict[int, dict[str, int]] = {}
+        for row in await driver.fetch(POSTED, list(by_act)):
+            if row["balance"]:
+                posted.setdefault(by_act[row["act"]].number, {})[row["role"]] = compare.cents(row["balance"])
+        silent = await self._silent(driver, trials)
+        kept = [trial for trial in trials if self._took_place(trial, left.get(trial.number), silent)]
+        for trial in kept:
+            if trial.ended != "refused" and trial.result is not None:
+                trial.act.keep(self.world, trial.number, trial.result)
+        names = Names(self.world)
+        return [
+            replace(
+                _known(trial, names),
+                left=left.get(trial.number, {}),
+                moved=moved.get(trial.number, {}),
+                posted=posted.get(trial.number, {}),
+            )
+            for trial in kept
+        ]
+
+    async def _silent(self, driver: Any, trials: Sequence[Trial]) -> set[int]:
+        """Of those whose end nobody saw: the releases that took place, of holds that held nothing any more."""
+        released = [(trial, trial.act.hold) for trial in trials if isinstance(trial.act, Release)]
+        seen_done = {hold for trial, hold in released if trial.ended == "done"}
+        unsure = {self.world.made["hold", hold, 0][4:]: trial.number for trial, hold in released
+            if trial.ended == "lost" and hold not in seen_done}
+        query = "SELECT id FROM stock_reservations WHERE id = ANY($1) AND outcome = 'RELEASED'"
+        return {unsure[row["id"]] for row in await driver.fetch(query, list(unsure))}
+
+    @staticmethod
+    def _took_place(trial: Trial, left: Any, silent: set[int]) -> bool:
+        """Whether an act was done, or refused. Raises Disagreement where one that was not has left something."""
+        if left is not None and trial.ended in ("refused", "rolled back"):
+            raise Disagreement(f"{trial} was {trial.ended}, and has left events")
+        if trial.ended in ("rolled back", "impossible") or trial.work is None:
+            return False
+        return trial.ended != "lost" or left is not None or trial.number in silent
+
+
+def _known(trial: Trial, names: Names) -> Done:
+    """What an act locked and saw."""
+    assert trial.work is not None
+    found = found_by(trial.work, names)
+    waited = None
+    if trial.waited is not None:  # a sweep looks at what waits for earlier variants too
+        waited = {names.lines[row]: many for row, many in trial.waited.items() if row in names.lines}
+    last_costs = {names.variants[row]: cost for row, cost in trial.last_costs.items()}
+    seen = Seen(trial.number, trial.now, frozenset(found), last_costs, "NOT_ALLOWED_NOW" in trial.codes)
+    return Done(trial.act, seen, found, waited=waited, codes=trial.codes, message=trial.message)
+
+
+def found_by(work: Work, names: Names) -> dict[Place, int]:
+    """The versions at which an act found the levels that it locked: it raised them once for each of its events."""
+    levels: dict[Any, Level] = work.remembered.get("stock.levels", {})
+    raised = Counter(event.subject for event in work.announced)
+    return {
+        (names.variants[level.place[0][4:]], names.locations[level.place[1][4:]]): level.version - raised[level.id]
+        for level in levels.values()
+        if level.place[0][4:] in names.variants  # a sweep comes to those of earlier ones too
+    }
+
+
+def _data(data: Any) -> Any:
+    return data if isinstance(data, dict) else json.loads(data)

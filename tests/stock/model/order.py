@@ -1,0 +1,172 @@
+"""In which order acts took effect that ran at once.
+
+Every act that moves or claims stock locks the levels it looks at, and each of them has a version that every change
+raises. So what version an act found says behind which other act it came, and before which: for what was refused, too.
+Where that leaves a choice, because acts met elsewhere or nowhere, an order is looked for in which the model agrees with
+all that is known of every act: its refusal, or the figures that its events announced. If there is none, the shop has
+done something that no order of these acts can explain.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.stock.model.acts.base import Act, Seen
+from tests.stock.model.exact import Cents, Many
+from tests.stock.model.reference import Figures, Line, Model, No, Place
+
+MOST_TRIES = 10_000
+"""Acts done to the model in search of an order."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """An act that was done to the shop, and what is known of it."""
+
+    act: Act
+    seen: Seen
+    found: Mapping[Place, int]
+    """The versions of the levels that it locked."""
+    left: Mapping[Place, tuple[int, Figures]] = field(default_factory=dict)
+    """The versions and figures of those that it changed, by its events."""
+    moved: Mapping[tuple[Place, str], tuple[Many, Cents]] = field(default_factory=dict)
+    """The sums of its movements, by place and kind."""
+    posted: Mapping[str, Cents] = field(default_factory=dict)
+    """What it posted to each account that the model keeps."""
+    waited: Mapping[Line, Many] | None = None
+    """Who it found waiting, where it looked."""
+    codes: frozenset[str] = frozenset()
+    """Why it was refused."""
+    message: str = ""
+    """In words."""
+
+    def __str__(self) -> str:
+        became = f"refused, {', '.join(sorted(self.codes))}: {self.message}" if self.codes else "done"
+        return f"#{self.seen.number} {self.act} -> {became}"
+
+
+class Disagreement(AssertionError):
+    """No order of the acts explains what the shop did."""
+
+
+@dataclass
+class _Search:
+    """One act after the other, as they ended. Where none of those left fits, one of them came earlier: it is put where it
+    fits, the latest such place first, and the search goes on from there.
+    """
+
+    accept: Callable[[Model], str | None]
+    tries: int = 0
+    deepest: list[Done] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    nowhere: dict[int, str] = field(default_factory=dict)
+    """Why acts did not fit where they found their levels to be."""
+
+    def go(self, models: list[Model], so_far: list[Done], left: list[Done]) -> tuple[Model, list[Done]] | None:
+        models, so_far, left = list(models), list(so_far), list(left)
+        misfits: list[tuple[Done, str]] = []
+        while left:
+            misfits = []
+            for each in left:
+                reason, after = self.done(models[-1], each, left)
+                if after is not None:
+                    break
+                misfits.append((each, reason or ""))
+            else:
+                break
+            left.remove(each)
+            so_far.append(each)
+            models.append(after)
+        if not left:
+            reason = self.accept(models[-1])
+            if reason is None:
+                return models[-1], so_far
+            misfits = []
+            self.note(so_far, [reason])
+        self.note(so_far, [f"{each}: {reason}" for each, reason in misfits])
+        return self.repaired(models, so_far, left, [each for each, _ in misfits])
+
+    def repaired(
+        self, models: list[Model], so_far: list[Done], left: list[Done], misfits: list[Done]
+    ) -> tuple[Model, list[Done]] | None:
+        for each in misfits:
+            for n in range(len(so_far) - 1, -1, -1):
+                if self.tries > MOST_TRIES:
+                    return None
+                rest = [*so_far[n:], *(other for other in left if other is not each)]
+                _, after = self.done(models[n], each, rest)
+                if after is not None:
+                    found = self.go([*models[: n + 1], after], [*so_far[:n], each], rest)
+                    if found is not None:
+                        return found
+        return None
+
+    def done(self, model: Model, each: Done, left: Sequence[Done]) -> tuple[str | None, Model | None]:
+        if (first := _first(each, left)) is not None:
+            return first, None
+        self.tries += 1
+        reason, after = _done(model, each)
+        if reason is not None and not reason.startswith("it found ("):
+            there = {place: (model.figures(place), model.lying(place)) for place in each.found}
+            self.nowhere[each.seen.number] = f"{reason}; before it the model has {there}"
+        return reason, after
+
+    def note(self, so_far: list[Done], reasons: list[str]) -> None:
+        if reasons and (not self.reasons or len(so_far) > len(self.deepest)):
+            self.deepest, self.reasons = list(so_far), reasons
+
+
+def arranged(model: Model, acts: Sequence[Done], accept: Callable[[Model], str | None]) -> tuple[Model, list[Done]]:
+    """An order of the acts in which the model agrees, and the model after it. The acts come as they ended; `accept` says
+    what is wrong at the end. Raises Disagreement, with the longest agreement there was and why it went no further.
+    """
+    search = _Search(accept)
+    found = search.go([model], [], list(acts))
+    if found is None:
+        agreed = "\n  ".join(str(each) for each in search.deepest) or "nothing"
+        nowhere = [f"#{number}: {reason}" for number, reason in search.nowhere.items()]
+        reasons = "\n  ".join([*search.reasons, "Where they would fit by their levels:", *nowhere])
+        raise Disagreement(
+            f"No order explains these acts ({search.tries:,} tries). Agreed on:\n  {agreed}\nBut then:\n  {reasons}"
+        )
+    return found
+
+
+def _first(each: Done, left: Sequence[Done]) -> str | None:
+    """Why an act cannot be next: another one found a level as it was before this one changed it."""
+    for place, (version, _) in each.left.items():
+        for other in left:
+            if other is not each and other.found.get(place, version) < version:
+                return f"#{other.seen.number} found {place} at version {other.found[place]}, before it"
+    return None
+
+
+def _done(model: Model, each: Done) -> tuple[str | None, Model | None]:
+    """The model after an act; None where it does not agree, and why."""
+    for place, version in each.found.items():
+        if model.versions.get(place, 0) != version:
+            return f"it found {place} at version {version}, not {model.versions.get(place, 0)}", None
+    after = model.copy()
+    try:
+        each.act.replay(after, each.seen)
+    except No as refusal:
+        if refusal.codes == each.codes:
+            return None, model
+        return f"the model refuses it: {refusal}", None
+    if each.codes:
+        return "the model does not refuse it", None
+    for place in each.found:
+        version, figures = each.left.get(place, (each.found[place], model.figures(place)))
+        if after.figures(place) != figures:
+            return f"the model says {place} is {after.figures(place)}, the shop {figures}", None
+        if place in after.versions or place in each.left:
+            after.versions[place] = version
+    moved = after.moved_since(model.turn)
+    if moved != each.moved:
+        return f"the model moves {moved}, the shop {each.moved}", None
+    posted = {role: cents - model.books.get(role, 0) for role, cents in after.books.items()}
+    posted = {role: cents for role, cents in posted.items() if cents}
+    if posted != each.posted:
+        return f"the model posts {posted}, the shop {each.posted}", None
+    if each.waited is not None and after.waited != each.waited:
+        return f"it found waiting {each.waited}, by the model {after.waited}", None
+    return None, after

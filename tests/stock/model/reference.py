@@ -1,0 +1,572 @@
+"""The reference: who has what, where, and a claim on it. Exact, in memory, one act after the other.
+
+Nothing is kept twice: what is on hand is the sum of layers, what is allocated the sum of allocations, and so on. Rules
+that several acts share are here; what one act alone does is in its class.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from fractions import Fraction
+
+from tests.stock.model import costs
+from tests.stock.model.costs import Layer, Layers, Told
+from tests.stock.model.exact import Cents, Many
+from tests.stock.model.world import World
+
+Place = tuple[int, int]
+"""A variant and a location."""
+Line = tuple[int, int]
+"""An order and a position in it."""
+
+NOTHING = Many(0)
+
+
+class No(Exception):  # noqa: N818  an answer
+    """The model refuses an act, by these codes."""
+
+    def __init__(self, *codes: str) -> None:
+        super().__init__(", ".join(codes))
+        self.codes = frozenset(codes)
+
+
+@dataclass(frozen=True)
+class Content:
+    """In which bin, of which lot, in which state."""
+
+    bin: int | None = None
+    lot: int | None = None
+    state: str | None = None
+
+
+LOOSE = Content()
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a level says."""
+
+    on_hand: Many
+    allocated: Many
+    reserved: Many
+    unavailable: Many
+    value: Cents
+
+    @property
+    def available(self) -> Many:
+        """What can be promised."""
+        return self.on_hand - self.allocated - self.reserved - self.unavailable
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A hold; what it still holds is kept by place."""
+
+    expires_at: datetime
+    outcome: str | None = None
+    swept: bool = False
+    """A sweep may have ended it since."""
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """What a line has a right to at a place."""
+
+    quantity: Many
+    allocated_at: datetime
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What a line waits for."""
+
+    variant: int
+    quantity: Many
+    since: datetime
+    priority: int = 100
+    """The smallest is served first."""
+
+
+@dataclass(frozen=True)
+class OrderLine:
+    """A line of an order."""
+
+    variant: int
+    quantity: Many
+    shipped: Many = NOTHING
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order."""
+
+    lines: tuple[OrderLine, ...]
+    cancelled: bool = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether something of it has left."""
+        return any(line.shipped for line in self.lines)
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """Announced goods."""
+
+    place: Place
+    outstanding: Many
+    due_on: date
+
+
+@dataclass(frozen=True)
+class Coming:
+    """Goods that come in at a place."""
+
+    place: Place
+    quantity: Many
+    value: Cents
+    content: Content
+    kind: str
+    role: str
+    """The account that pays for them."""
+    effective_at: datetime
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A quantity that somebody wants, from anywhere or from one place."""
+
+    position: int
+    variant: int
+    quantity: Many
+    location: int | None = None
+
+
+Parts = list[tuple[Wish, Place, Many]]
+
+
+@dataclass
+class Model:
+    """All there is to know of the stock of a shop. Values are never changed in place, so a copy is cheap."""
+
+    world: World
+    versions: dict[Place, int] = field(default_factory=dict)
+    """The levels there are, and how many events each has."""
+    layers: dict[Place, Layers] = field(default_factory=dict)
+    told: dict[Place, tuple[Told, ...]] = field(default_factory=dict)
+    contents: dict[Place, Mapping[Content, Many]] = field(default_factory=dict)
+    holds: dict[int, Hold] = field(default_factory=dict)
+    held: dict[Place, Mapping[tuple[int, int, int], Many]] = field(default_factory=dict)
+    """By the turn of the hold, its act, and the part's number in it."""
+    orders: dict[int, Order] = field(default_factory=dict)
+    allocations: dict[Place, Mapping[Line, Allocation]] = field(default_factory=dict)
+    waiting: dict[Line, Waiting] = field(default_factory=dict)
+    incoming: dict[tuple[int, int], Incoming] = field(default_factory=dict)
+    shortfalls: dict[Place, Many] = field(default_factory=dict)
+    """What was promised and is not there, over all cases."""
+    books: dict[str, Cents] = field(default_factory=dict)
+    turn: int = 0
+    began: int = 0
+    """The turn at which the present burst began."""
+    waited: Mapping[Line, Many] = field(default_factory=dict)
+    """Who waited when it was last looked who does."""
+
+    def copy(self) -> "Model":
+        """The same, to be changed."""
+        mine = {
+            name: dict(value) if isinstance(value, dict) else value
+            for name, value in vars(self).items()
+            if name != "world"
+        }
+        return Model(self.world, **mine)
+
+    # --- looking ----------------------------------------------------------------------------------------------------
+
+    def figures(self, place: Place) -> Figures:
+        """What the level of a place says."""
+        layers = self.layers.get(place, ())
+        return Figures(
+            on_hand=sum((each.left for each in layers), NOTHING),
+            allocated=sum((each.quantity for each in self.allocations.get(place, {}).values()), NOTHING),
+            reserved=sum(self.held.get(place, {}).values(), NOTHING),
+            unavailable=sum((many for each, many in self.contents.get(place, {}).items() if each.state), NOTHING),
+            value=sum(each.value for each in layers),
+        )
+
+    def available(self, place: Place) -> Many:
+        """What can be promised there."""
+        return self.figures(place).available
+
+    def ranked(self, places: Iterable[Place]) -> list[Place]:
+        """Places in the order in which they are asked."""
+        return sorted(places, key=lambda place: (self.world.locations[place[1]].priority, place[1], place[0]))
+
+    def sellable_from(self, places: Iterable[Place], variant: int, location: int | None = None) -> list[Place]:
+        """Where something may be promised from, of the places looked at, in the order in which they are asked."""
+        return [
+            place
+            for place in self.ranked(places)
+            if place[0] == variant
+            and location in (None, place[1])
+            and place in self.versions
+            and not self.world.locations[place[1]].transit
+        ]
+
+    def lying(self, place: Place) -> list[tuple[Content, Many]]:
+        """What lies at a place, in the order in which it is taken."""
+
+        def rank(content: Content) -> tuple[bool, date, bool, str, int, str]:
+            lot = self.world.lot(place[0], content.lot)
+            expires = lot.expires_on if lot is not None and lot.expires_on is not None else date.max
+            path = "" if content.bin is None else self.world.locations[place[1]].bins[content.bin]
+            no_lot = -1 if content.lot is None else content.lot
+            return content.state is not None, expires, content != LOOSE, path, no_lot, content.state or ""
+
+        found = self.contents.get(place, {})
+        return [(each, found[each]) for each in sorted(found, key=rank) if found[each]]
+
+    def moved_since(self, turn: int) -> dict[tuple[Place, str], tuple[Many, Cents]]:
+        """The sums of what moved after a turn, by place and kind."""
+        sums: dict[tuple[Place, str], tuple[Many, Cents]] = {}
+        for place, told in self.told.items():
+            for each in reversed(told):
+                if each.number <= turn:
+                    break
+                many, value = sums.get((place, each.kind), (NOTHING, 0))
+                sums[place, each.kind] = many + each.quantity, value + each.value
+        return {key: each for key, each in sums.items() if any(each)}
+
+    # --- goods ------------------------------------------------------------------------------------------------------
+
+    def put(self, place: Place, content: Content, quantity: Many) -> None:
+        """So much more lies so; less, with a minus."""
+        there = dict(self.contents.get(place, {}))
+        there[content] = there.get(content, NOTHING) + quantity
+        assert there[content] >= 0
+        self.contents[place] = there
+
+    def take_out(self, place: Place, wanted: Content, quantity: Many, *, sellable_on: date | None = None) -> Many:
+        """Take so many of what lies as named, as far as it is named. Returns how many of them could not be sold."""
+        unsellable = NOTHING
+        for content, many in self.matching(place, wanted, sellable_on=sellable_on):
+            part = min(many, quantity)
+            if part:
+                self.put(place, content, -part)
+                quantity -= part
+                unsellable += part if content.state else NOTHING
+        assert not quantity
+        return unsellable
+
+    def matching(self, place: Place, wanted: Content, *, sellable_on: date | None = None) -> list[tuple[Content, Many]]:
+        """What lies as named; with a day, only what may leave on it."""
+        return [
+            (each, many)
+            for each, many in self.lying(place)
+            if wanted.bin in (None, each.bin)
+            and wanted.lot in (None, each.lot)
+            and wanted.state in (None, each.state)
+            and (sellable_on is None or self._may_leave(place[0], each, sellable_on))
+        ]
+
+    def _may_leave(self, variant: int, content: Content, day: date) -> bool:
+        lot = self.world.lot(variant, content.lot)
+        return content.state is None and (lot is None or lot.expires_on is None or lot.expires_on >= day)
+
+    def post(self, role: str, cents: Cents) -> None:
+        """A debit; a credit, with a minus."""
+        self.books[role] = self.books.get(role, 0) + cents
+
+    def tell(self, place: Place, kind: str, role: str, quantity: Many, value: Cents, at: datetime, now: datetime) -> None:
+        """What moved."""
+        self.turn += 1
+        told = Told(at, self.turn, now, kind, role, quantity, value)
+        self.told[place] = (*self.told.get(place, ()), told)
+
+    def draw(self, place: Place, quantity: Many, kind: str, role: str, at: datetime, now: datetime) -> None:
+        """So many leave, the oldest first, and an account bears their cost."""
+        self.layers[place], cost = costs.drawn(self.layers.get(place, ()), quantity)
+        self.tell(place, kind, role, -quantity, -cost, at, now)
+        self.post(role, cost)
+        self.post("INVENTORY", -cost)
+
+    def come(self, coming: Sequence[Coming], now: datetime) -> None:
+        """Goods come in. Where others left since, those are costed anew, and the difference is posted now."""
+        by_place: dict[Place, list[Coming]] = {}
+        for each in coming:
+            by_place.setdefault(each.place, []).append(each)
+        for place, mine in by_place.items():
+            since = min(each.effective_at for each in mine)
+            left = costs.departures(self.told.get(place, ()), since) if since < now else []
+            if self.world.variants[place[0]].averaged:
+                self._join(place, mine, now, late=any(each.effective_at > since for each in left))
+            else:
+                self._found(place, mine, now, left, since)
+            for each in mine:
+                self.put(place, each.content, each.quantity)
+                self.post("INVENTORY", each.value)
+                self.post(each.role, -each.value)
+
+    def _found(self, place: Place, coming: Sequence[Coming], now: datetime, left: Sequence[Told], since: datetime) -> None:
+        fresh: list[Layer] = []
+        for each in coming:
+            self.tell(place, each.kind, each.role, each.quantity, each.value, each.effective_at, now)
+            fresh.append(Layer(each.effective_at, self.turn, each.quantity, each.value, each.quantity))
+        there = self.layers.get(place, ())
+        if not left:
+            self.layers[place] = costs.in_order([*there, *fresh])
+            return
+        self.layers[place], more = costs.exchanged(there, fresh, left, since)
+        self._correct(place, more, now)
+
+    def _join(self, place: Place, coming: Sequence[Coming], now: datetime, *, late: bool) -> None:
+        for each in coming:
+            self.tell(place, each.kind, each.role, each.quantity, each.value, each.effective_at, now)
+            layers = self.layers.get(place, ())
+            live = [layer for layer in layers if layer.left]
+            if live:
+                others = [layer for layer in layers if layer != live[0]]
+                self.layers[place] = costs.in_order([*others, live[0].anew(each.quantity, each.value)])
+            else:
+                fresh = Layer(each.effective_at, self.turn, each.quantity, each.value, each.quantity)
+                self.layers[place] = costs.in_order([*layers, fresh])
+        if late:
+            more = costs.averaged_anew(self.told[place])
+            (pool,) = [layer for layer in self.layers[place] if layer.left]
+            others = [layer for layer in self.layers[place] if layer != pool]
+            if any(more.values()):
+                self.layers[place] = costs.in_order([*others, pool.anew(NOTHING, -sum(more.values()))])
+            self._correct(place, more, now)
+
+    def _correct(self, place: Place, more: Mapping[str, Cents], now: datetime) -> None:
+        for role, cents in more.items():
+            if cents:
+                self.tell(place, "COST_CORRECTION", role, NOTHING, -cents, now, now)
+                self.post(role, cents)
+                self.post("INVENTORY", -cents)
+
+    # --- claims -----------------------------------------------------------------------------------------------------
+
+    def reserve(self, hold: int, parts: Parts) -> None:
+        """Parts are held. Later holds have a later turn."""
+        self.turn += 1
+        for n, (_, place, quantity) in enumerate(parts):
+            self.held[place] = {**self.held.get(place, {}), (self.turn, hold, n): quantity}
+
+    def set_free(self, hold: int) -> dict[Place, Many]:
+        """What a hold still holds is free. Returns how much was, where."""
+        freed: dict[Place, Many] = {}
+        for place, held in self.held.items():
+            mine = [key for key in held if key[1] == hold]
+            if mine:
+                freed[place] = sum((held[key] for key in mine), NOTHING)
+                self.held[place] = {key: many for key, many in held.items() if key not in mine}
+        return freed
+
+    def free_expired(self, places: Iterable[Place], now: datetime) -> bool:
+        """Holds whose time is over are free at these places. Returns whether there were any."""
+        any_freed = False
+        for place in places:
+            held = self.held.get(place, {})
+            over = [key for key in held if self.holds[key[1]].expires_at <= now]
+            any_freed = any_freed or bool(over)
+            self.held[place] = {key: many for key, many in held.items() if key not in over}
+        return any_freed
+
+    def allocate(self, line: Line, place: Place, quantity: Many, at: datetime) -> None:
+        """A line has a right to so much more at a place."""
+        there = dict(self.allocations.get(place, {}))
+        present = there.get(line)
+        there[line] = Allocation(quantity, at) if present is None else replace(
+            present, quantity=present.quantity + quantity
+        )
+        self.allocations[place] = there
+
+    def deallocate(self, line: Line, place: Place, quantity: Many) -> None:
+        """A line has a right to so much less at a place."""
+        there = dict(self.allocations[place])
+        left = there[line].quantity - quantity
+        assert left >= 0
+        if left:
+            there[line] = replace(there[line], quantity=left)
+        else:
+            del there[line]
+        self.allocations[place] = there
+
+    def allocated_to(self, order: int) -> list[tuple[Line, Place, Many]]:
+        """What an order has a right to, by line and place."""
+        return sorted(
+            (line, place, each.quantity)
+            for place, there in self.allocations.items()
+            for line, each in there.items()
+            if line[0] == order
+        )
+
+    def wait(self, line: Line, variant: int, quantity: Many, since: datetime) -> None:
+        """A line waits for so much more."""
+        present = self.waiting.get(line, Waiting(variant, NOTHING, since))
+        since = min(present.since, since)
+        self.waiting[line] = replace(present, quantity=present.quantity + quantity, since=since)
+
+    def serve(self, coming: Mapping[Place, Many]) -> None:
+        """What comes in at places, and what is free there, goes to those who wait for it: the most urgent first, then the oldest."""
+        variants = {variant for variant, _ in coming}
+        self.waited = {line: each.quantity for line, each in self.waiting.items() if each.variant in variants}
+        left = {place: quantity + max(self.available(place), NOTHING) for place, quantity in coming.items()}
+        for line, each in sorted(self.waiting.items(), key=lambda item: (item[1].priority, item[1].since, item[0])):
+            rest = each.quantity
+            for place in self.sellable_from(left, each.variant):
+                part = min(left[place], rest)
+                if part > 0:
+                    left[place] -= part
+                    rest -= part
+                    self.allocate(line, place, part, each.since)
+            if rest:
+                self.waiting[line] = replace(each, quantity=rest)
+            else:
+                del self.waiting[line]
+
+    def give_way(self, place: Place, missing: Many) -> None:
+        """So much less is there than was promised: the youngest holds give way, then the youngest allocations."""
+        self.shortfalls[place] = self.shortfalls.get(place, NOTHING) + missing
+        held = dict(self.held.get(place, {}))
+        for key in sorted(held, key=lambda key: (key[0], key[2]), reverse=True):
+            part = min(held[key], missing)
+            missing -= part
+            held[key] -= part
+            if not held[key]:
+                del held[key]
+        self.held[place] = held
+        there = self.allocations.get(place, {})
+        for line in sorted(there, key=lambda line: (there[line].allocated_at, line), reverse=True):
+            part = min(there[line].quantity, missing)
+            if part:
+                missing -= part
+                self.wait(line, place[0], part, there[line].allocated_at)
+                self.deallocate(line, place, part)
+        assert not missing, "more is missing than was promised"
+
+    def place_wishes(
+        self,
+        wishes: Sequence[Wish],
+        places: Iterable[Place],
+        now: datetime,
+        *,
+        held: Mapping[Place, Many],
+        may_wait: bool,
+    ) -> tuple[Parts, list[tuple[Wish, Many]]]:
+        """Where wishes are served from, and what is waited for. Expired holds give way when they must."""
+        places = [place for place in places if place in self.versions]
+        parts, short = self._placed(wishes, places, held, patient=frozenset())
+        if short and self.free_expired(places, now):
+            parts, short = self._placed(wishes, places, held, patient=frozenset())
+        if not short:
+            return parts, []
+        # Who may wait takes what there is, in the order of the lines, and waits for the rest.
+        patient = {wish.variant for wish, _ in short if self.world.variants[wish.variant].waits != "DENY"}
+        if not may_wait or any(wish.variant not in patient for wish, _ in short):
+            raise No("INSUFFICIENT_STOCK")
+        parts, short = self._placed(wishes, places, held, patient=frozenset(patient))
+        for variant in patient:
+            limit = self.world.variants[variant].limit
+            waited = sum((each.quantity for each in self.waiting.values() if each.variant == variant), NOTHING)
+            waited += sum((rest for wish, rest in short if wish.variant == variant), NOTHING)
+            if limit is not None and waited > limit:
+                raise No("INSUFFICIENT_STOCK")
+        return parts, short
+
+    def _placed(
+        self, wishes: Sequence[Wish], places: Iterable[Place], held: Mapping[Place, Many], *, patient: frozenset[int]
+    ) -> tuple[Parts, list[tuple[Wish, Many]]]:
+        free = {place: self.available(place) for place in places}
+        mine = dict(held)
+        parts: Parts = []
+        short: list[tuple[Wish, Many]] = []
+        for wish in sorted(wishes, key=lambda each: each.location is None):
+            there = self.sellable_from(free, wish.variant, wish.location)
+            chosen = _chosen(wish.quantity, there, free, mine)
+            rest = wish.quantity - sum(chosen.values(), NOTHING)
+            if rest:
+                short.append((wish, rest))
+                if wish.variant not in patient:
+                    continue
+            for place in there:
+                if place in chosen:
+                    parts.append((wish, place, chosen[place]))
+                    free[place] -= chosen[place]
+                    mine[place] = max(mine.get(place, NOTHING) - chosen[place], NOTHING)
+        return parts, short
+
+    # --- what can be promised ---------------------------------------------------------------------------------------
+
+    def availability(self, variant: int, *, on: date | None = None) -> dict[str, Many]:
+        """What can be promised of a variant over all locations, and why."""
+        settled = [
+            self.figures(place)
+            for place in self.versions
+            if place[0] == variant and not self.world.locations[place[1]].transit
+        ]
+        said = {
+            "ON_HAND": sum((each.on_hand for each in settled), NOTHING),
+            "UNAVAILABLE": sum((each.unavailable for each in settled), NOTHING),
+            "ALLOCATED": sum((each.allocated for each in settled), NOTHING),
+            "RESERVED": sum((each.reserved for each in settled), NOTHING),
+            "INCOMING": sum(
+                (
+                    each.outstanding
+                    for each in self.incoming.values()
+                    if each.place[0] == variant and (on is None or each.due_on <= on)
+                ),
+                NOTHING,
+            ),
+            "BACKORDERED": sum((each.quantity for each in self.waiting.values() if each.variant == variant), NOTHING),
+        }
+        said["available"] = said["ON_HAND"] - said["UNAVAILABLE"] - said["ALLOCATED"] - said["RESERVED"]
+        said["available_to_promise"] = said["available"] + said["INCOMING"] - said["BACKORDERED"]
+        return said
+
+    def last_cost(self, variant: int, told: Fraction | None) -> Fraction | None:
+        """What one cost, in cents, when it last came in anywhere. No lock keeps others from bringing in more just then:
+        what an act was told may have been so at any moment since its burst began.
+        """
+        came = [
+            each
+            for place, rows in self.told.items()
+            if place[0] == variant
+            for each in rows
+            if each.quantity > 0 and each.kind in ("RECEIPT", "ADJUSTMENT", "TRANSFER")
+        ]
+        before = [each for each in came if each.number <= self.began]
+        likely = [each for each in came if each.number > self.began]
+        likely += sorted(before, key=lambda each: (each.recorded_at, each.number))[-1:]
+        if told is None:
+            return max(likely, key=lambda each: (each.recorded_at, each.number)).cost if likely else None
+        return next((each.cost for each in likely if abs(each.cost - told) < Fraction(1, 10**9)), Fraction(-1))
+
+
+def _chosen(wanted: Many, there: Sequence[Place], free: Mapping[Place, Many], held: Mapping[Place, Many]) -> dict[
+    Place, Many
+]:
+    """What is held for it first, wherever it is; then one place that has all the rest, or else one after the other."""
+    chosen: dict[Place, Many] = {}
+
+    def take(place: Place, most: Many) -> None:
+        part = min(most, wanted - sum(chosen.values(), NOTHING))
+        if part > 0:
+            chosen[place] = chosen.get(place, NOTHING) + part
+
+    for place in there:
+        take(place, min(held.get(place, NOTHING), free[place]))
+    rest = wanted - sum(chosen.values(), NOTHING)
+    if not rest:
+        return chosen
+    left = {place: free[place] - chosen.get(place, NOTHING) for place in there}
+    enough = [place for place in there if left[place] >= rest]
+    begun = [place for place in enough if place in chosen]
+    for place in (begun or enough)[:1] or there:
+        take(place, left[place])
+    return chosen
+
+
+def day(instant: datetime) -> date:
+    """The day it is for the business, whose clock is UTC here."""
+    return instant.astimezone(UTC).date()

@@ -1,0 +1,152 @@
+"""The variants and places that acts are about. Acts and the model name them by their numbers; ids come with the shop,
+so that the same acts can be done again to other variants.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from domain import catalog, ledger, stock
+from domain.catalog import NewProduct, NewVariant
+from domain.kernel.database import Database
+from domain.kernel.ids import ID
+from domain.kernel.money import CurrencyCode, Money, Quantity
+from domain.kernel.work import SYSTEM, Work, begin
+from domain.ledger import NewExchangeRate, NewExchangeRates
+from domain.stock import (
+    BackorderPolicy,
+    CostMethod,
+    LocationKind,
+    NewBin,
+    NewBins,
+    NewLocation,
+    NewLot,
+    StockPolicyChanges,
+)
+from domain.stock.operations.lots import NamedLot, lots_named
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Lot:
+    """Goods of one variant that were made together."""
+
+    name: str
+    expires_on: date | None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How one variant is kept."""
+
+    averaged: bool = False
+    lots: tuple[Lot, ...] = ()
+    """The lots that its goods may belong to."""
+    tracked: bool = False
+    """Whether they must belong to one."""
+    waits: str = "DENY"
+    limit: int | None = None
+    decimals: int = 0
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place, the smaller its number the earlier it is asked among those of the same priority."""
+
+    priority: int
+    transit: bool = False
+    bins: tuple[str, ...] = ()
+    """The paths of its bins, in their order."""
+
+
+RATES = ((-400, Fraction("1.1")), (-30, Fraction("0.9375")), (-3, Fraction("1.234567")))
+"""What a euro is worth, from a day before the beginning on."""
+
+
+@dataclass
+class World:
+    """What acts are about, and its ids in one shop."""
+
+    variants: tuple[Variant, ...]
+    locations: tuple[Location, ...]
+    begins: datetime
+    variant_ids: list[ID] = field(default_factory=list)
+    skus: list[str] = field(default_factory=list)
+    location_ids: list[ID] = field(default_factory=list)
+    bin_ids: list[list[ID]] = field(default_factory=list)
+    lot_ids: list[list[ID]] = field(default_factory=list)
+    made: dict[tuple[str, int, int], ID] = field(default_factory=dict)
+    """What acts made: ("hold", number of the act, 0), ("order", …, 0), ("line", …, position), ("incoming", …, n)."""
+
+    def euro(self, day: date) -> Fraction:
+        """What a euro was worth on a day."""
+        rates = [rate for days, rate in RATES if (self.begins + timedelta(days=days)).date() <= day]
+        return rates[-1]
+
+    def lot(self, variant: int, lot: int | None) -> Lot | None:
+        """A lot of a variant."""
+        return None if lot is None else self.variants[variant].lots[lot]
+
+
+async def found(database: Database, world: World) -> None:
+    """Make the locations and the rates of a shop: once."""
+    async with database.connection() as connection, begin(connection, actor=SYSTEM, now=world.begins) as work:
+        euro = CurrencyCode("EUR")
+        rates = [
+            NewExchangeRate(
+                euro, (world.begins + timedelta(days=days)).date(), Decimal(rate.numerator) / rate.denominator
+            )
+            for days, rate in RATES
+        ]
+        await ledger.set_rates(work, NewExchangeRates(rates))
+        for each in world.locations:
+            kind = LocationKind.TRANSIT if each.transit else LocationKind.WAREHOUSE
+            new = NewLocation(f"Model {next(_numbers)}", kind, each.priority)
+            world.location_ids.append(await stock.create_location(work, new))
+        for location, each in zip(world.location_ids, world.locations, strict=True):
+            bins = [NewBin(path) for path in each.bins]
+            world.bin_ids.append(await stock.create_bins(work, NewBins(location, bins)) if bins else [])
+
+
+async def stock_with_variants(database: Database, world: World, variants: Sequence[Variant]) -> None:
+    """Fresh variants take the place of those there were."""
+    world.variants = tuple(variants)
+    world.variant_ids, world.skus, world.lot_ids, world.made = [], [], [], {}
+    async with database.connection() as connection, begin(connection, actor=SYSTEM, now=world.begins) as work:
+        for each in world.variants:
+            sku = f"MODEL-{next(_numbers)}"
+            price = Money(Decimal("10.00"), CurrencyCode("USD"))
+            unit = "KG" if each.decimals else None
+            product = await catalog.create(
+                work, NewProduct(name=sku, variants=[NewVariant(sku=sku, price=price, unit=unit)])
+            )
+            await work.session.flush()
+            row = await work.raw.fetchval("SELECT id FROM product_variants WHERE product_id = $1", product[4:])
+            world.variant_ids.append(ID(f"var_{row}"))
+            world.skus.append(sku)
+            await _policy(work, world.variant_ids[-1], each)
+            named = [
+                NamedLot(world.variant_ids[-1], NewLot(lot.name, lot.expires_on), ("lots", n))
+                for n, lot in enumerate(each.lots)
+            ]
+            made = await lots_named(work, named)
+            world.lot_ids.append([made[world.variant_ids[-1], lot.name.lower()] for lot in each.lots])
+
+
+async def _policy(work: Work, variant: ID, kept: Variant) -> None:
+    if not (kept.averaged or kept.tracked or kept.waits != "DENY"):
+        return
+    await stock.set_policy(
+        work,
+        StockPolicyChanges(
+            variant,
+            cost_method=CostMethod.MOVING_AVERAGE if kept.averaged else CostMethod.FIFO,
+            tracks_lots=kept.tracked,
+            backorders=BackorderPolicy(kept.waits),
+            backorder_limit=None if kept.limit is None else Quantity(Decimal(kept.limit)),
+        ),
+    )

@@ -1,0 +1,117 @@
+"""What the reference model found, each as small as it gets."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.support import shop
+from tests.support.api import Api
+from tests.support.shelves import bins
+from tests.support.shop import (
+    ADJUST,
+    PLACE,
+    POLICY,
+    RECEIVE,
+    SHIP,
+    act,
+    done,
+    dollars,
+    invariants_hold,
+    ordered,
+    posted,
+)
+
+REVALUE = """mutation W($input: StockRevalueInput!) {
+  stockRevalue(input: $input) { levels { id } userErrors { code message } } }"""
+
+
+def ago(**since: float) -> str:
+    """An instant so long ago."""
+    return (datetime.now(UTC) - timedelta(**since)).isoformat()
+
+
+def adjusted(place: str, *lines: dict[str, Any], reason: str = "DAMAGE", **extra: Any) -> dict[str, Any]:
+    """The input of an adjustment."""
+    return {"input": {"locationId": place, "reason": reason, "lines": list(lines), **extra}}
+
+
+async def test_goods_kept_by_lots_may_be_told_late(fresh_api: Api) -> None:
+    """A correction of costs moves quantities between layers, and names no lot: it brings nothing in."""
+    place, row = await shop.location(fresh_api), await shop.variant(fresh_api)
+    await done(fresh_api, POLICY, {"input": {"variantId": row, "tracksLots": True}})
+
+    def lot(cost: str, **extra: Any) -> dict[str, Any]:
+        given = shop.receipt(place, [(row, 2, cost)], **extra)
+        given["lines"][0]["lot"] = {"number": "L1"}
+        return {"input": given}
+
+    await done(fresh_api, RECEIVE, lot("9.00", receivedAt=ago(hours=1)))
+    await done(fresh_api, ADJUST, adjusted(place, {"variantId": row, "delta": -1}))
+    payload = await done(fresh_api, RECEIVE, lot("1.00", receivedAt=ago(hours=2)))
+    assert ("5110", "-8.00") in posted(payload)[-1]
+    assert (await shop.level(fresh_api, row))["value"]["amount"] == "19.00"
+    await invariants_hold(fresh_api)
+
+
+async def test_what_lies_loose_is_there_once_however_many_lines_look(fresh_api: Api) -> None:
+    place = await shop.location(fresh_api)
+    row, aside = await shop.stocked(fresh_api, 4, place=place), (await bins(fresh_api, place, "A"))[0]
+    given = shop.receipt(place, [(row, 4, "4.00")])
+    given["lines"][0]["binId"] = aside
+    await done(fresh_api, RECEIVE, {"input": given})
+    lines = {"variantId": row, "delta": -5}, {"variantId": row, "delta": -1, "binId": aside}
+    await done(fresh_api, ADJUST, adjusted(place, *lines))
+    assert (await shop.level(fresh_api, row))["onHand"] == "2"
+    await invariants_hold(fresh_api)
+
+
+async def test_who_waits_is_served_by_what_is_left_of_a_gain_and_a_loss(fresh_api: Api) -> None:
+    """Goods went from one bin to another, and one was lost: no more is promised than is there."""
+    place, elsewhere = await shop.location(fresh_api), await shop.location(fresh_api)
+    row, aside = await shop.stocked(fresh_api, 5, place=place), (await bins(fresh_api, place, "A"))[0]
+    await done(fresh_api, POLICY, {"input": {"variantId": row, "backorders": "ALLOW"}})
+    await done(fresh_api, RECEIVE, {"input": shop.receipt(elsewhere, [(row, 1, "4.00")])})
+    waiting = await done(fresh_api, PLACE, {"input": ordered([(row, 9)], locationId=elsewhere)})
+    assert waiting["order"]["lines"][0]["allocated"] == "1"
+    lines = {"variantId": row, "delta": -5}, {"variantId": row, "delta": 4, "binId": aside}
+    await done(fresh_api, ADJUST, adjusted(place, *lines, reason="CORRECTION"))
+    assert await shop.figures(fresh_api, row, place) == ("4", "4", "0", "0")
+    await invariants_hold(fresh_api)
+
+
+async def test_two_lines_of_one_variant_may_both_wait(fresh_api: Api) -> None:
+    row = await shop.stocked(fresh_api, 2)
+    await done(fresh_api, POLICY, {"input": {"variantId": row, "backorders": "ALLOW"}})
+    order = (await done(fresh_api, PLACE, {"input": ordered([(row, 5), (row, 2)])}))["order"]
+    assert [line["allocated"] for line in order["lines"]] == ["2", "0"]
+    await invariants_hold(fresh_api)
+
+
+async def test_an_average_that_was_written_off_may_be_told_late(fresh_api: Api) -> None:
+    """The goods that came late were cheap; by them less was there than was written off: it stays as it was told."""
+    place, row = await shop.location(fresh_api), await shop.variant(fresh_api)
+    await done(fresh_api, POLICY, {"input": {"variantId": row, "costMethod": "MOVING_AVERAGE"}})
+    await done(fresh_api, RECEIVE, {"input": shop.receipt(place, [(row, 10, "10.00")], receivedAt=ago(hours=2))})
+    await done(fresh_api, ADJUST, adjusted(place, {"variantId": row, "delta": -1}))
+    down = {"locationId": place, "reason": "Prices fell", "lines": [{"variantId": row, "unitCost": dollars("0.00")}]}
+    await done(fresh_api, REVALUE, {"input": down})
+    late = shop.receipt(place, [(row, 90, "0.00")], receivedAt=ago(hours=3))
+    payload = await act(fresh_api, RECEIVE, {"input": late})
+    assert payload["userErrors"] == []
+    assert (await shop.level(fresh_api, row))["onHand"] == "99"
+    await invariants_hold(fresh_api)
+
+
+async def test_what_left_is_costed_anew_in_the_order_in_which_it_was_told(fresh_api: Api) -> None:
+    """A loss that happened early and was told last does not take what was sold before it was told."""
+    place, row = await shop.location(fresh_api), await shop.variant(fresh_api)
+    await done(fresh_api, RECEIVE, {"input": shop.receipt(place, [(row, 10, "2.00")], receivedAt=ago(hours=2))})
+    order = (await done(fresh_api, PLACE, {"input": ordered([(row, 3)])}))["order"]["id"]
+    await done(fresh_api, SHIP, {"id": order})
+    await done(fresh_api, ADJUST, adjusted(place, {"variantId": row, "delta": -4}, effectiveAt=ago(hours=5)))
+    payload = await done(fresh_api, RECEIVE, {"input": shop.receipt(place, [(row, 5, "1.00")], receivedAt=ago(hours=4))})
+    # The three that were sold, and two of the four that were lost, cost one less.
+    corrected = dict(posted(payload)[-1])
+    assert corrected["5010"] == "-3.00"
+    assert corrected["5110"] == "-2.00"
+    assert "5190" not in corrected
+    await invariants_hold(fresh_api)

@@ -1,0 +1,149 @@
+"""The model would notice: a shop that is broken on purpose, one guard at a time, disagrees with it within a few bursts.
+
+A CHECK alone is no mutant here: an honest act looks first, so nothing happens without it. What each CHECK refuses by
+itself is in `test_guards.py`; here one is taken away together with the look that makes it idle.
+"""
+
+import random
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import asyncpg
+import pytest
+
+from domain.kernel.work import Work
+from domain.stock import costs, locked
+from domain.stock.costs import Layer
+from domain.stock.locked import Level, Levels
+from domain.stock.operations import backorders, reserve
+from domain.stock.tables import Place
+from tests.stock.model.order import Disagreement
+from tests.stock.model.shops import shop, variants
+from tests.support.server import Server
+
+pytestmark = pytest.mark.timeout(300)
+
+AT_ONCE = 16
+MOST_BURSTS = 40
+
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+def without_locks(patch: pytest.MonkeyPatch) -> None:
+    """Levels are read and not locked."""
+    part = " FOR NO KEY UPDATE OF level"
+    places, everywhere = locked._LOCK_PLACES, locked._LOCK_VARIANTS
+    assert part in places
+    assert part in everywhere.text
+    patch.setattr(locked, "_LOCK_PLACES", places.replace(part, ""))
+    patch.setattr(locked, "_LOCK_VARIANTS", replace(everywhere, text=everywhere.text.replace(part, "")))
+
+
+def layers_read_before_the_lock(patch: pytest.MonkeyPatch) -> None:
+    """Look, then lock: layers are those from before whatever the act waited for."""
+    lock, live = Levels.lock.__func__, costs.live_layers  # type: ignore[attr-defined]
+
+    async def looking_first(cls: type[Levels], work: Work, places: Collection[Place], **options: Any) -> Levels:
+        seen: dict[Place, list[Layer]] = work.remembered.setdefault("test.layers", {})
+        fresh = [place for place in set(places) if place not in seen]
+        if fresh:
+            seen.update(await live(work, fresh))
+        return await lock(cls, work, places, **options)
+
+    async def as_seen(work: Work, places: Collection[Place]) -> dict[Place, list[Layer]]:
+        seen: dict[Place, list[Layer]] = work.remembered.get("test.layers", {})
+        missing = [place for place in places if place not in seen]
+        found = await live(work, missing) if missing else {}
+        return {place: seen[place] if place in seen else found[place] for place in places}
+
+    patch.setattr(Levels, "lock", classmethod(looking_first))
+    patch.setattr(costs, "live_layers", as_seen)
+
+
+def expired_holds_freed_twice(patch: pytest.MonkeyPatch) -> None:
+    """A hold whose time is over is freed, and stays open to be freed again."""
+    statement = reserve._FREE_EXPIRED
+    assert "SET held = 0" in statement
+    patch.setattr(reserve, "_FREE_EXPIRED", statement.replace("SET held = 0", "SET held = line.held"))
+
+
+def the_youngest_is_served_first(patch: pytest.MonkeyPatch) -> None:
+    """Who waits shortest is served first."""
+    statement = backorders._WAITING
+    assert "priority, since, source" in statement
+    patch.setattr(backorders, "_WAITING", statement.replace("priority, since, source", "priority, since DESC, source"))
+
+
+def the_youngest_leaves_first(patch: pytest.MonkeyPatch) -> None:
+    """Last in, first out."""
+    statement = costs._LIVE
+    assert "layer.founded_at, layer.id" in statement
+    ordered = statement.replace("layer.founded_at, layer.id", "layer.founded_at DESC, layer.id DESC")
+    patch.setattr(costs, "_LIVE", ordered)
+
+
+def a_cent_is_lost(patch: pytest.MonkeyPatch) -> None:
+    """What is left of a layer is rounded down."""
+    worth_of = Layer.worth_of
+
+    def rounded_down(self: Layer, quantity: Any, digits: int) -> Any:
+        exact = self.base_value * quantity / self.base_quantity
+        return min(worth_of(self, quantity, digits), exact.quantize(worth_of(self, quantity, digits), "ROUND_FLOOR"))
+
+    patch.setattr(Layer, "worth_of", rounded_down)
+
+
+def holds_are_overlooked(patch: pytest.MonkeyPatch) -> None:
+    """What is held counts as available."""
+    patch.setattr(Level, "available", property(lambda self: self.on_hand - self.allocated - self.unavailable))
+
+
+def nothing(_: pytest.MonkeyPatch) -> None:
+    """The program is as it should be."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What is broken: in the program, and in the database."""
+
+    code: Break = nothing
+    database: Sequence[str] = ()
+
+
+NEVER_OVERSOLD = "ALTER TABLE stock_levels DROP CONSTRAINT ck_stock_levels_never_oversold"
+MUTANTS = {
+    "the lock of levels": Mutant(without_locks),
+    "lock, then look": Mutant(layers_read_before_the_lock),
+    "holds freed once": Mutant(expired_holds_freed_twice),
+    "the oldest served first": Mutant(the_youngest_is_served_first),
+    "first in, first out": Mutant(the_youngest_leaves_first),
+    "the last cent": Mutant(a_cent_is_lost),
+    "a look at holds, and the CHECK behind it": Mutant(holds_are_overlooked, [NEVER_OVERSOLD]),
+    "the lock of levels, and the CHECK behind it": Mutant(without_locks, [NEVER_OVERSOLD]),
+    "levels follow movements": Mutant(
+        database=["ALTER TABLE stock_movements DISABLE TRIGGER stock_movements_followed"]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+async def test_what_is_taken_away_is_missed(
+    server: Server, fresh_name: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    mutant = MUTANTS[name]
+    async with shop(server, fresh_name, None, random.Random(7)) as driver:
+        await driver.anew(variants(driver.now))
+        owner = await asyncpg.connect(server.owner_url(fresh_name))
+        for statement in mutant.database:
+            await owner.execute(statement)
+        await owner.close()
+        mutant.code(monkeypatch)
+        bursts = 0
+        with pytest.raises(Disagreement):
+            for bursts in range(1, MOST_BURSTS + 1):
+                await driver.burst(driver.draw(AT_ONCE, fates=False))
+                if bursts % 10 == 0:
+                    await driver.verify()
+        monkeypatch.undo()
+    assert bursts <= MOST_BURSTS
