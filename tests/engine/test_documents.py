@@ -16,6 +16,8 @@ from tests.engine.smaller import smaller
 from tests.engine.values import Taste
 
 _NEVER = ("__schema", "__type(")
+COUNT_STEPS = ("RECORD", "SUBMIT", "RECOUNT", "APPROVE", "CANCEL")
+TRANSFER_STEPS = ("READY", "DISPATCH", "RECEIVE", "CLOSE", "CANCEL")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,12 @@ def desk(pool: Pool) -> Desk:
         "variants": [{"sku": "A"}],
         "products": [{"id": "prd_1", "availableActions": ["ACTIVATE"]}],
         "journalEntries": [entry],
+        "stockTransfers": [{"id": "trf_1", "availableActions": [*TRANSFER_STEPS], "lines": [{"id": "trl_1"}]}],
+        "stockCounts": [{"id": "cnt_1", "availableActions": [*COUNT_STEPS], "lines": {"nodes": [{"id": "cnl_1"}]}}],
+        "openCases": [{"id": "sdc_1"}],
+        "stockBackorders": [{"source": "oln_1"}],
+        "locations": [{"id": "loc_1"}],
+        "channels": [{"id": "chn_1"}],
     }
     return Desk({name: {"nodes": rows} for name, rows in lists.items()} | {"trialBalance": {"asOf": "2026-01-31"}})
 

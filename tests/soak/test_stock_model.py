@@ -21,7 +21,9 @@ async def test_stock_is_what_the_model_says(server: Server, fresh_name: str, fre
     chance, ends = random.Random(SEED), time.monotonic() + SECONDS
     async with shop(server, fresh_name, fresh_api, chance) as driver:
         while time.monotonic() < ends:
-            await rounds(driver, 30, chance.choice([2, 8, 16, 24]), verify_every=30, graphql=chance.choice([0, 0.1, 0.5]))
+            await rounds(
+                driver, 30, chance.choice([2, 8, 16, 24]), verify_every=30, graphql=chance.choice([0, 0.1, 0.5])
+            )
         for outcome, many in sorted(driver.outcomes.items()):
             print(f"{many:>8,} {outcome}")
         print(f"{driver.outcomes.total():,} acts in {SECONDS:.0f} s")

@@ -13,8 +13,8 @@ from tests.support.shop import (
     RECEIVE,
     SHIP,
     act,
-    done,
     dollars,
+    done,
     invariants_hold,
     ordered,
     posted,
@@ -108,7 +108,9 @@ async def test_what_left_is_costed_anew_in_the_order_in_which_it_was_told(fresh_
     order = (await done(fresh_api, PLACE, {"input": ordered([(row, 3)])}))["order"]["id"]
     await done(fresh_api, SHIP, {"id": order})
     await done(fresh_api, ADJUST, adjusted(place, {"variantId": row, "delta": -4}, effectiveAt=ago(hours=5)))
-    payload = await done(fresh_api, RECEIVE, {"input": shop.receipt(place, [(row, 5, "1.00")], receivedAt=ago(hours=4))})
+    payload = await done(
+        fresh_api, RECEIVE, {"input": shop.receipt(place, [(row, 5, "1.00")], receivedAt=ago(hours=4))}
+    )
     # The three that were sold, and two of the four that were lost, cost one less.
     corrected = dict(posted(payload)[-1])
     assert corrected["5010"] == "-3.00"

@@ -56,13 +56,19 @@ class _Difference:
 
 
 _LATE = """
-SELECT place.n, later.happened FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) WITH ORDINALITY
+SELECT place.n, since.happened, since.consumed FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) WITH ORDINALITY
   AS place(variant_id, location_id, since, n)
 CROSS JOIN LATERAL (
-  SELECT bool_or(effective_at > place.since) AS happened FROM stock_movements
-  WHERE variant_id = place.variant_id AND location_id = place.location_id
-    AND recorded_at > place.since AND quantity < 0 AND kind NOT IN ('RELOCATION', 'COST_CORRECTION')) AS later
-WHERE later.happened IS NOT NULL
+  SELECT EXISTS (
+      SELECT FROM stock_movements AS later
+      WHERE later.variant_id = place.variant_id AND later.location_id = place.location_id
+        AND later.effective_at > place.since AND later.quantity < 0
+        AND later.kind NOT IN ('RELOCATION', 'COST_CORRECTION')) AS happened,
+    EXISTS (
+      SELECT FROM cost_layers AS layer
+      WHERE layer.variant_id = place.variant_id AND layer.location_id = place.location_id
+        AND layer.founded_at > place.since AND layer.base_quantity > layer.quantity) AS consumed) AS since
+WHERE since.happened OR since.consumed
 """
 
 
@@ -82,13 +88,16 @@ async def correct_costs(work: Work, coming: Sequence[Move]) -> Correction:
     found = await work.raw.fetch(
         _LATE, [place[0][4:] for place in places], [place[1][4:] for place in places], list(since.values())
     )
-    late = [places[record["n"] - 1] for record in found]
-    if not late:
+    if not found:
         return Correction()
-    averaged = await costs.averaged(work, {place[0] for place in late})
+    averaged = await costs.averaged(work, {places[record["n"] - 1][0] for record in found})
     # First in, first out goes by the order of telling, an average by the order in which things happened.
-    happened = {places[record["n"] - 1]: record["happened"] for record in found}
-    late = [place for place in late if happened[place] or place[0] not in averaged]
+    late = [
+        place
+        for record in found
+        for place in [places[record["n"] - 1]]
+        if (record["happened"] if place[0] in averaged else record["consumed"])
+    ]
     digits = currency_digits((await ledger.books(work)).currency)
     changes: list[_Change] = []
     for place in late:  # each is a replay of its own; hardly ever is there more than one

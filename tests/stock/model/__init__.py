@@ -1,6 +1,6 @@
 """A reference model of stock: plain Python that says what must be true, and a driver that holds the shop against it.
 
-Acts of every kind run many at once against a real Postgres, some of them through GraphQL, some rolled back, cancelled or
+Acts of every kind run many at once against a real Postgres, some through GraphQL, some rolled back, cancelled or
 cut off amid their work. The order in which they took effect is recovered from what they locked (`order.py`); in that
 order they are done to the model, one after the other; and then every figure of the shop must be the model's.
 

@@ -192,7 +192,9 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
             for place, rows in model.allocations.items()
             for line, each in rows.items()
         },
-        "waiting": {line: (each.variant, each.quantity, each.since, each.priority) for line, each in model.waiting.items()},
+        "waiting": {
+            line: (each.variant, each.quantity, each.since, each.priority) for line, each in model.waiting.items()
+        },
         "held": held,
         "outcomes": {hold: each.outcome for hold, each in model.holds.items()},
         "incoming": {key: each.outstanding for key, each in model.incoming.items()},

@@ -7,7 +7,7 @@ place, which more joins: what it is worth then is its new base.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from fractions import Fraction
 
 from tests.stock.model.exact import Cents, Many, share
@@ -96,15 +96,13 @@ def drawn(layers: Layers, quantity: Many) -> tuple[Layers, Cents]:
 
 def departures(told: Iterable[Told], since: datetime) -> list[Told]:
     """What was told to have left after an instant, in the order of telling."""
-    return [
-        each for each in told if each.recorded_at > since and each.quantity < 0 and each.kind != "COST_CORRECTION"
-    ]
+    return [each for each in told if each.recorded_at > since and each.quantity < 0 and each.kind != "COST_CORRECTION"]
 
 
-def exchanged(layers: Layers, coming: Sequence[Layer], left_since: Sequence[Told], since: datetime) -> tuple[
-    Layers, dict[str, Cents]
-]:
-    """Goods that come late, by first in, first out: the youngest that were consumed are put back, one for one, and those
+def exchanged(
+    layers: Layers, coming: Sequence[Layer], left_since: Sequence[Told], since: datetime
+) -> tuple[Layers, dict[str, Cents]]:
+    """Goods that come late, by first in, first out: the youngest consumed are put back, one for one, and those
     that came late are taken instead. Returns all layers, and how much more each account bears.
     """
     touched = [each for each in layers if each.founded_at > since and each.gone]
@@ -148,7 +146,7 @@ def averaged_anew(told: Sequence[Told]) -> dict[str, Cents]:
     account bears. Nothing, where more left than had come, or was written off than was there: then only the order of
     telling explains its costs.
     """
-    pool = Layer(datetime.min, 0, Many(0), 0, Many(0))
+    pool = Layer(datetime.min.replace(tzinfo=UTC), 0, Many(0), 0, Many(0))
     borne: dict[str, Cents] = {}
     for each in sorted(told, key=lambda each: (each.effective_at, each.number)):
         if each.kind == "COST_CORRECTION":  # posted earlier: it bears so much less by now

@@ -1,4 +1,4 @@
-"""Bursts of acts that run at once, and what becomes of each: most are left alone, some are rolled back, cancelled or cut
+"""Bursts of acts that run at once, and what becomes of each: most are left alone, some rolled back, cancelled or cut
 off amid their work, some go through GraphQL.
 
 The clock is the driver's own: every act has an instant for itself, in the order in which acts were drawn.
@@ -27,7 +27,7 @@ from api.graphql.kit import operations as doors
 from domain.kernel import invariants
 from domain.kernel.database import Database, collided, driver_of, raw
 from domain.kernel.errors import Refusal, Refusals
-from domain.kernel.ids import new_id
+from domain.kernel.ids import ID, new_id
 from domain.kernel.work import SYSTEM, Work, begin
 from domain.stock import costs
 from domain.stock.locked import Level
@@ -108,7 +108,6 @@ class Trial:
         fate = "" if self.fate == Fate.LEFT_ALONE else f" [{self.fate}]"
         told = f" -> {self.ended} {self.message}"
         return f"#{self.number}{' over GraphQL' if self.through_graphql else ''}{fate} {self.act}{told}"
-
 
     def at_work(self, work: Work) -> None:
         """It is tried (again) by this work."""
@@ -275,7 +274,7 @@ class Driver:
                 await asyncio.sleep(0.01)
 
     @staticmethod
-    def _turn(trials: Sequence[Trial], done: Done) -> int:
+    def _turn(trials: Sequence[Trial], done: Done) -> float:
         return next(trial.turn for trial in trials if trial.number == done.seen.number)
 
     async def verify(self) -> None:
@@ -432,8 +431,11 @@ class Driver:
         """Of those whose end nobody saw: the releases that took place, of holds that held nothing any more."""
         released = [(trial, trial.act.hold) for trial in trials if isinstance(trial.act, Release)]
         seen_done = {hold for trial, hold in released if trial.ended == "done"}
-        unsure = {self.world.made["hold", hold, 0][4:]: trial.number for trial, hold in released
-            if trial.ended == "lost" and hold not in seen_done}
+        unsure = {
+            self.world.made["hold", hold, 0][4:]: trial.number
+            for trial, hold in released
+            if trial.ended == "lost" and hold not in seen_done
+        }
         query = "SELECT id FROM stock_reservations WHERE id = ANY($1) AND outcome = 'RELEASED'"
         return {unsure[row["id"]] for row in await driver.fetch(query, list(unsure))}
 
@@ -453,8 +455,8 @@ def _known(trial: Trial, names: Names) -> Done:
     found = found_by(trial.work, names)
     waited = None
     if trial.waited is not None:  # a sweep looks at what waits for earlier variants too
-        waited = {names.lines[row]: many for row, many in trial.waited.items() if row in names.lines}
-    last_costs = {names.variants[row]: cost for row, cost in trial.last_costs.items()}
+        waited = {names.lines[ID(row)]: many for row, many in trial.waited.items() if row in names.lines}
+    last_costs = {names.variants[ID(row)]: cost for row, cost in trial.last_costs.items()}
     seen = Seen(trial.number, trial.now, frozenset(found), last_costs, "NOT_ALLOWED_NOW" in trial.codes)
     return Done(trial.act, seen, found, waited=waited, codes=trial.codes, message=trial.message)
 

@@ -44,13 +44,13 @@ class Done:
         return f"#{self.seen.number} {self.act} -> {became}"
 
 
-class Disagreement(AssertionError):
+class Disagreement(AssertionError):  # noqa: N818  what it is, and no error
     """No order of the acts explains what the shop did."""
 
 
 @dataclass
 class _Search:
-    """One act after the other, as they ended. Where none of those left fits, one of them came earlier: it is put where it
+    """One act after the other, as they ended. Where none of those left fits, one came earlier: it is put where it
     fits, the latest such place first, and the search goes on from there.
     """
 
@@ -116,7 +116,7 @@ class _Search:
 
 
 def arranged(model: Model, acts: Sequence[Done], accept: Callable[[Model], str | None]) -> tuple[Model, list[Done]]:
-    """An order of the acts in which the model agrees, and the model after it. The acts come as they ended; `accept` says
+    """An order of acts in which the model agrees, and the model after it. The acts come as they ended; `accept` says
     what is wrong at the end. Raises Disagreement, with the longest agreement there was and why it went no further.
     """
     search = _Search(accept)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
+from typing import Any
 
 from tests.stock.model import costs
 from tests.stock.model.costs import Layer, Layers, Told
@@ -173,7 +174,7 @@ class Model:
 
     def copy(self) -> "Model":
         """The same, to be changed."""
-        mine = {
+        mine: dict[str, Any] = {
             name: dict(value) if isinstance(value, dict) else value
             for name, value in vars(self).items()
             if name != "world"
@@ -276,7 +277,9 @@ class Model:
         """A debit; a credit, with a minus."""
         self.books[role] = self.books.get(role, 0) + cents
 
-    def tell(self, place: Place, kind: str, role: str, quantity: Many, value: Cents, at: datetime, now: datetime) -> None:
+    def tell(
+        self, place: Place, kind: str, role: str, quantity: Many, value: Cents, at: datetime, now: datetime
+    ) -> None:
         """What moved."""
         self.turn += 1
         told = Told(at, self.turn, now, kind, role, quantity, value)
@@ -306,7 +309,9 @@ class Model:
                 self.post("INVENTORY", each.value)
                 self.post(each.role, -each.value)
 
-    def _found(self, place: Place, coming: Sequence[Coming], now: datetime, left: Sequence[Told], since: datetime) -> None:
+    def _found(
+        self, place: Place, coming: Sequence[Coming], now: datetime, left: Sequence[Told], since: datetime
+    ) -> None:
         fresh: list[Layer] = []
         for each in coming:
             self.tell(place, each.kind, each.role, each.quantity, each.value, each.effective_at, now)
@@ -376,8 +381,8 @@ class Model:
         """A line has a right to so much more at a place."""
         there = dict(self.allocations.get(place, {}))
         present = there.get(line)
-        there[line] = Allocation(quantity, at) if present is None else replace(
-            present, quantity=present.quantity + quantity
+        there[line] = (
+            Allocation(quantity, at) if present is None else replace(present, quantity=present.quantity + quantity)
         )
         self.allocations[place] = there
 
@@ -408,7 +413,7 @@ class Model:
         self.waiting[line] = replace(present, quantity=present.quantity + quantity, since=since)
 
     def serve(self, coming: Mapping[Place, Many]) -> None:
-        """What comes in at places, and what is free there, goes to those who wait for it: the most urgent first, then the oldest."""
+        """What comes in at places, and what is free there, goes to those who wait: the most urgent first."""
         variants = {variant for variant, _ in coming}
         self.waited = {line: each.quantity for line, each in self.waiting.items() if each.variant in variants}
         left = {place: quantity + max(self.available(place), NOTHING) for place, quantity in coming.items()}
@@ -543,9 +548,9 @@ class Model:
         return next((each.cost for each in likely if abs(each.cost - told) < Fraction(1, 10**9)), Fraction(-1))
 
 
-def _chosen(wanted: Many, there: Sequence[Place], free: Mapping[Place, Many], held: Mapping[Place, Many]) -> dict[
-    Place, Many
-]:
+def _chosen(
+    wanted: Many, there: Sequence[Place], free: Mapping[Place, Many], held: Mapping[Place, Many]
+) -> dict[Place, Many]:
     """What is held for it first, wherever it is; then one place that has all the rest, or else one after the other."""
     chosen: dict[Place, Many] = {}
 

@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from domain.kernel.database import Database
 from tests.stock.model import report
@@ -22,8 +23,8 @@ LOCATIONS = (
 
 
 def variants(begins: datetime) -> tuple[Variant, ...]:
-    """First in, first out; by average, with a limit to waiting; by weight and without one; by lots, one of which expires
-    soon.
+    """First in, first out; by average, with a limit to waiting; by weight and without one; by lots, of which one
+    expires soon.
     """
     soon = (begins + timedelta(hours=1)).date()
     return (
@@ -48,7 +49,7 @@ async def shop(server: Server, name: str, api: Api | None, chance: random.Random
         await database.close()
 
 
-async def rounds(driver: Driver, bursts: int, acts: int, *, verify_every: int = 10, **drawn: float) -> None:
+async def rounds(driver: Driver, bursts: int, acts: int, *, verify_every: int = 10, **drawn: Any) -> None:
     """Fresh variants, and so many bursts of so many acts. What fails is told so that it can be done again."""
     kept = variants(driver.now)
     await driver.anew(kept)

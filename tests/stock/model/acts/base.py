@@ -58,7 +58,7 @@ class Act(ABC):
     def replay(self, model: Model, seen: Seen) -> None:
         """Do it to the model, or raise `No`."""
 
-    def possible(self, world: World) -> bool:  # noqa: ARG002
+    def possible(self, world: World) -> bool:
         """Whether what it refers to was made."""
         return True
 
@@ -66,7 +66,7 @@ class Act(ABC):
         """The variables of its mutation."""
         raise NotImplementedError
 
-    def result(self, payload: dict[str, Any]) -> Any:  # noqa: ARG002
+    def result(self, payload: dict[str, Any]) -> Any:
         """What `run` would have returned, out of the mutation's payload."""
         return None
 

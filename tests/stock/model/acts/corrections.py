@@ -11,7 +11,14 @@ from typing import Any, Self
 from domain import stock
 from domain.kernel.money import CurrencyCode, Money
 from domain.kernel.work import Work
-from domain.stock import NewAdjustment, NewAdjustmentLine, NewCount, NewCountLine, StockAdjustmentReason, UnavailableState
+from domain.stock import (
+    NewAdjustment,
+    NewAdjustmentLine,
+    NewCount,
+    NewCountLine,
+    StockAdjustmentReason,
+    UnavailableState,
+)
 from tests.stock.model.acts.base import Act, Seen, bin_id, content, decimal, json, lot_id, some, variants
 from tests.stock.model.exact import Cents, Many, share, worth
 from tests.stock.model.reference import LOOSE, NOTHING, Coming, Content, Model, No, Place
@@ -60,7 +67,9 @@ def booked(model: Model, differences: Sequence[Difference], reason: str, at: dat
     model.free_expired(short, now)
     for place in sorted(short):
         claimed = model.figures(place)
-        rest = missing[place] - (before[place].on_hand - claimed.allocated - claimed.reserved - before[place].unavailable)
+        rest = missing[place] - (
+            before[place].on_hand - claimed.allocated - claimed.reserved - before[place].unavailable
+        )
         if rest > 0:
             model.give_way(place, rest)
     for each in losses:

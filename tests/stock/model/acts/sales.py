@@ -95,8 +95,7 @@ def _an_order(chance: random.Random, model: Model) -> int | None:
     left = [
         number
         for number, order in model.orders.items()
-        if not (order.cancelled or all(line.shipped == line.quantity for line in order.lines))
-        or chance.random() < 0.01
+        if not (order.cancelled or all(line.shipped == line.quantity for line in order.lines)) or chance.random() < 0.01
     ]
     return chance.choice(left) if left else None
 
@@ -191,7 +190,7 @@ class Ship(Act):
                     raise No("INVALID")
                 for line, place, part in mine:
                     taken = min(part, many)
-                    many -= taken
+                    many -= taken  # noqa: PLW2901  what is left of it
                     leaving.append((line, place, taken))
             leaving = [each for each in leaving if each[2]]
         if not leaving:
