@@ -126,12 +126,20 @@ async def snapshot(connection: AsyncConnection) -> AsyncIterator[None]:
         # What a snapshot shows is settled by its first statement, not by BEGIN.
         await driver.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1")
         yield
-        await driver.execute("COMMIT")
+        await _end_snapshot(driver)
     except BaseException:
         await roll_back(driver)
         raise
     finally:
         await settle(connection)
+
+
+async def _end_snapshot(driver: "Driver[asyncpg.Record]") -> None:
+    """Nothing was written, so a connection on which a statement that was cut off is still under way may go."""
+    try:
+        await driver.execute("COMMIT")
+    except asyncpg.InterfaceError:
+        driver.terminate()
 
 
 async def roll_back(driver: "Driver[asyncpg.Record]") -> None:

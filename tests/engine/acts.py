@@ -188,7 +188,7 @@ class _Clerk:
 
     def _count(self) -> dict[str, Any]:
         variant, place, there = self.chance.choice(self.known.levels)
-        expected = there if self.values.happens(0.7) else "17"
+        expected = there if self.values.happens(0.4) else "17"
         line = {"variantId": variant, "quantity": self._some(), "expectedQuantity": expected}
         return {"input": {"locationId": place, "reason": Name("COUNT"), "lines": [line]}}
 
