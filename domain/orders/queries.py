@@ -1,15 +1,13 @@
 """What can be asked of orders."""
 
-import re
-
 from sqlalchemy import ColumnElement, select
 
 from domain import customers
 from domain.kernel import listing
+from domain.kernel.numbering import number_behind
 from domain.orders.tables import FulfillmentStatus, Order, OrderLine, OrderStatus, PaymentStatus
 
 _order, _line = Order.__table__.c, OrderLine.__table__.c
-_NUMBER = re.compile(r"(?:SO-)?([0-9]{1,18})", re.ASCII | re.IGNORECASE)
 
 
 def order_number(number: int) -> str:
@@ -19,8 +17,7 @@ def order_number(number: int) -> str:
 
 def number_of(text: str) -> int:
     """The number behind what people read; 0, which no order has, for anything else."""
-    match = _NUMBER.fullmatch(text.strip())
-    return int(match[1]) if match else 0
+    return number_behind(text, "SO")
 
 
 def search_orders(search: str) -> ColumnElement[bool]:

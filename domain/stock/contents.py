@@ -172,10 +172,5 @@ def _next(picked: Iterator[Pick]) -> tuple[Content, Decimal]:
     return each.content, each.quantity
 
 
-def loose(draws: Sequence[Draw]) -> list[Part]:
-    """Parts of goods that all lie loose."""
-    return [Part(each.layer_id, LOOSE, each.quantity, each.value) for each in draws]
-
-
 Contents = Mapping[Place, list[Lying]]
 """What lies at places."""

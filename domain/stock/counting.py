@@ -1,12 +1,10 @@
 """The life of a count, and what people call it."""
 
-import re
 from enum import StrEnum
 
 from domain.kernel.lifecycle import Lifecycle
+from domain.kernel.numbering import number_behind
 from domain.stock.tables import StockCountStatus
-
-_NUMBER = re.compile(r"(?:CT-)?([0-9]{1,18})", re.ASCII | re.IGNORECASE)
 
 
 class StockCountAction(StrEnum):
@@ -49,5 +47,4 @@ def count_number(number: int) -> str:
 
 def number_of(text: str) -> int:
     """The number behind what people read; 0, which no count has, for anything else."""
-    match = _NUMBER.fullmatch(text.strip())
-    return int(match[1]) if match else 0
+    return number_behind(text, "CT")

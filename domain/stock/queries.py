@@ -1,6 +1,5 @@
 """What can be asked of stock."""
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -13,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.kernel import listing
 from domain.kernel.database import raw
 from domain.kernel.ids import ID, is_id
+from domain.kernel.numbering import number_behind
 from domain.stock.shares import Rule
 from domain.stock.tables import (
     Bin,
@@ -192,9 +192,6 @@ count_lines = listing.Listing(
 )
 
 
-_TRANSFER_NUMBER = re.compile(r"(?:TR-)?([0-9]{1,18})", re.ASCII | re.IGNORECASE)
-
-
 def transfer_number(number: int) -> str:
     """A transfer's number as people read it."""
     return f"TR-{number}"
@@ -202,8 +199,7 @@ def transfer_number(number: int) -> str:
 
 def transfer_number_of(text: str) -> int:
     """The number behind what people read; 0, which no transfer has, for anything else."""
-    match = _TRANSFER_NUMBER.fullmatch(text.strip())
-    return int(match[1]) if match else 0
+    return number_behind(text, "TR")
 
 
 transfers = listing.Listing(
