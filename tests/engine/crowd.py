@@ -70,30 +70,36 @@ _OF_THE_OWNER = (
        SELECT uuid7(), 'U' || n, 'Unit ' || n, 'COUNT', 0, n, 1 FROM generate_series(1, 260) n""",
 )
 
+# Contents of which some have been sold: whatever is below them has rows in every list.
+_SOLD = """SELECT * FROM stock_contents AS content WHERE EXISTS (
+  SELECT FROM stock_movements AS movement WHERE movement.variant_id = content.variant_id
+    AND movement.location_id = content.location_id AND movement.lot_id = content.lot_id
+    AND movement.kind = 'SHIPMENT')"""
+
 # What a page of is needed, though nobody would make it by the hundred.
 _AROUND_THE_GOODS = (
     """INSERT INTO stock_policies (id, variant_id, created_at, updated_at)
        SELECT uuid7(), id, now(), now() FROM (SELECT id FROM product_variants ORDER BY id LIMIT 260) AS variant""",
-    """INSERT INTO stock_channel_rules (id, channel_id, variant_id, buffer, created_at, updated_at)
+    f"""INSERT INTO stock_channel_rules (id, channel_id, variant_id, buffer, created_at, updated_at)
        SELECT uuid7(), channel.id, content.variant_id, 1, now(), now() FROM sales_channels AS channel
-       CROSS JOIN (SELECT variant_id FROM stock_contents ORDER BY id LIMIT 1) AS content""",
-    """INSERT INTO stock_pools (id, channel_id, variant_id, location_id, held, created_at, updated_at)
+       CROSS JOIN (SELECT variant_id FROM ({_SOLD}) AS sold ORDER BY id LIMIT 1) AS content""",
+    f"""INSERT INTO stock_pools (id, channel_id, variant_id, location_id, held, created_at, updated_at)
        SELECT uuid7(), channel.id, content.variant_id, content.location_id, 0, now(), now()
        FROM sales_channels AS channel
-       CROSS JOIN (SELECT variant_id, location_id FROM stock_contents ORDER BY id LIMIT 1) AS content""",
+       CROSS JOIN (SELECT variant_id, location_id FROM ({_SOLD}) AS sold ORDER BY id LIMIT 1) AS content""",
     """INSERT INTO stock_transfers (id, status, origin_id, destination_id, transit_id, created_at, updated_at)
        SELECT uuid7(), 'DRAFT', place.ids[1], place.ids[2], place.ids[3], now(), now() FROM generate_series(1, 260)
        CROSS JOIN (SELECT array_agg(id ORDER BY priority) AS ids FROM locations WHERE name LIKE 'Place%') AS place""",
     """INSERT INTO stock_transfer_lines (id, transfer_id, position, variant_id, quantity)
        SELECT uuid7(), transfer.id, variant.n, variant.id, 1 FROM stock_transfers AS transfer CROSS JOIN (
          SELECT id, row_number() OVER (ORDER BY id) AS n FROM product_variants ORDER BY id LIMIT 4) AS variant""",
-    """INSERT INTO stock_counts (id, location_id, kind, is_blind, status, cancelled_at, created_at, updated_at)
+    f"""INSERT INTO stock_counts (id, location_id, kind, is_blind, status, cancelled_at, created_at, updated_at)
        SELECT uuid7(), place.id, 'CYCLE', false, 'CANCELLED', now(), now(), now() FROM generate_series(1, 260)
-       CROSS JOIN (SELECT location_id AS id FROM stock_contents ORDER BY id LIMIT 1) AS place""",
-    """INSERT INTO stock_count_lines (id, count_id, position, variant_id, bin_id, lot_id, expected)
+       CROSS JOIN (SELECT location_id AS id FROM ({_SOLD}) AS sold ORDER BY id LIMIT 1) AS place""",
+    f"""INSERT INTO stock_count_lines (id, count_id, position, variant_id, bin_id, lot_id, expected)
        SELECT uuid7(), counts.id, lying.n, lying.variant_id, lying.bin_id, lying.lot_id, 1 FROM stock_counts AS counts
        CROSS JOIN LATERAL (
-         SELECT variant_id, bin_id, lot_id, row_number() OVER (ORDER BY id) AS n FROM stock_contents
+         SELECT variant_id, bin_id, lot_id, row_number() OVER (ORDER BY id) AS n FROM ({_SOLD}) AS sold
          WHERE location_id = counts.location_id ORDER BY id LIMIT 4) AS lying""",
     """INSERT INTO exchange_rates (id, currency, starts_on, rate, recorded_at, act)
        SELECT uuid7(), 'EUR', date '2020-01-01' + n, 1.1, now(), uuid7() FROM generate_series(1, 260) AS n""",

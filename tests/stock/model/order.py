@@ -16,6 +16,8 @@ from tests.stock.model.reference import Figures, Line, Model, No, Place
 
 MOST_TRIES = 10_000
 """Acts done to the model in search of an order."""
+MOST_REPAIRS = 100
+"""Acts put elsewhere, one upon the other: more than any burst has."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,10 @@ class _Search:
     reasons: list[str] = field(default_factory=list)
     nowhere: dict[int, str] = field(default_factory=dict)
     """Why acts did not fit where they found their levels to be."""
+    tried: set[tuple[int, ...]] = field(default_factory=set)
+    """Orders that a repair has begun with: two acts that fit nowhere would take turns before each other."""
+    repairs: int = 0
+    """How many are under way, one upon the other."""
 
     def go(self, models: list[Model], so_far: list[Done], left: list[Done]) -> tuple[Model, list[Done]] | None:
         models, so_far, left = list(models), list(so_far), list(left)
@@ -88,11 +94,26 @@ class _Search:
     def repaired(
         self, models: list[Model], so_far: list[Done], left: list[Done], misfits: list[Done]
     ) -> tuple[Model, list[Done]] | None:
+        if self.repairs >= MOST_REPAIRS:
+            return None
+        self.repairs += 1
+        try:
+            return self._first_repair(models, so_far, left, misfits)
+        finally:
+            self.repairs -= 1
+
+    def _first_repair(
+        self, models: list[Model], so_far: list[Done], left: list[Done], misfits: list[Done]
+    ) -> tuple[Model, list[Done]] | None:
         for each in misfits:
             for n in range(len(so_far) - 1, -1, -1):
                 if self.tries > MOST_TRIES:
                     return None
                 rest = [*so_far[n:], *(other for other in left if other is not each)]
+                order = tuple(other.seen.number for other in (*so_far[:n], each, *rest))
+                if order in self.tried:
+                    continue
+                self.tried.add(order)
                 _, after = self.done(models[n], each, rest)
                 if after is not None:
                     found = self.go([*models[: n + 1], after], [*so_far[:n], each], rest)
