@@ -53,7 +53,7 @@ class Disagreement(AssertionError):  # noqa: N818  what it is, and no error
 @dataclass
 class _Search:
     """One act after the other, as they ended. Where none of those left fits, one came earlier: it is put where it
-    fits, the latest such place first, and the search goes on from there.
+    fits, with those that it needs before it, the latest such place first, and the search goes on from there.
     """
 
     accept: Callable[[Model], str | None]
@@ -109,17 +109,28 @@ class _Search:
             for n in range(len(so_far) - 1, -1, -1):
                 if self.tries > MOST_TRIES:
                     return None
-                rest = [*so_far[n:], *(other for other in left if other is not each)]
-                order = tuple(other.seen.number for other in (*so_far[:n], each, *rest))
+                moved = [*_needed(each, so_far[n:]), each]
+                rest = [other for other in (*so_far[n:], *left) if other not in moved]
+                order = tuple(other.seen.number for other in (*so_far[:n], *moved, *rest))
                 if order in self.tried:
                     continue
                 self.tried.add(order)
-                _, after = self.done(models[n], each, rest)
-                if after is not None:
-                    found = self.go([*models[: n + 1], after], [*so_far[:n], each], rest)
+                after = self.in_turn(models[n], moved, rest)
+                if after:
+                    found = self.go([*models[: n + 1], *after], [*so_far[:n], *moved], rest)
                     if found is not None:
                         return found
         return None
+
+    def in_turn(self, model: Model, acts: Sequence[Done], rest: Sequence[Done]) -> list[Model]:
+        """The models after each of these acts; none where one of them does not fit."""
+        models: list[Model] = []
+        for n, each in enumerate(acts):
+            _, after = self.done(models[-1] if models else model, each, [*acts[n:], *rest])
+            if after is None:
+                return []
+            models.append(after)
+        return models
 
     def done(self, model: Model, each: Done, left: Sequence[Done]) -> tuple[str | None, Model | None]:
         if (first := _first(each, left)) is not None:
@@ -150,6 +161,19 @@ def arranged(model: Model, acts: Sequence[Done], accept: Callable[[Model], str |
             f"No order explains these acts ({search.tries:,} tries). Agreed on:\n  {agreed}\nBut then:\n  {reasons}"
         )
     return found
+
+
+def _needed(each: Done, earlier: Sequence[Done]) -> list[Done]:
+    """Those of earlier acts that an act cannot do without: it found a level as they left it, or one of them did."""
+    needed: list[Done] = []
+    for other in reversed(earlier):
+        if any(
+            after.found.get(place, -1) >= version
+            for place, (version, _) in other.left.items()
+            for after in (each, *needed)
+        ):
+            needed.insert(0, other)
+    return needed
 
 
 def _first(each: Done, left: Sequence[Done]) -> str | None:
