@@ -12,7 +12,6 @@ import api.graphql.live.orders
 import api.graphql.live.stock
 import api.graphql.orders
 import api.graphql.payments
-import api.graphql.rates
 import api.graphql.stock
 from api.graphql.kit.build import Built, build
 

@@ -63,9 +63,9 @@ def folded(column: Column, *, within: Callable[[ColumnElement[bool]], ColumnElem
     return Filter(column, "FOLDED", within=within)
 
 
-def identity(column: Column) -> Filter:
+def identity(column: Column, *, within: Callable[[ColumnElement[bool]], ColumnElement[bool]] | None = None) -> Filter:
     """Ids: in."""
-    return Filter(column, "ID")
+    return Filter(column, "ID", within=within)
 
 
 def choice(column: Column, enum: type[StrEnum]) -> Filter:
@@ -76,6 +76,11 @@ def choice(column: Column, enum: type[StrEnum]) -> Filter:
 def instant(column: Column) -> Filter:
     """Instants: after, before (both exclusive)."""
     return Filter(column, "INSTANT")
+
+
+def day(column: Column) -> Filter:
+    """Days: eq, gte, lte."""
+    return Filter(column, "DAY")
 
 
 def decimal(column: Column) -> Filter:
@@ -315,6 +320,11 @@ def starts_folded(column: Any, search: str) -> ColumnElement[bool]:
 
 _Operators = Mapping[str, Callable[[Any, Any], ColumnElement[bool]]]
 
+_COMPARED: _Operators = {
+    "eq": lambda column, value: column == value,
+    "gte": lambda column, value: column >= value,
+    "lte": lambda column, value: column <= value,
+}
 _OPERATORS: Mapping[str, _Operators] = {
     "ID": {"in": in_ids},
     "TEXT": {
@@ -334,11 +344,8 @@ _OPERATORS: Mapping[str, _Operators] = {
         "after": lambda column, value: column > value,
         "before": lambda column, value: column < value,
     },
-    "DECIMAL": {
-        "eq": lambda column, value: column == value,
-        "gte": lambda column, value: column >= value,
-        "lte": lambda column, value: column <= value,
-    },
+    "DAY": _COMPARED,
+    "DECIMAL": _COMPARED,
 }
 
 

@@ -17,6 +17,7 @@ class Scope(StrEnum):
     EVENTS_READ = "events:read"
     LEDGER_CLOSE = "ledger:close"
     LEDGER_READ = "ledger:read"
+    LEDGER_REOPEN = "ledger:reopen"
     LEDGER_WRITE = "ledger:write"
     ORDERS_READ = "orders:read"
     ORDERS_WRITE = "orders:write"

@@ -1,5 +1,7 @@
 """The books: accounts, journal entries, balances. Permanent, balanced, and tied to what they account for."""
 
+from domain.ledger.balances import Span, Turnover, turnovers
+from domain.ledger.entries import entry_number
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed
 from domain.ledger.operations import (
     Books,
@@ -9,7 +11,6 @@ from domain.ledger.operations import (
     Posting,
     ask_books,
     books,
-    entry_number,
     found,
     inventory_account,
     open_entries,
@@ -18,27 +19,48 @@ from domain.ledger.operations import (
     reverse,
     write_lines,
 )
+from domain.ledger.periods import PeriodAction, close_period, lock_period, periods, reopen_period
+from domain.ledger.periods import life as period_life
 from domain.ledger.queries import Balance, accounts, entries, trial_balance
 from domain.ledger.rates import NewExchangeRate, NewExchangeRates, NoExchangeRate, rate_on, rates, set_rates
 from domain.ledger.sealing import seal
+from domain.ledger.statements import (
+    BalanceSheet,
+    CashFlows,
+    ProfitAndLoss,
+    Row,
+    balance_sheet,
+    cash_flow,
+    profit_and_loss,
+)
 from domain.ledger.tables import (
     Account,
     AccountType,
+    CashFlow,
+    EntryKind,
     ExchangeRate,
+    FiscalYear,
     JournalEntry,
     JournalLine,
     JournalSeal,
     Period,
+    PeriodState,
     Role,
 )
+from domain.ledger.years import close_year, reopen_year, years
 
 __all__ = [
     "Account",
     "AccountType",
     "Balance",
+    "BalanceSheet",
     "Books",
+    "CashFlow",
+    "CashFlows",
     "Draft",
+    "EntryKind",
     "ExchangeRate",
+    "FiscalYear",
     "JournalEntry",
     "JournalEntryPosted",
     "JournalEntryReversed",
@@ -50,23 +72,41 @@ __all__ = [
     "NewLine",
     "NoExchangeRate",
     "Period",
+    "PeriodAction",
+    "PeriodState",
     "Posting",
+    "ProfitAndLoss",
     "Role",
+    "Row",
+    "Span",
+    "Turnover",
     "accounts",
     "ask_books",
+    "balance_sheet",
     "books",
+    "cash_flow",
+    "close_period",
+    "close_year",
     "entries",
     "entry_number",
     "found",
     "inventory_account",
+    "lock_period",
     "open_entries",
+    "period_life",
+    "periods",
     "post",
     "post_by_hand",
+    "profit_and_loss",
     "rate_on",
     "rates",
+    "reopen_period",
+    "reopen_year",
     "reverse",
     "seal",
     "set_rates",
     "trial_balance",
+    "turnovers",
     "write_lines",
+    "years",
 ]

@@ -1,6 +1,6 @@
 """The default chart of accounts: a general retail one. Codes leave room between them."""
 
-from domain.ledger.tables import AccountType, Role
+from domain.ledger.tables import AccountType, CashFlow, Role
 
 ASSET, LIABILITY, EQUITY = AccountType.ASSET, AccountType.LIABILITY, AccountType.EQUITY
 INCOME, EXPENSE = AccountType.INCOME, AccountType.EXPENSE
@@ -40,3 +40,14 @@ RETAIL: tuple[tuple[str, str, AccountType, str | None, Role | None, bool], ...] 
     ("6030", "Marketing", EXPENSE, "6000", None, False),
     ("6090", "Other expenses", EXPENSE, "6000", None, False),
 )
+
+NOT_OPERATING = {
+    "1010": CashFlow.CASH,
+    "1020": CashFlow.CASH,
+    "1500": CashFlow.INVESTING,
+    "2500": CashFlow.FINANCING,
+    "3000": CashFlow.FINANCING,
+    "3010": CashFlow.FINANCING,
+    "3100": CashFlow.FINANCING,
+}
+"""What changes of accounts mean for cash, by code; those of all others belong to the daily business."""

@@ -25,3 +25,32 @@ class ExchangeRateSet(Event):
     """A currency is worth something else from a day on."""
 
     currency: str
+
+
+@dataclass(frozen=True)
+class AccountingPeriodClosed(Event):
+    """The period takes adjusting entries alone."""
+
+
+@dataclass(frozen=True)
+class AccountingPeriodLocked(Event):
+    """The period takes no entry any more."""
+
+
+@dataclass(frozen=True)
+class AccountingPeriodReopened(Event):
+    """The period takes entries again."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class FiscalYearClosed(Event):
+    """The result of the year was carried to retained earnings."""
+
+
+@dataclass(frozen=True)
+class FiscalYearReopened(Event):
+    """The result of the year stands on its accounts again."""
+
+    reason: str

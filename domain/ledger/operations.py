@@ -5,14 +5,13 @@ account for, such as stock movements, then all lines in one statement (`write_li
 last for entries that account for nothing else.
 """
 
-from calendar import monthrange
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
+import asyncpg
 from asyncpg import Record
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -22,16 +21,19 @@ from domain.kernel.asking import Ask, Query, ask
 from domain.kernel.errors import Invalid, NotAllowedNow, NotFound
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.money import Money, currency_digits
+from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
-from domain.ledger.chart import RETAIL
+from domain.ledger import months
+from domain.ledger.chart import NOT_OPERATING, RETAIL
+from domain.ledger.entries import Amounts, entry_number, entry_row, line_row, reverse_lines
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed
 from domain.ledger.tables import (
     Account,
+    CashFlow,
     ControlAccount,
+    EntryKind,
     JournalEntry,
     JournalLine,
-    Period,
-    PeriodLocked,
     Role,
     Unbalanced,
 )
@@ -57,17 +59,6 @@ class Posting:
             return Amounts(currency, debit, credit, debit, credit)
         told = self.document.amount
         return Amounts(self.document.currency, told if debit else debit, told if credit else credit, debit, credit)
-
-
-@dataclass(frozen=True, slots=True)
-class Amounts:
-    """The amounts of a line: in the currency of its document, and in that of the books."""
-
-    currency: str
-    debit: Decimal
-    credit: Decimal
-    debit_base: Decimal
-    credit_base: Decimal
 
 
 @dataclass(frozen=True)
@@ -107,6 +98,8 @@ class NewJournalEntry:
     """What it is for; at most 500 characters."""
     lines: list[NewLine]
     """At least two, whose debits equal their credits."""
+    is_adjusting: bool = False
+    """Whether it puts a closed period right, which takes `ledger:close`. A locked one takes no entry at all."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +109,10 @@ class Books:
     currency: str
     today: date
     time_zone: ZoneInfo
+    posting_on: date
+    """The day that what happens now counts for: today, or the first day after it whose period is open."""
+    period: ID | None
+    """Its period; None where it has to be made."""
 
     def day_of(self, instant: datetime) -> date:
         """Which day it was for the business."""
@@ -135,14 +132,14 @@ async def found(work: Work) -> None:
                 "parent_id": ids[parent] if parent else None,
                 "role": role,
                 "is_control": control,
+                "cash_flow": NOT_OPERATING.get(code, CashFlow.OPERATING),
                 "created_at": work.now,
             }
             for code, name, kind, parent, role, control in RETAIL
         ]
         await work.connection.execute(insert(Account).on_conflict_do_nothing(index_elements=["code"]), rows)
-    today = (await books(work)).today
-    months = [_month(date(year, month, 1)) for year in range(today.year - 2, today.year + 2) for month in range(1, 13)]
-    await work.connection.execute(insert(Period).on_conflict_do_nothing(), months)
+    year = (await books(work)).today.year
+    await months.lay_out(work, date(year - 2, 1, 1), date(year + 1, 12, 31))
 
 
 async def books(work: Work) -> Books:
@@ -150,7 +147,14 @@ async def books(work: Work) -> Books:
     return work.remembered.get("books") or await ask(work, ask_books(work))
 
 
-_BOOKS = Query("SELECT base_currency, time_zone FROM business", "base_currency text, time_zone text")
+_BOOKS = Query(
+    """SELECT base_currency, time_zone, period.id AS open_period, period.starts_on AS open_from FROM business
+    LEFT JOIN LATERAL (
+      SELECT id, starts_on FROM accounting_periods
+      WHERE state = 'OPEN' AND ends_on >= ($1::timestamptz AT TIME ZONE time_zone)::date ORDER BY starts_on LIMIT 1
+    ) AS period ON true""",
+    "base_currency text, time_zone text, open_period uuid, open_from date",
+)
 
 
 def ask_books(work: Work) -> Ask[Books]:
@@ -159,10 +163,17 @@ def ask_books(work: Work) -> Ask[Books]:
     def read(records: Sequence[Record]) -> Books:
         for record in records:
             zone = ZoneInfo(record["time_zone"])
-            work.remembered["books"] = Books(record["base_currency"], work.now.astimezone(zone).date(), zone)
+            today, begins, period = work.now.astimezone(zone).date(), record["open_from"], record["open_period"]
+            work.remembered["books"] = Books(
+                record["base_currency"],
+                today,
+                zone,
+                posting_on=max(today, begins or today),
+                period=None if period is None else ID("per_" + period),
+            )
         return work.remembered["books"]
 
-    return Ask(_BOOKS, (), read, needed="books" not in work.remembered)
+    return Ask(_BOOKS, (work.now,), read, needed="books" not in work.remembered)
 
 
 async def inventory_account(work: Work) -> ID:
@@ -180,28 +191,43 @@ async def _accounts_by_role(work: Work) -> dict[Role, ID]:
 async def open_entries(work: Work, drafts: Sequence[Draft], kept: Books) -> list[ID]:
     """Write the entries of drafts, without their lines, and announce them. Returns their ids in the order given.
 
-    Refused with PeriodLocked when today's period is locked. The act fails unless `write_lines` follows.
+    They count for today or, where its period is closed, for the first open day after it. The act fails unless
+    `write_lines` follows.
     """
     if not drafts:
         return []
-    period = await _period(work, kept.today)
+    kept = await _with_period(work, kept)
+    assert kept.period is not None
     entries = [
-        _entry(
+        entry_row(
             work,
-            kept.today,
+            kept.posting_on,
             draft.description,
             draft.currency or kept.currency,
-            period=period,
+            period=kept.period,
             source=draft.source,
             effective_at=draft.effective_at,
         )
         for draft in drafts
     ]
-    await bulk.insert(work, JournalEntry, entries)
+    try:
+        await bulk.insert(work, JournalEntry, entries)
+    except asyncpg.CheckViolationError as refused:
+        if refused.constraint_name in ("journal_entry_period_locked", "journal_entry_period_closed"):
+            raise asyncpg.SerializationError("the period was closed meanwhile") from None  # the next one is open
+        raise
     work.announce(
         *(JournalEntryPosted(entry["id"], source=draft.source) for entry, draft in zip(entries, drafts, strict=True))
     )
     return [entry["id"] for entry in entries]
+
+
+async def _with_period(work: Work, kept: Books) -> Books:
+    """The books with an open period for what happens now: it is made where there is none."""
+    if kept.period is None:
+        period, day = await months.next_open(work, kept.today)
+        kept = work.remembered["books"] = replace(kept, posting_on=day, period=period)
+    return kept
 
 
 async def write_lines(work: Work, entries: Sequence[tuple[ID, Sequence[Posting]]], kept: Books) -> None:
@@ -210,12 +236,13 @@ async def write_lines(work: Work, entries: Sequence[tuple[ID, Sequence[Posting]]
     Refused by the database unless every entry balances and equals the movements it accounts for.
     """
     accounts = await _accounts_by_role(work)
+    day = (await _with_period(work, await books(work))).posting_on
     rows = []
     for entry, postings in entries:
         lines = [posting for posting in postings if posting.debit or posting.credit]
         for n, posting in enumerate(lines, 1):
             amounts = posting.line(kept.currency)
-            rows.append(_line(entry, n, accounts[posting.role], kept.today, kept.currency, amounts))
+            rows.append(line_row(entry, n, accounts[posting.role], day, kept.currency, amounts))
     await bulk.insert(work, JournalLine, rows)
 
 
@@ -230,9 +257,11 @@ async def post(work: Work, drafts: Sequence[Draft]) -> list[ID]:
 async def post_by_hand(work: Work, new: NewJournalEntry) -> ID:
     """An entry by hand stands in the books. Returns its id.
 
-    Refused with Unbalanced, with ControlAccount for accounts that other capabilities own, with PeriodLocked for a day
-    in no open period, and with Invalid for whatever else cannot be.
+    Refused with Unbalanced, with ControlAccount for accounts that other capabilities own, with PeriodLocked or
+    PeriodClosed for a day in no open period, and with Invalid for whatever else cannot be.
     """
+    if new.is_adjusting:
+        work.require(Scope.LEDGER_CLOSE)
     kept = await books(work)
     description = words.line(new.description, path=("input", "description"), longest=500)
     if len(new.lines) < 2:
@@ -245,11 +274,12 @@ async def post_by_hand(work: Work, new: NewJournalEntry) -> ID:
     credit = sum((each.credit for each in amounts), Decimal(0))
     if debit != credit:
         raise Unbalanced(f"Debits are {debit:f} and credits {credit:f}; they must be equal.", path=("input", "lines"))
-    period = await _period(work, new.on)
-    entry = _entry(work, new.on, description, kept.currency, period=period, manual=True)
+    period = await months.period_of(work, new.on, today=kept.today, adjusting=new.is_adjusting)
+    kind = EntryKind.ADJUSTING if new.is_adjusting else EntryKind.ORDINARY
+    entry = entry_row(work, new.on, description, kept.currency, period=period, manual=True, kind=kind)
     await bulk.insert(work, JournalEntry, [entry])
     rows = [
-        _line(entry["id"], n, account, new.on, kept.currency, each)
+        line_row(entry["id"], n, account, new.on, kept.currency, each)
         for n, (account, each) in enumerate(zip(accounts, amounts, strict=True), 1)
     ]
     await bulk.insert(work, JournalLine, rows)
@@ -272,29 +302,17 @@ async def reverse(work: Work, entry_id: str, on: date | None = None) -> ID:
         raise NotAllowedNow("This entry is itself a reversal: post the original again instead.", path=("id",))
     if await work.raw.fetchval("SELECT EXISTS (SELECT FROM journal_entries WHERE reversal_of_id = $1)", entry.id[4:]):
         raise NotAllowedNow("This entry has been reversed already.", path=("id",))
-    day = on or (await books(work)).today
-    description, period = f"Reversal of {entry_number(entry.number)}", await _period(work, day)
-    reversal = _entry(work, day, description, entry.currency, period=period, manual=True)
-    reversal["reversal_of_id"] = entry.id
+    kept = await _with_period(work, await books(work))
+    day = on or kept.posting_on
+    description = f"Reversal of {entry_number(entry.number)}"
+    period = await months.period_of(work, day, today=kept.today)
+    reversal = entry_row(work, day, description, entry.currency, period=period, manual=True, reversal_of=entry.id)
     await bulk.insert(work, JournalEntry, [reversal])
-    await work.raw.execute(_REVERSE_LINES, reversal["id"][4:], day, entry.id[4:])
+    await reverse_lines(work, [reversal["id"]])
     work.announce(
         JournalEntryPosted(reversal["id"], source=None), JournalEntryReversed(entry.id, reversal=reversal["id"])
     )
     return reversal["id"]
-
-
-def entry_number(number: int) -> str:
-    """An entry's number as people read it."""
-    return f"JE-{number:06d}"
-
-
-_REVERSE_LINES = """
-INSERT INTO journal_lines
-  (entry_id, n, account_id, posted_on, currency, debit, credit, base_currency, debit_base, credit_base)
-SELECT $1, n, account_id, $2, currency, credit, debit, base_currency, credit_base, debit_base
-FROM journal_lines WHERE entry_id = $3
-"""
 
 
 async def _locked(work: Work, entry_id: str) -> JournalEntry:
@@ -305,49 +323,6 @@ async def _locked(work: Work, entry_id: str) -> JournalEntry:
             await work.raw.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", entry_id)
             return entry
     raise NotFound("There is no such entry.", path=("id",))
-
-
-def _entry(
-    work: Work,
-    on: date,
-    description: str,
-    currency: str,
-    *,
-    period: ID,
-    source: ID | None = None,
-    manual: bool = False,
-    effective_at: datetime | None = None,
-) -> dict[str, Any]:
-    return {
-        "id": new_id("jen"),
-        "posted_on": on,
-        "effective_at": effective_at or work.now,
-        "recorded_at": work.now,
-        "description": description,
-        "currency": currency,
-        "source": source,
-        "manual": manual,
-        "period_id": period,
-        "reversal_of_id": None,
-        "act": work.act,
-    }
-
-
-async def _period(work: Work, on: date) -> ID:
-    """The period of a day. Missing months are made when they are needed; the past before the first one is closed."""
-    find = "SELECT id FROM accounting_periods WHERE $1 BETWEEN starts_on AND ends_on"
-    found = await work.raw.fetchval(find, on)
-    if found is None and await work.raw.fetchval("SELECT $1 > min(starts_on) FROM accounting_periods", on):
-        await work.connection.execute(insert(Period).on_conflict_do_nothing(), [_month(on)])
-        found = await work.raw.fetchval(find, on)
-    if found is None:
-        raise PeriodLocked("There is no accounting period for this day.", path=("input", "on"))
-    return ID("per_" + found)
-
-
-def _month(day: date) -> dict[str, Any]:
-    last = monthrange(day.year, day.month)[1]
-    return {"id": new_id("per"), "starts_on": day.replace(day=1), "ends_on": day.replace(day=last)}
 
 
 async def _accounts(work: Work, lines: Sequence[NewLine]) -> list[ID]:
@@ -388,20 +363,3 @@ def _amounts(line: NewLine, currency: str, n: int) -> Amounts:
         )
     debit, credit = (money.amount, Decimal(0)) if side == "debit" else (Decimal(0), money.amount)
     return Amounts(currency, debit, credit, debit, credit)
-
-
-def _line(  # noqa: PLR0917  the columns of a line, in their order
-    entry: ID, n: int, account: ID, on: date, base_currency: str, amounts: Amounts
-) -> dict[str, Any]:
-    return {
-        "entry_id": entry,
-        "n": n,
-        "account_id": account,
-        "posted_on": on,
-        "currency": amounts.currency,
-        "debit": amounts.debit,
-        "credit": amounts.credit,
-        "base_currency": base_currency,
-        "debit_base": amounts.debit_base,
-        "credit_base": amounts.credit_base,
-    }

@@ -1,17 +1,25 @@
 """What can be asked of the books."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.kernel import listing
 from domain.kernel.database import raw
 from domain.kernel.ids import ID
-from domain.ledger.tables import Account, AccountType, JournalEntry
+from domain.ledger.balances import Span, turnovers
+from domain.ledger.tables import Account, AccountType, JournalEntry, JournalLine
 
-_account, _entry = Account.__table__.c, JournalEntry.__table__.c
+_account, _entry, _line = (row.__table__.c for row in (Account, JournalEntry, JournalLine))
+
+
+def _with_a_line(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The entries that have such a line."""
+    return _entry.id.in_(select(_line.entry_id).where(condition))
+
 
 accounts = listing.Listing(
     Account,
@@ -29,6 +37,8 @@ entries = listing.Listing(
         "id": listing.identity(_entry.id),
         "source": listing.text(_entry.source),
         "recorded_at": listing.instant(_entry.recorded_at),
+        "on": listing.day(_entry.posted_on),
+        "account_id": listing.identity(_line.account_id, within=_with_a_line),
     },
     sorts={"RECORDED_AT": _entry.recorded_at, "NUMBER": _entry.number, "ON": _entry.posted_on},
 )
@@ -43,24 +53,16 @@ class Balance:
     credit: Decimal
 
 
-_BALANCES = """
-SELECT account_id, sum(debit_base) - sum(credit_base) AS balance FROM journal_lines AS line
-JOIN accounts AS account ON account.id = account_id WHERE posted_on <= $1
-GROUP BY account_id, account.code ORDER BY account.code
-"""
-
-
-async def trial_balance(connection: AsyncConnection, as_of: date) -> list[Balance]:
-    """The balance of every account with lines up to and including a day, in base currency, by code.
+async def trial_balance(connection: AsyncConnection, as_of: date, known_at: datetime | None = None) -> list[Balance]:
+    """The balance of every account with lines up to and including a day, in base currency, by code; of what had been
+    recorded by an instant, where one is given.
 
     Debits and credits of the whole sum to the same figure, as every entry balances.
     """
-    found = await (await raw(connection)).fetch(_BALANCES, as_of)
+    driver = await raw(connection)
+    (found,) = await turnovers(driver, [Span(as_of, known_at=known_at)])
+    codes = {ID("acc_" + row["id"]): row["code"] for row in await driver.fetch("SELECT id, code FROM accounts")}
     return [
-        Balance(
-            ID("acc_" + row["account_id"]),
-            debit=max(row["balance"], Decimal(0)),
-            credit=max(-row["balance"], Decimal(0)),
-        )
-        for row in found
+        Balance(account, debit=max(each.balance, Decimal(0)), credit=max(-each.balance, Decimal(0)))
+        for account, each in sorted(found.items(), key=lambda pair: codes[pair[0]])
     ]

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.kernel.constraints import explain
 from domain.kernel.errors import Invalid
 from domain.kernel.events import Xid8
-from domain.kernel.grants import APPEND_ONLY
+from domain.kernel.grants import APPEND_ONLY, READ_ONLY
 from domain.kernel.ids import ID, Id
 from domain.kernel.invariants import invariant
 from domain.kernel.rows import Choice, Row, filled, key, numbers, one_of
@@ -40,6 +40,19 @@ class AccountType(StrEnum):
     """What the business earned. A credit raises it."""
     EXPENSE = "EXPENSE"
     """What earning it cost. A debit raises it."""
+
+
+class CashFlow(StrEnum):
+    """What a change of an account means for cash."""
+
+    CASH = "CASH"
+    """It is cash, or as good as cash."""
+    OPERATING = "OPERATING"
+    """It belongs to the daily business."""
+    INVESTING = "INVESTING"
+    """It is about things that are kept for years."""
+    FINANCING = "FINANCING"
+    """It is about owners and lenders."""
 
 
 class Role(StrEnum):
@@ -66,8 +79,22 @@ class PeriodState(StrEnum):
     """Whether entries may be posted into a period."""
 
     OPEN = "OPEN"
+    """Yes."""
     SOFT_CLOSED = "SOFT_CLOSED"
+    """Adjusting entries alone: business goes on in the next open period."""
     LOCKED = "LOCKED"
+    """No, whoever asks."""
+
+
+class EntryKind(StrEnum):
+    """What an entry does in the course of a year."""
+
+    ORDINARY = "ORDINARY"
+    """It records what happened."""
+    ADJUSTING = "ADJUSTING"
+    """It puts a period right that is closed already, before it is locked."""
+    CLOSING = "CLOSING"
+    """It carries the result of a year to retained earnings. Statements of income leave it out."""
 
 
 class Account(Row):
@@ -79,10 +106,11 @@ class Account(Row):
         CheckConstraint("code ~ '^[0-9A-Z][0-9A-Z.-]{0,19}$'", name="code_form"),
         one_of("type", AccountType),
         one_of("role", Role),
+        one_of("cash_flow", CashFlow),
         Index("uq_accounts_code", "code", unique=True),
         Index("uq_accounts_role", "role", unique=True),
         Index(None, "parent_id"),
-        {"info": {"update": ("code", "name", "parent_id")}},
+        {"info": {"update": ("code", "name", "parent_id", "cash_flow")}},
     )
 
     id: Mapped[ID] = key("acc")
@@ -93,6 +121,7 @@ class Account(Row):
     role: Mapped[Role | None] = mapped_column(Choice(Role))
     is_control: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether another capability owns its balance, so that no entry by hand may touch it."""
+    cash_flow: Mapped[CashFlow] = mapped_column(Choice(CashFlow), server_default=text("'OPERATING'"))
     created_at: Mapped[datetime]
 
 
@@ -105,6 +134,7 @@ class Period(Row):
         CheckConstraint("starts_on <= ends_on", name="in_order"),
         ExcludeConstraint((text("daterange(starts_on, ends_on, '[]')"), "&&"), name="ex_accounting_periods_overlap"),
         Index("uq_accounting_periods_starts_on", "starts_on", unique=True),
+        Index(None, "state"),
         {"info": {"update": ("state",)}},
     )
 
@@ -112,6 +142,27 @@ class Period(Row):
     starts_on: Mapped[date]
     ends_on: Mapped[date]
     state: Mapped[PeriodState] = mapped_column(Choice(PeriodState), server_default=text("'OPEN'"))
+
+
+class FiscalYear(Row):
+    """A year whose result has been carried to retained earnings at least once."""
+
+    __tablename__ = "fiscal_years"
+    __table_args__ = (
+        CheckConstraint("starts_on < ends_on", name="in_order"),
+        CheckConstraint("closed_at IS NOT NULL OR reopened_for IS NOT NULL", name="open_for_a_reason"),
+        *filled("reopened_for", longest=500),
+        Index("uq_fiscal_years_starts_on", "starts_on", unique=True),
+        {"info": {"update": ("closed_at", "reopened_for")}},
+    )
+
+    id: Mapped[ID] = key("fsy")
+    starts_on: Mapped[date]
+    ends_on: Mapped[date]
+    closed_at: Mapped[datetime | None]
+    """When it was closed last; None while it is open again."""
+    reopened_for: Mapped[str | None]
+    """Why it was opened again last."""
 
 
 entry_numbers = Sequence("journal_entry_numbers", metadata=Row.metadata, start=1)
@@ -124,6 +175,7 @@ class JournalEntry(Row):
     __table_args__ = (
         CheckConstraint("char_length(description) BETWEEN 1 AND 500", name="description_filled"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
+        one_of("kind", EntryKind),
         Index("uq_journal_entries_number", "number", unique=True),
         Index("uq_journal_entries_reversal_of_id", "reversal_of_id", unique=True),
         Index(None, "posted_on", "id"),
@@ -147,6 +199,7 @@ class JournalEntry(Row):
     """What it is the posting of, such as an order; None for an entry by hand."""
     manual: Mapped[bool]
     """Whether a person posted it by hand: control accounts are closed to it."""
+    kind: Mapped[EntryKind] = mapped_column(Choice(EntryKind), server_default=text("'ORDINARY'"))
     period_id: Mapped[ID] = mapped_column(Id("per"), ForeignKey("accounting_periods.id"))
     reversal_of_id: Mapped[ID | None] = mapped_column(Id("jen"), ForeignKey("journal_entries.id"))
     act: Mapped[ID] = mapped_column(Id("act"))
@@ -200,6 +253,34 @@ class JournalSeal(Row):
     """The event that announced it: where the sealing writer goes on."""
 
 
+class JournalDay(Row):
+    """What the sealed entries of a day come to on one account: what balances are summed from.
+
+    The sealing writer's trigger keeps it, after commit, so that no row is locked by everyone who posts. The month of
+    recording is kept apart, so that a balance can be had as it was known at any instant.
+    """
+
+    __tablename__ = "journal_days"
+    __table_args__ = (
+        numbers("debit", "credit", "debit_base", "credit_base"),
+        PrimaryKeyConstraint("posted_on", "account_id", "recorded_month", "closing", "currency"),
+        Index(None, "account_id", "posted_on"),
+        {"info": READ_ONLY},
+    )
+
+    posted_on: Mapped[date]
+    account_id: Mapped[ID] = mapped_column(Id("acc"), ForeignKey("accounts.id"))
+    recorded_month: Mapped[date]
+    """The first day of the month, in UTC."""
+    closing: Mapped[bool]
+    """Whether these are entries that carried the result of a year."""
+    currency: Mapped[str]
+    debit: Mapped[Decimal] = mapped_column(Numeric(27, 6))
+    credit: Mapped[Decimal] = mapped_column(Numeric(27, 6))
+    debit_base: Mapped[Decimal] = mapped_column(Numeric(27, 6))
+    credit_base: Mapped[Decimal] = mapped_column(Numeric(27, 6))
+
+
 class ExchangeRate(Row):
     """What one unit of a currency is worth in the currency of the books, from a day on until the next rate."""
 
@@ -235,6 +316,10 @@ class PeriodLocked(Invalid):
     """The period is locked, or there is no period for this day."""
 
 
+class PeriodClosed(Invalid):
+    """The period is closed: it takes adjusting entries alone."""
+
+
 explain("uq_accounts_code", "There is an account with this code already: {value}.", path=("input", "code"))
 explain("uq_accounts_role", "There is an account with this role already: {value}.", path=("input", "role"))
 explain("uq_journal_entries_reversal_of_id", "This entry has been reversed already.", path=("id",))
@@ -260,6 +345,14 @@ explain(
 explain("account_in_use", "What is posted to an account stays what it is: its role, type and control cannot change.")
 explain("business_base_currency", "The books are kept in this currency: it cannot change once something is posted.")
 explain("journal_seal_next", "The next place in the journal goes to the next entry of the event log.")
+explain(
+    "journal_entry_period_closed",
+    "The period of this day is closed: choose a day in an open one, or post an adjusting entry.",
+    refusal=PeriodClosed,
+    path=("input", "on"),
+)
+explain("accounting_period_order", "Periods are locked from the first on: no open one lies before a locked one.")
+explain("uq_fiscal_years_starts_on", "This fiscal year is being closed already.", path=("startsOn",))
 explain("accounting_period_days", "The days of a period cannot be changed.", path=("input",))
 explain(
     "journal_entry_period_locked",
@@ -293,6 +386,31 @@ invariant(
     JOIN accounting_periods AS period ON period.id = period_id
     WHERE entry.posted_on NOT BETWEEN starts_on AND ends_on
       OR EXISTS (SELECT FROM journal_lines AS line WHERE line.entry_id = entry.id AND line.posted_on <> entry.posted_on)
+    """,
+)
+invariant(
+    "locked periods come first",
+    "No period before a locked one is open.",
+    """
+    SELECT id, starts_on, state FROM accounting_periods WHERE state <> 'LOCKED'
+      AND starts_on < (SELECT max(starts_on) FROM accounting_periods WHERE state = 'LOCKED')
+    """,
+)
+invariant(
+    "days of the journal",
+    "What is kept of each day and account is the sum of the sealed lines.",
+    """
+    WITH told AS (
+      SELECT line.posted_on, account_id, date_trunc('month', recorded_at AT TIME ZONE 'UTC')::date AS recorded_month,
+        kind = 'CLOSING' AS closing, line.currency, sum(debit) AS debit, sum(credit) AS credit,
+        sum(debit_base) AS debit_base, sum(credit_base) AS credit_base
+      FROM journal_seals JOIN journal_entries AS entry ON entry.id = entry_id
+      JOIN journal_lines AS line ON line.entry_id = entry.id GROUP BY 1, 2, 3, 4, 5
+    )
+    SELECT coalesce(told.account_id, kept.account_id) AS account_id, coalesce(told.posted_on, kept.posted_on) AS on
+    FROM told FULL JOIN journal_days AS kept USING (posted_on, account_id, recorded_month, closing, currency)
+    WHERE (told.debit, told.credit, told.debit_base, told.credit_base)
+      IS DISTINCT FROM (kept.debit, kept.credit, kept.debit_base, kept.credit_base)
     """,
 )
 invariant(

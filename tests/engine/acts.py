@@ -51,6 +51,13 @@ class Desk:
             for each in read["stockCounts"]["nodes"]
         }
         """What can be done with counts, and their lines."""
+        self.periods = {
+            action: [each["id"] for each in read["accountingPeriods"]["nodes"] if action in each["availableActions"]]
+            for action in ("CLOSE", "LOCK", "REOPEN")
+        }
+        """Months of the books, by what can be done to each."""
+        self.years = [each["id"] for each in read["fiscalYears"]["nodes"] if each["closedAt"]]
+        """Years that are closed."""
         self.cases = [each["id"] for each in read["openCases"]["nodes"]]
         """Cases that wait for somebody."""
         self.today = read["trialBalance"]["asOf"]
@@ -73,7 +80,8 @@ async def desk(ask: Ask) -> Desk:
             variants(first: 250) { nodes { sku } } products(first: 250) { nodes { id availableActions } }
             journalEntries(first: 250) { nodes { id description reversedBy { id } } } trialBalance { asOf }
             stockBackorders(first: 250) { nodes { source } } locations(first: 250) { nodes { id } }
-            channels(first: 250) { nodes { id } }
+            channels(first: 250) { nodes { id } } fiscalYears { nodes { id closedAt } }
+            accountingPeriods(first: 250) { nodes { id availableActions } }
             stockCounts { nodes { id availableActions lines(first: 9) { nodes { id } } } }
             openCases: stockDiscrepancies(filter: {status: {in: [OPEN]}}) { nodes { id } } }"""
         )
@@ -138,6 +146,11 @@ class _Clerk:
             "locationUpdate": self._location,
             "journalEntryPost": self._entry,
             "journalEntryReverse": lambda: {"id": self.chance.choice(self.known.entries)},
+            "accountingPeriodClose": lambda: {"id": self._period("CLOSE")},
+            "accountingPeriodLock": lambda: {"id": self._period("LOCK")},
+            "accountingPeriodReopen": lambda: {"id": self._period("REOPEN"), "reason": "Something was forgotten"},
+            "fiscalYearClose": lambda: {"startsOn": f"{int(self.known.today[:4]) - self.chance.choice((0, 1))}-01-01"},
+            "fiscalYearReopen": lambda: {"id": self.chance.choice(self.known.years), "reason": "One was forgotten"},
         }
 
     def arguments(self, name: str, definitions: Any) -> dict[str, Any]:
@@ -326,6 +339,9 @@ class _Clerk:
         lines = [{"accountCode": debit, "debit": money}, {"accountCode": credit, "credit": money}]
         on = self.known.today if self.values.happens(0.9) else "1999-12-31"
         return {"input": {"on": on, "description": "By hand", "lines": lines}}
+
+    def _period(self, action: str) -> str:
+        return self.chance.choice(self.known.periods[action])
 
     def _some(self) -> Any:
         return self.chance.choice((1, 1, 2, "1", 3, 5, 1_000))

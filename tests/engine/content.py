@@ -43,6 +43,8 @@ _LOCATION = """mutation L($input: LocationCreateInput!) {
   locationCreate(input: $input) { location { id } userErrors { message } } }"""
 _POST = """mutation J($input: JournalEntryPostInput!) {
   journalEntryPost(input: $input) { journalEntry { id on } userErrors { message } } }"""
+_CLOSE = """mutation Close($on: Date!) {
+  fiscalYearClose(startsOn: $on) { fiscalYear { id } userErrors { message } } }"""
 _REVERSE = """mutation R($id: ID!, $on: Date) {
   journalEntryReverse(id: $id, on: $on) { journalEntry { id } userErrors { message } } }"""
 _REPLENISH = """mutation R($input: StockReplenishmentSetInput!) {
@@ -246,5 +248,6 @@ async def _books(api: Api) -> None:
         given = {"on": day, "description": f"By hand {amount}", "lines": list(sides)}
         posted.append((await done(api, _POST, {"input": given}))["journalEntry"]["id"])
     await done(api, _REVERSE, {"id": posted[1]})
+    await done(api, _CLOSE, {"on": f"{int(day[:4]) - 2}-01-01"})
     await sealed(api)
     await done(api, _REVERSE, {"id": posted[2]})

@@ -63,6 +63,12 @@ _OF_THE_OWNER = (
     """INSERT INTO accounts (id, code, name, type, parent_id, created_at)
        SELECT uuid7(), 'X' || lpad(n::text, 3, '0'), 'Account ' || n, 'EXPENSE', parent.id, now()
        FROM generate_series(1, 260) n, accounts parent WHERE parent.code = '6000'""",
+    """INSERT INTO accounting_periods (id, starts_on, ends_on)
+       SELECT uuid7(), (next.day + n * interval '1 month')::date, (next.day + (n + 1) * interval '1 month')::date - 1
+       FROM generate_series(0, 259) AS n, (SELECT max(ends_on) + 1 AS day FROM accounting_periods) AS next""",
+    """INSERT INTO fiscal_years (id, starts_on, ends_on, closed_at)
+       SELECT uuid7(), make_date(1700 + n, 1, 1), make_date(1700 + n, 12, 31), now()
+       FROM generate_series(1, 260) AS n""",
     """INSERT INTO sales_channels (id, name, kind, currency, locale, tax_mode, created_at, updated_at)
        SELECT uuid7(), 'Channel ' || n, 'PHONE', 'USD', 'en-US', 'EXCLUSIVE', now(), now()
        FROM generate_series(1, 260) n""",

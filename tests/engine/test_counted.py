@@ -228,6 +228,24 @@ def cases() -> Iterator[Case]:
         ("TrialBalance", "rows"),
         lambda size, crowd: {"on": crowd.days[size].isoformat()},
     )
+    for name, kind, amounts in (
+        ("profitAndLoss", "ProfitAndLoss", "result"),
+        ("cashFlow", "CashFlowStatement", "closing"),
+    ):
+        yield case(
+            name,
+            lambda inner, name=name: f"query($spans: [StatementDaysInput!]!) {{ {name}(spans: $spans) {{ {inner} }} }}",
+            core.type_map[kind],
+            (kind, amounts),
+            lambda size, _: {"spans": [{"since": "2020-01-01", "until": "2099-12-31"}] * size},
+        )
+    yield case(
+        "balanceSheet",
+        lambda inner: f"query($on: [Date!]!) {{ balanceSheet(asOf: $on) {{ {inner} }} }}",
+        core.type_map["BalanceSheet"],
+        ("BalanceSheet", "assets"),
+        lambda size, _: {"on": ["2099-12-31"] * size},
+    )
     yield case(
         "stockValuation",
         lambda inner: f"query($places: [ID!]) {{ stockValuation(locationIds: $places) {{ {inner} }} }}",

@@ -58,6 +58,8 @@ def desk(pool: Pool) -> Desk:
         "stockBackorders": [{"source": "oln_1"}],
         "locations": [{"id": "loc_1"}],
         "channels": [{"id": "chn_1"}],
+        "accountingPeriods": [{"id": "per_1", "availableActions": ["CLOSE", "LOCK", "REOPEN"]}],
+        "fiscalYears": [{"id": "fsy_1", "closedAt": "2026-01-01T00:00:00Z"}],
     }
     return Desk({name: {"nodes": rows} for name, rows in lists.items()} | {"trialBalance": {"asOf": "2026-01-31"}})
 

@@ -68,10 +68,26 @@ async def test_as_many_statements_for_ten_rows_as_for_a_thousand(shop: Api, name
     ANSWERED.update(lists)
 
 
+ROWS = "rows { account { code parent { code } } amounts { amount } }"
+RESULT = ("income", "expenses", "result")
+SHEET = ("assets", "liabilities", "equity", "result")
+CASH = ("opening", "result", "operating", "investing", "financing", "closing")
+
+
 async def test_as_many_statements_for_reports_of_any_length(shop: Api) -> None:
     for selected, key in (
         ("trialBalance { rows { account { code parent { code } } debit { amount } } }", ("TrialBalance", "rows")),
         ("stockValuation { rows { location { name } value { amount } } }", ("StockValuation", "rows")),
+        *(
+            (f"{report} {{ {lists} }}", (kind, name))
+            for report, kind, names in (
+                ('profitAndLoss(spans: [{since: "2020-01-01", until: "2099-01-01"}])', "ProfitAndLoss", RESULT),
+                ('balanceSheet(asOf: ["2099-01-01"])', "BalanceSheet", SHEET),
+                ('cashFlow(spans: [{since: "2020-01-01", until: "2099-01-01"}])', "CashFlowStatement", CASH),
+            )
+            for lists in [" ".join([*(f"{each} {{ amount }}" for each in names), ROWS])]
+            for name in (*names, "rows")
+        ),
         (
             "variants(first: 250) { nodes { availability { terms { kind location { name } } } } }",
             ("Availability", "terms"),
@@ -81,6 +97,7 @@ async def test_as_many_statements_for_reports_of_any_length(shop: Api) -> None:
             await shop.data(f"{{ {selected} }}")
         assert 0 < len([each for each in statements if is_read(each)]) <= 6
         ANSWERED.add(key)
+    ANSWERED.add(("StatementRow", "amounts"))
 
 
 def test_every_list_of_the_schema_was_asked_for() -> None:

@@ -19,6 +19,10 @@ BREAKING = {
         "UPDATE accounts SET parent_id = (SELECT id FROM accounts WHERE code = '1200') WHERE code = '1500'"
     ],
     "days in their period": ["UPDATE journal_lines SET posted_on = posted_on + 1"],
+    "locked periods come first": [
+        "UPDATE accounting_periods SET state = 'LOCKED' WHERE starts_on > now() + interval '6 months'"
+    ],
+    "days of the journal": ["UPDATE journal_days SET debit = debit + 1"],
     "places in the journal": ["UPDATE journal_seals SET position = position + 1000 WHERE position > 2"],
     "products have variants": [
         "INSERT INTO products (id, name, slug, status, created_at, updated_at)"

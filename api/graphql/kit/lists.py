@@ -4,7 +4,7 @@ import enum
 import typing
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -219,6 +219,7 @@ _KINDS: dict[str, tuple[str, Any]] = {
     "FOLDED": ("StringFilter", str),
     "ID": ("IDFilter", strawberry.ID),
     "INSTANT": ("DateTimeFilter", datetime),
+    "DAY": ("DateFilter", date),
     "DECIMAL": ("DecimalFilter", Decimal),
 }
 _MANY = {"in_", "not_in"}

@@ -1,22 +1,16 @@
-"""The books: accounts, journal entries, the trial balance."""
+"""The chart of accounts and the journal."""
 
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
-import strawberry
 from sqlalchemy import select
 
-from api.graphql.kit.access import access, restrict
-from api.graphql.kit.context import Context
+from api.graphql.kit.access import access
 from api.graphql.kit.inputs import input_name
-from api.graphql.kit.operations import mutation, query
-from api.graphql.kit.plain import refers
+from api.graphql.kit.operations import mutation
 from api.graphql.kit.reading import Reading, among
-from api.graphql.kit.scalars import MoneyType
 from api.graphql.kit.views import Connection, Node, amount, batch, derived, extends, find, many, one, pages, view
-from domain import business, ledger
+from domain import ledger
 from domain.kernel.ids import ID
 from domain.kernel.money import Money
 from domain.kernel.scopes import Scope
@@ -43,6 +37,8 @@ class Account(Node):
     """The account it is part of."""
     is_control: bool
     """Whether another capability owns its balance, so that no entry by hand may touch it."""
+    cash_flow: ledger.CashFlow
+    """What a change of it means for cash."""
 
 
 @view(ledger.JournalLine)
@@ -74,7 +70,8 @@ async def _positions(ids: list[ID], reading: Reading) -> dict[ID, int]:
     return {row["entry_id"]: row["position"] for row in rows}
 
 
-def _same(value: date) -> date:
+def same_day(value: date) -> date:
+    """A day under another name."""
     return value
 
 
@@ -87,12 +84,14 @@ class JournalEntry(Node):
     """Its number, for people."""
     position: int | None = batch(_positions)
     """Its place in the journal: from 1, without gaps; null until it is sealed, moments after its commit."""
-    on: date = derived(_same, needs=["posted_on"])
+    on: date = derived(same_day, needs=["posted_on"])
     """The day it counts for in the books."""
     description: str
     """What it is for."""
     source: ID | None
     """What it is the posting of; null for an entry by hand."""
+    kind: ledger.EntryKind
+    """What it does in the course of a year."""
     effective_at: datetime
     """When what it records really happened."""
     recorded_at: datetime
@@ -122,49 +121,6 @@ class LedgerQueries:
 class LedgerEffects:
     journal_entries: Connection[JournalEntry] = pages(ledger.entries, by=_entry.act)
     """What the act posted."""
-
-
-@restrict(Scope.LEDGER_READ)
-@strawberry.type(name="TrialBalanceRow", description="The balance of one account.")
-class TrialBalanceRow:
-    account_id: strawberry.Private[ID]
-    account = refers(Account, by="account_id", nullable=False, description="The account.")
-    debit: MoneyType = strawberry.field(description="Its balance, where that is a debit; else zero.")
-    credit: MoneyType = strawberry.field(description="Its balance, where that is a credit; else zero.")
-
-
-@restrict(Scope.LEDGER_READ)
-@strawberry.type(name="TrialBalance", description="The balance of every account: debits equal credits.")
-class TrialBalance:
-    as_of: date = strawberry.field(description="Up to and including this day.")
-    rows: list[TrialBalanceRow] = strawberry.field(description="By account, in the order of their codes.")
-    debit: MoneyType = strawberry.field(description="The sum of the debits, in base currency.")
-    credit: MoneyType = strawberry.field(description="The sum of the credits, in base currency.")
-
-
-@query
-@access(Scope.LEDGER_READ)
-async def trial_balance(
-    context: Context, as_of: Annotated[date | None, "Up to and including this day; today, when left out."] = None
-) -> TrialBalance | None:
-    """The balance of every account that has lines, in base currency."""
-    reading = context.reading
-    settings = (await reading.execute(select(business.Business.base_currency, business.Business.time_zone)))[0]
-    currency, day = settings["base_currency"], as_of or context.now.astimezone(ZoneInfo(settings["time_zone"])).date()
-    balances = await reading.run(lambda connection: ledger.trial_balance(connection, day))
-
-    def money(amount: Decimal) -> MoneyType:
-        return MoneyType.of(Money(amount, currency))  # type: ignore[return-value]
-
-    return TrialBalance(
-        as_of=day,
-        rows=[
-            TrialBalanceRow(account_id=each.account, debit=money(each.debit), credit=money(each.credit))
-            for each in balances
-        ],
-        debit=money(sum((each.debit for each in balances), Decimal(0))),
-        credit=money(sum((each.credit for each in balances), Decimal(0))),
-    )
 
 
 @mutation

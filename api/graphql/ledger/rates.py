@@ -7,16 +7,13 @@ from api.graphql.kit.access import access
 from api.graphql.kit.inputs import input_name
 from api.graphql.kit.operations import mutation
 from api.graphql.kit.views import Connection, Node, derived, extends, pages, view
+from api.graphql.ledger.journal import same_day
 from domain import ledger
 from domain.kernel.money import CurrencyCode
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 
 input_name(ledger.NewExchangeRate, "ExchangeRateInput")
-
-
-def _same(value: date) -> date:
-    return value
 
 
 @view(ledger.ExchangeRate)
@@ -26,7 +23,7 @@ class ExchangeRate(Node):
 
     currency: CurrencyCode
     """The other currency."""
-    on: date = derived(_same, needs=["starts_on"])
+    on: date = derived(same_day, needs=["starts_on"])
     """The first day it counts for."""
     rate: Decimal
     """What one unit of it is worth in the currency of the books."""

@@ -1,0 +1,8 @@
+"""The books: the chart of accounts, the journal, periods and years, statements: one file per noun."""
+
+import api.graphql.ledger.rates
+import api.graphql.ledger.statements
+from api.graphql.ledger.closing import AccountingPeriod, FiscalYear
+from api.graphql.ledger.journal import Account, JournalEntry, JournalLine
+
+__all__ = ["Account", "AccountingPeriod", "FiscalYear", "JournalEntry", "JournalLine"]

@@ -1,0 +1,229 @@
+"""What the books come to: trial balance, profit and loss, balance sheet, cash flow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import strawberry
+from sqlalchemy import select
+
+from api.graphql.kit.access import access, restrict
+from api.graphql.kit.context import Context
+from api.graphql.kit.inputs import input_name, to_domain
+from api.graphql.kit.operations import query
+from api.graphql.kit.plain import refers
+from api.graphql.kit.scalars import MoneyType
+from api.graphql.ledger.journal import Account
+from domain import business, ledger
+from domain.kernel.errors import Invalid
+from domain.kernel.ids import ID
+from domain.kernel.money import CurrencyCode, Money
+from domain.kernel.scopes import Scope
+
+MOST_COLUMNS = 400
+"""Spans of days or days side by side."""
+
+KnownAt = Annotated[datetime | None, "Only what had been recorded by then; everything, when left out."]
+
+
+@dataclass(frozen=True)
+class Days:
+    """Days that follow each other."""
+
+    since: date
+    """The first one."""
+    until: date
+    """The last one."""
+
+
+input_name(Days, "StatementDaysInput")
+Spans = Annotated[list[Days], "One column for each: 400 at most."]
+
+
+@dataclass(frozen=True)
+class _Books:
+    currency: CurrencyCode
+    today: date
+
+    def money(self, amount: Decimal) -> MoneyType:
+        return MoneyType.of(Money(amount, self.currency))  # type: ignore[return-value]
+
+    def all(self, amounts: Sequence[Decimal]) -> list[MoneyType]:
+        return [self.money(each) for each in amounts]
+
+
+async def _books(context: Context) -> _Books:
+    """The currency of the books, and which day it is for the business."""
+    kept = (await context.reading.execute(select(business.Business.base_currency, business.Business.time_zone)))[0]
+    return _Books(CurrencyCode(kept["base_currency"]), context.now.astimezone(ZoneInfo(kept["time_zone"])).date())
+
+
+@restrict(Scope.LEDGER_READ)
+@strawberry.type(name="TrialBalanceRow", description="The balance of one account.")
+class TrialBalanceRow:
+    account_id: strawberry.Private[ID]
+    account = refers(Account, by="account_id", nullable=False, description="The account.")
+    debit: MoneyType = strawberry.field(description="Its balance, where that is a debit; else zero.")
+    credit: MoneyType = strawberry.field(description="Its balance, where that is a credit; else zero.")
+
+
+@restrict(Scope.LEDGER_READ)
+@strawberry.type(name="TrialBalance", description="The balance of every account: debits equal credits.")
+class TrialBalance:
+    as_of: date = strawberry.field(description="Up to and including this day.")
+    rows: list[TrialBalanceRow] = strawberry.field(description="By account, in the order of their codes.")
+    debit: MoneyType = strawberry.field(description="The sum of the debits, in base currency.")
+    credit: MoneyType = strawberry.field(description="The sum of the credits, in base currency.")
+
+
+@query
+@access(Scope.LEDGER_READ)
+async def trial_balance(
+    context: Context,
+    as_of: Annotated[date | None, "Up to and including this day; today, when left out."] = None,
+    known_at: KnownAt = None,
+) -> TrialBalance | None:
+    """The balance of every account that has lines, in base currency."""
+    kept = await _books(context)
+    day, money = as_of or kept.today, kept.money
+    balances = await context.reading.run(lambda connection: ledger.trial_balance(connection, day, known_at))
+    return TrialBalance(
+        as_of=day,
+        rows=[
+            TrialBalanceRow(account_id=each.account, debit=money(each.debit), credit=money(each.credit))
+            for each in balances
+        ],
+        debit=money(sum((each.debit for each in balances), Decimal(0))),
+        credit=money(sum((each.credit for each in balances), Decimal(0))),
+    )
+
+
+@restrict(Scope.LEDGER_READ)
+@strawberry.type(name="StatementRow", description="An account on a statement, with a sum for each column.")
+class StatementRow:
+    account_id: strawberry.Private[ID]
+    account = refers(Account, by="account_id", nullable=False, description="The account.")
+    level: int = strawberry.field(description="How deep it lies in the chart, from 0. A sum of those below it.")
+    amounts: list[MoneyType] = strawberry.field(
+        description="One for each column. What an account of its type usually has is positive."
+    )
+
+
+@restrict(Scope.LEDGER_READ)
+@strawberry.type(
+    name="ProfitAndLoss",
+    description="What was earned, and what earning it cost. Entries that closed a year are left out.",
+)
+class ProfitAndLoss:
+    rows: list[StatementRow] = strawberry.field(description="By account, each behind the one it is part of.")
+    income: list[MoneyType] = strawberry.field(description="All income, for each column.")
+    expenses: list[MoneyType] = strawberry.field(description="All expenses, for each column.")
+    result: list[MoneyType] = strawberry.field(description="Income less expenses, for each column.")
+
+
+@restrict(Scope.LEDGER_READ)
+@strawberry.type(
+    name="BalanceSheet",
+    description="What the business had, owed and was worth: assets = liabilities + equity + result.",
+)
+class BalanceSheet:
+    rows: list[StatementRow] = strawberry.field(description="By account, each behind the one it is part of.")
+    assets: list[MoneyType] = strawberry.field(description="All assets, for each column.")
+    liabilities: list[MoneyType] = strawberry.field(description="All liabilities, for each column.")
+    equity: list[MoneyType] = strawberry.field(description="All equity, for each column.")
+    result: list[MoneyType] = strawberry.field(
+        description="What was earned and not carried to equity yet, for each column."
+    )
+
+
+@restrict(Scope.LEDGER_READ)
+@strawberry.type(
+    name="CashFlowStatement",
+    description="Where cash came from and went to: opening + operating + investing + financing = closing.",
+)
+class CashFlowStatement:
+    rows: list[StatementRow] = strawberry.field(
+        description="The accounts that are neither cash nor part of the result: a positive amount brought cash."
+    )
+    opening: list[MoneyType] = strawberry.field(description="Cash before the first day, for each column.")
+    result: list[MoneyType] = strawberry.field(description="Income less expenses, for each column.")
+    operating: list[MoneyType] = strawberry.field(
+        description="From the daily business, the result with it, for each column."
+    )
+    investing: list[MoneyType] = strawberry.field(description="From what is kept for years, for each column.")
+    financing: list[MoneyType] = strawberry.field(description="From owners and lenders, for each column.")
+    closing: list[MoneyType] = strawberry.field(description="Cash at the end of the last day, for each column.")
+
+
+@query
+@access(Scope.LEDGER_READ)
+async def profit_and_loss(context: Context, spans: Spans, known_at: KnownAt = None) -> ProfitAndLoss | None:
+    """What was earned and what earning it cost, for spans of days side by side. `journalEntries` by account and
+    day lists what a figure is made of.
+    """
+    wanted, kept = _spans(spans, known_at), await _books(context)
+    found = await context.reading.run(lambda connection: ledger.profit_and_loss(connection, wanted))
+    return ProfitAndLoss(
+        rows=_rows(found.rows, kept),
+        income=kept.all(found.income),
+        expenses=kept.all(found.expenses),
+        result=kept.all(found.result),
+    )
+
+
+@query
+@access(Scope.LEDGER_READ)
+async def balance_sheet(
+    context: Context,
+    as_of: Annotated[list[date], "One column for each day, up to and including it: 400 at most."],
+    known_at: KnownAt = None,
+) -> BalanceSheet | None:
+    """What the business had, owed and was worth at the end of days, side by side."""
+    _check(as_of, path="asOf")
+    kept = await _books(context)
+    found = await context.reading.run(lambda connection: ledger.balance_sheet(connection, as_of, known_at))
+    return BalanceSheet(
+        rows=_rows(found.rows, kept),
+        assets=kept.all(found.assets),
+        liabilities=kept.all(found.liabilities),
+        equity=kept.all(found.equity),
+        result=kept.all(found.result),
+    )
+
+
+@query
+@access(Scope.LEDGER_READ)
+async def cash_flow(context: Context, spans: Spans, known_at: KnownAt = None) -> CashFlowStatement | None:
+    """Where cash came from and went to, by the indirect method, for spans of days side by side."""
+    wanted, kept = _spans(spans, known_at), await _books(context)
+    found = await context.reading.run(lambda connection: ledger.cash_flow(connection, wanted))
+    return CashFlowStatement(
+        rows=_rows(found.rows, kept),
+        opening=kept.all(found.opening),
+        result=kept.all(found.result),
+        operating=kept.all(found.operating),
+        investing=kept.all(found.investing),
+        financing=kept.all(found.financing),
+        closing=kept.all(found.closing),
+    )
+
+
+def _rows(found: Sequence[ledger.Row], kept: _Books) -> list[StatementRow]:
+    return [StatementRow(account_id=row.account, level=row.level, amounts=kept.all(row.amounts)) for row in found]
+
+
+def _spans(given: Sequence[Days], known_at: datetime | None) -> list[ledger.Span]:
+    days: list[Days] = to_domain(given)
+    _check(days, path="spans")
+    for n, each in enumerate(days):
+        if each.since > each.until:
+            raise Invalid("The first day lies behind the last one.", path=("spans", n, "since"))
+    return [ledger.Span(each.until, since=each.since, known_at=known_at) for each in days]
+
+
+def _check(columns: Sequence[object], *, path: str) -> None:
+    if not 1 <= len(columns) <= MOST_COLUMNS:
+        raise Invalid(f"Ask for 1 to {MOST_COLUMNS} columns.", path=(path,))
