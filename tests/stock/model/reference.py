@@ -270,8 +270,18 @@ class Model:
         ]
 
     def _may_leave(self, variant: int, content: Content, day: date) -> bool:
-        lot = self.world.lot(variant, content.lot)
-        return content.state is None and (lot is None or lot.expires_on is None or lot.expires_on >= day)
+        return content.state is None and self.is_good_on(variant, content.lot, day)
+
+    def is_good_on(self, variant: int, number: int | None, day: date) -> bool:
+        """Whether goods of a lot might be sold on a day, but for their state."""
+        lot = self.world.lot(variant, number)
+        return lot is None or lot.expires_on is None or lot.expires_on >= day
+
+    def rearrange(self, place: Place, steps: Iterable[tuple[Content, Content, Many]]) -> None:
+        """So much goes from each source to its target."""
+        for source, target, quantity in steps:
+            self.put(place, source, -quantity)
+            self.put(place, target, quantity)
 
     def post(self, role: str, cents: Cents) -> None:
         """A debit; a credit, with a minus."""
