@@ -74,6 +74,12 @@ WHERE entry.act = ANY($1) AND role IN {compare.ROLES} GROUP BY 1, 2
 """
 
 
+CASES = """
+SELECT id, act, kind, variant_id, location_id FROM stock_discrepancies
+WHERE variant_id = ANY($1) AND act = ANY($2) ORDER BY id
+"""
+
+
 class GivenUp(Exception):  # noqa: N818  not an error
     """An act is rolled back."""
 
@@ -416,6 +422,7 @@ class Driver:
         for trial in kept:
             if trial.ended != "refused" and trial.result is not None:
                 trial.act.keep(self.world, trial.number, trial.result)
+        await self._keep_cases(driver, by_act)
         names = Names(self.world)
         return [
             replace(
@@ -426,6 +433,14 @@ class Driver:
             )
             for trial in kept
         ]
+
+    async def _keep_cases(self, driver: Any, by_act: dict[str, Trial]) -> None:
+        """Note the ids of the cases that acts opened."""
+        names, seen = Names(self.world), Counter[Any]()
+        for row in await driver.fetch(CASES, [each[4:] for each in self.world.variant_ids], list(by_act)):
+            alike = by_act[row["act"]].number, row["kind"], names.place(row)
+            self.world.cases[*alike, seen[alike]] = ID("sdc_" + row["id"])
+            seen[alike] += 1
 
     async def _silent(self, driver: Any, trials: Sequence[Trial]) -> set[int]:
         """Of those whose end nobody saw: the releases that took place, of holds that held nothing any more."""
