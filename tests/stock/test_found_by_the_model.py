@@ -27,6 +27,7 @@ from tests.support.shop import (
     ordered,
     posted,
 )
+from tests.support.transfers import ARRIVE, dispatched
 
 REVALUE = """mutation W($input: StockRevalueInput!) {
   stockRevalue(input: $input) { levels { id } userErrors { code message } } }"""
@@ -156,4 +157,18 @@ async def test_who_comes_to_wait_while_others_are_served_is_not_passed_over(fres
         await receipt
     assert await shop.figures(fresh_api, lost, there) == ("6", "5", "0", "1")
     await done(fresh_api, SHIP, {"id": promised})
+    await invariants_hold(fresh_api)
+
+
+async def test_a_transfer_is_closed_of_which_one_line_has_arrived_before(fresh_api: Api) -> None:
+    here, there = await shop.location(fresh_api), await shop.location(fresh_api)
+    whole, short = [await shop.stocked(fresh_api, 2, place=here) for _ in range(2)]
+    made = await dispatched(fresh_api, here, there, [(whole, 2), (short, 2)])
+    lines = [each["id"] for each in made["lines"]]
+    first = {"lines": [{"lineId": lines[0], "quantity": 2}]}
+    await done(fresh_api, ARRIVE, {"id": made["id"], "input": first})
+    last = {"lines": [{"lineId": lines[1], "quantity": 1}], "closes": True}
+    closed = (await done(fresh_api, ARRIVE, {"id": made["id"], "input": last}))["stockTransfer"]
+    assert [(each["received"], each["lost"]) for each in closed["lines"]] == [("2", "0"), ("1", "1")]
+    assert closed["status"] == "RECEIVED"
     await invariants_hold(fresh_api)
