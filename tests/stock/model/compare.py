@@ -247,11 +247,20 @@ def _layers(layers: Layers, *, averaged: bool) -> list[Any]:
     ]
 
 
-def difference(model: Model, shop: Said, instants: tuple[datetime, datetime]) -> str | None:
-    """Where the two differ, in words; None where they do not."""
+def difference(
+    model: Model, shop: Said, instants: tuple[datetime, datetime], *, unseen_sweep: datetime | None = None
+) -> str | None:
+    """Where the two differ, in words; None where they do not. `unseen_sweep`: the instant of a sweep whose end nobody
+    saw; of what held nothing any more it leaves no event.
+    """
     mine = said_by_model(model, instants)
+    holding = {hold for hold, _ in mine["held"]}
     for hold, outcome in shop["outcomes"].items():
-        if outcome == "EXPIRED" and hold in model.holds and model.holds[hold].swept:
+        found = model.holds.get(hold)
+        if outcome != "EXPIRED" or found is None:
+            continue
+        unseen = unseen_sweep is not None and found.expires_at <= unseen_sweep and hold not in holding
+        if found.swept or (unseen and found.outcome is None):
             mine["outcomes"][hold] = outcome  # a sweep may end it at any time, or pass it over
     found = list(_differences(mine, shop))
     return "\n    ".join(found) or None

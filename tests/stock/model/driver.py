@@ -33,7 +33,7 @@ from domain.stock import costs
 from domain.stock.locked import Level
 from domain.stock.operations import backorders
 from tests.stock.model import compare
-from tests.stock.model.acts import ACTS, Act, Release, Seen
+from tests.stock.model.acts import ACTS, Act, Release, Seen, Sweep
 from tests.stock.model.compare import Names
 from tests.stock.model.order import Disagreement, Done, arranged
 from tests.stock.model.reference import Model, Place
@@ -259,13 +259,15 @@ class Driver:
         for trial in trials:
             self.outcomes[f"{type(trial.act).__name__} {trial.ended}"] += 1
         instants = compare.some_instants(self.chance, self.now)
+        sweeps = [trial.now for trial in trials if isinstance(trial.act, Sweep) and trial.ended == "lost"]
+        unseen = max(sweeps, default=None)
         async with self.database.snapshot() as connection:
             done = await self._told(connection, trials)
             shop = await compare.said_by_shop(connection, self.world, instants)
         self.model, order = arranged(
             self.model,
             sorted(done, key=lambda each: self._turn(trials, each)),
-            lambda model: compare.difference(model, shop, instants),
+            lambda model: compare.difference(model, shop, instants, unseen_sweep=unseen),
         )
         self.model = compare.ended_by_sweeps(self.model, shop)
         return order

@@ -36,4 +36,4 @@ ACTS: dict[type[Act], int] = {
     CancelTransfer: 1,
 }
 
-__all__ = ["ACTS", "Act", "Release", "Seen"]
+__all__ = ["ACTS", "Act", "Release", "Seen", "Sweep"]
