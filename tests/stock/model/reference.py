@@ -202,6 +202,8 @@ class Model:
     incoming: dict[tuple[int, int], Incoming] = field(default_factory=dict)
     transfers: dict[int, Transfer] = field(default_factory=dict)
     cases: dict[CaseKey, Case] = field(default_factory=dict)
+    recalled: frozenset[tuple[int, int | None]] = frozenset()
+    """Lots that must not be sold any more, by variant and number."""
     act: int = 0
     """The number of the act that is being done."""
     books: dict[str, Cents] = field(default_factory=dict)
@@ -313,8 +315,14 @@ class Model:
 
     def is_good_on(self, variant: int, number: int | None, day: date) -> bool:
         """Whether goods of a lot might be sold on a day, but for their state."""
+        if (variant, number) in self.recalled:
+            return False
         lot = self.world.lot(variant, number)
         return lot is None or lot.expires_on is None or lot.expires_on >= day
+
+    def cannot_join(self, variant: int, content: Content) -> bool:
+        """Whether no more can come to lie so: of a lot that was recalled, for sale."""
+        return content.state is None and (variant, content.lot) in self.recalled
 
     def rearrange(self, place: Place, steps: Iterable[tuple[Content, Content, Many]]) -> None:
         """So much goes from each source to its target."""

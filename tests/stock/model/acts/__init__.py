@@ -4,6 +4,7 @@ from tests.stock.model.acts.arrivals import Expect, Receive
 from tests.stock.model.acts.base import Act, Seen
 from tests.stock.model.acts.corrections import Adjust, SetQuantities
 from tests.stock.model.acts.holds import Release, Reserve, Sweep
+from tests.stock.model.acts.recalls import Recall
 from tests.stock.model.acts.relocations import Relocate
 from tests.stock.model.acts.sales import Cancel, PlaceOrder, Prioritize, Ship
 from tests.stock.model.acts.transfers import (
@@ -29,6 +30,7 @@ ACTS: dict[type[Act], int] = {
     Prioritize: 1,
     Revalue: 1,
     Relocate: 3,
+    Recall: 1,
     CreateTransfer: 2,
     ReadyTransfer: 3,
     DispatchTransfer: 3,

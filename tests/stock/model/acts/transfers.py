@@ -444,7 +444,9 @@ class ReceiveTransfer(OfTransfer):
             lot = each.lot if each.lot is not None or len(lots) != 1 else next(iter(lots))
             alike = (one.content.state for one in arrived if one.line == each.line and one.load.lot == lot)
             state = next(alike, None)
-            if lot is None and model.world.variants[each.variant].tracked:
+            if (lot is None and model.world.variants[each.variant].tracked) or model.cannot_join(
+                each.variant, Content(lot=lot, state=state)
+            ):
                 raise No("INVALID")
             same = [load for load in loads if lot in (None, load.lot)] or loads
             cost = None
