@@ -116,6 +116,10 @@ class _Search:
                     continue
                 self.tried.add(order)
                 after = self.in_turn(models[n], moved, rest)
+                if not after and moved[:-1]:
+                    # What it needs fits here, and it comes a little later: as soon as it does.
+                    moved, rest = moved[:-1], [each, *rest]
+                    after = self.in_turn(models[n], moved, rest)
                 if after:
                     found = self.go([*models[: n + 1], *after], [*so_far[:n], *moved], rest)
                     if found is not None:
