@@ -3,14 +3,20 @@
 from datetime import datetime
 
 import strawberry
-from sqlalchemy import true
+from sqlalchemy import select, true
 
 from api.graphql.kit.access import access
 from api.graphql.kit.context import Context
 from api.graphql.kit.operations import query
+from api.graphql.kit.reading import Reading
 from api.graphql.kit.views import VIEWS, Connection, Node, by_id, extends, pages, view
 from domain import business
 from domain.kernel.money import CurrencyCode
+
+
+async def base_currency(reading: Reading) -> CurrencyCode:
+    """The currency of the books."""
+    return CurrencyCode((await reading.execute(select(business.Business.base_currency)))[0]["base_currency"])
 
 
 @view(business.Business)

@@ -1,7 +1,7 @@
 """Stock: where goods are, what they are worth, who has a claim on them, and every movement that made it so."""
 
 from domain.stock import rules as _rules  # noqa: F401  for the sentences and invariants it declares
-from domain.stock.counting import COUNT, StockCountAction
+from domain.stock.counting import COUNT, StockCountAction, count_actions, count_number, count_number_of
 from domain.stock.errors import CostUnknown, InsufficientStock, NotForSale, NothingThere, StaleQuantity
 from domain.stock.events import (
     LEVEL_CHANGES,
@@ -351,7 +351,10 @@ __all__ = [
     "cancel_count",
     "cancel_transfer",
     "channel_rules",
+    "count_actions",
     "count_lines",
+    "count_number",
+    "count_number_of",
     "counts",
     "create_bins",
     "create_location",

@@ -35,7 +35,7 @@ COUNT = Lifecycle(
 )
 
 
-def available_actions(status: StockCountStatus) -> list[StockCountAction]:
+def count_actions(status: StockCountStatus) -> list[StockCountAction]:
     """What can be done with a count now."""
     return COUNT.available(status)
 
@@ -45,6 +45,6 @@ def count_number(number: int) -> str:
     return f"CT-{number}"
 
 
-def number_of(text: str) -> int:
+def count_number_of(text: str) -> int:
     """The number behind what people read; 0, which no count has, for anything else."""
     return number_behind(text, "CT")

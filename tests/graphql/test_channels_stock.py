@@ -398,6 +398,33 @@ async def test_an_availability_takes_one_statement_and_one_more_for_a_channel(ap
     assert (await counted(None), await counted(of)) == (without, with_one)
 
 
+async def test_variants_tell_what_a_channel_is_offered_of_all_of_them_at_once(api: Api) -> None:
+    """The field of a variant says what the query says, and costs as many statements for many variants as for one."""
+    place, of, other = await location(api), await channel(api), await channel(api)
+    rows = [await stocked(api, 9, place=place) for _ in range(3)]
+    for row in rows:
+        await pooled(api, of, row, place, 2)
+    await pooled(api, other, rows[0], place, 3)
+    await ruled(api, of, rows[1], buffer=4)
+    query = """query Q($variants: [ID!]!, $channel: ID) { nodes(ids: $variants) { ... on ProductVariant {
+      availability(channelId: $channel) { available terms { kind quantity source on note location { id } } } } } }"""
+
+    async def offered(channel: str | None, *variants: str) -> tuple[list[Any], int]:
+        async with api.counted() as statements:
+            found = (await api.data(query, {"variants": list(variants), "channel": channel}))["nodes"]
+        return [each["availability"] for each in found], number_of(statements)
+
+    mine, many_statements = await offered(of, *rows)
+    assert [each["available"] for each in mine] == ["6", "5", "9"]
+    for row, each in zip(rows, mine, strict=True):
+        assert each["terms"] == (await asked(api, row, channel=of))["terms"]
+    assert [each["available"] for each in (await offered(None, *rows))[0]] == ["4", "7", "7"]
+    _, few_statements = await offered(of, rows[0])
+    assert few_statements == many_statements
+    for wrong in wrong_ids("chn"):
+        assert (await offered(wrong, *rows))[0] == [None, None, None]
+
+
 # --- races ----------------------------------------------------------------------------------------------------------
 
 

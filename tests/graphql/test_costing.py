@@ -22,6 +22,7 @@ from tests.support.shop import (
     done,
     invariants_hold,
     moved,
+    number_of,
     ordered,
     posted,
     receipt,
@@ -96,6 +97,28 @@ async def test_a_late_receipt_that_nothing_left_since_changes_no_cost(api: Api) 
     assert moved(payload) == [("4", "12.00")]
     # It is the oldest all the same.
     assert moved(await leave(api, row, 5)) == [("-4", "-12.00"), ("-1", "-5.00")]
+
+
+@pytest.mark.parametrize("by_average", [False, True])
+async def test_goods_told_late_cost_the_same_statements_for_one_place_and_for_twelve(
+    api: Api, by_average: bool
+) -> None:
+    async def statements(many: int) -> int:
+        place, rows = await shop.location(api), [await shop.variant(api) for _ in range(many)]
+        if by_average:
+            await averaged(api, *rows)
+        await done(api, RECEIVE, {"input": receipt(place, [(row, 10, "5.00") for row in rows], receivedAt=ago(10))})
+        for row in rows:
+            await leave(api, row, 6)
+        late = receipt(place, [(row, 4, "3.00") for row in rows], receivedAt=ago(20))
+        async with api.counted() as sent:
+            await done(api, RECEIVE, {"input": late})
+        assert {await worth(api, row) for row in rows} == ({"35.43"} if by_average else {"40.00"})
+        return number_of(sent)
+
+    await statements(1)
+    assert await statements(1) == await statements(12)
+    await invariants_hold(api)
 
 
 async def test_each_account_bears_its_part_of_a_late_receipt(api: Api) -> None:

@@ -1,8 +1,16 @@
 """What the reference model found, each as small as it gets."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+from domain import stock
+from domain.kernel.database import driver_of
+from domain.kernel.ids import ID
+from domain.kernel.money import CurrencyCode, Money, Quantity
+from domain.kernel.work import SYSTEM, begin
+from domain.stock import NewAdjustment, NewAdjustmentLine, StockAdjustmentReason
 from tests.support import shop
 from tests.support.api import Api
 from tests.support.shelves import bins
@@ -19,6 +27,7 @@ from tests.support.shop import (
     ordered,
     posted,
 )
+from tests.support.transfers import ARRIVE, dispatched
 
 REVALUE = """mutation W($input: StockRevalueInput!) {
   stockRevalue(input: $input) { levels { id } userErrors { code message } } }"""
@@ -116,4 +125,50 @@ async def test_what_left_is_costed_anew_in_the_order_in_which_it_was_told(fresh_
     assert corrected["5010"] == "-3.00"
     assert corrected["5110"] == "-2.00"
     assert "5190" not in corrected
+    await invariants_hold(fresh_api)
+
+
+async def test_who_comes_to_wait_while_others_are_served_is_not_passed_over(fresh_api: Api) -> None:
+    """An adjustment serves who waits for one variant and lets somebody wait for another; a receipt of both, which waits
+    for it, sees both.
+    """
+    here, there = await shop.location(fresh_api), await shop.location(fresh_api)
+    scarce, lost = await shop.variant(fresh_api), await shop.stocked(fresh_api, 5, place=here)
+    for row in (scarce, lost):
+        await done(fresh_api, POLICY, {"input": {"variantId": row, "backorders": "ALLOW"}})
+    await done(fresh_api, PLACE, {"input": ordered([(scarce, 2)])})
+    promised = (await done(fresh_api, PLACE, {"input": ordered([(lost, 5)])}))["order"]["id"]
+    differences = [
+        NewAdjustmentLine(ID(scarce), Quantity(Decimal(8)), Money(Decimal(4), CurrencyCode("USD"))),
+        NewAdjustmentLine(ID(lost), Quantity(Decimal(-5))),
+    ]
+    database = fresh_api.services.database
+    async with database.connection() as watching, database.connection() as connection:
+        async with begin(connection, actor=SYSTEM) as work:
+            await stock.adjust(work, NewAdjustment(ID(here), StockAdjustmentReason.CORRECTION, differences))
+            more = {"input": shop.receipt(there, [(scarce, 7, "4.00"), (lost, 6, "4.00")])}
+            receipt = asyncio.create_task(done(fresh_api, RECEIVE, more))
+            blocked = f"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE {driver_of(connection).get_server_pid()} ="
+            blocked += " ANY(pg_blocking_pids(pid)))"
+            async with asyncio.timeout(20):
+                while not (await watching.exec_driver_sql(blocked)).scalar_one():
+                    assert not receipt.done()
+                    await watching.rollback()
+        await receipt
+    assert await shop.figures(fresh_api, lost, there) == ("6", "5", "0", "1")
+    await done(fresh_api, SHIP, {"id": promised})
+    await invariants_hold(fresh_api)
+
+
+async def test_a_transfer_is_closed_of_which_one_line_has_arrived_before(fresh_api: Api) -> None:
+    here, there = await shop.location(fresh_api), await shop.location(fresh_api)
+    whole, short = [await shop.stocked(fresh_api, 2, place=here) for _ in range(2)]
+    made = await dispatched(fresh_api, here, there, [(whole, 2), (short, 2)])
+    lines = [each["id"] for each in made["lines"]]
+    first = {"lines": [{"lineId": lines[0], "quantity": 2}]}
+    await done(fresh_api, ARRIVE, {"id": made["id"], "input": first})
+    last = {"lines": [{"lineId": lines[1], "quantity": 1}], "closes": True}
+    closed = (await done(fresh_api, ARRIVE, {"id": made["id"], "input": last}))["stockTransfer"]
+    assert [(each["received"], each["lost"]) for each in closed["lines"]] == [("2", "0"), ("1", "1")]
+    assert closed["status"] == "RECEIVED"
     await invariants_hold(fresh_api)

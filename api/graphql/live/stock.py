@@ -16,6 +16,7 @@ import strawberry
 from sqlalchemy import Text, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from api.graphql.business import base_currency
 from api.graphql.kit.access import access, restrict
 from api.graphql.kit.context import Context
 from api.graphql.kit.enums import published
@@ -24,7 +25,7 @@ from api.graphql.kit.operations import subscription
 from api.graphql.kit.reading import Reading, Record, among, columns_of
 from api.graphql.kit.views import VIEWS
 from api.graphql.stock import StockLevel
-from domain import business, catalog, stock
+from domain import catalog, stock
 from domain.kernel import events
 from domain.kernel.events import Announced
 from domain.kernel.ids import ID, is_id
@@ -111,11 +112,10 @@ async def _watched(
             asked = func.unnest(literal([sku.strip() for sku in skus], ARRAY(Text)))
             rows = await reading.execute(select(_variant.id).where(_variant.sku_folded.in_(select(func.lower(asked)))))
             variants |= {row["id"] for row in rows}
-    currency = (await reading.execute(select(business.Business.base_currency)))[0]["base_currency"]
     return _Watched(
         variants=None if variants is None else frozenset(variants),
         locations=None if location_ids is None else frozenset(location_ids),
-        currency=currency,
+        currency=await base_currency(reading),
     )
 
 

@@ -91,15 +91,28 @@ def _term(term: stock.Term) -> AvailabilityTerm:
 On = Annotated[date | None, "Goods announced by this day count as incoming; all of them, when left out."]
 
 
-async def _availability_of(ids: list[ID], reading: Reading, on: On = None) -> dict[ID, Availability]:
-    found = await reading.run(lambda connection: stock.availability(connection, ids, on=on))
+ForChannel = Annotated[
+    ID | None, "For this sales channel: with its own pools, and without what its buffer and cap keep from it."
+]
+
+
+async def _is_known(channel: ID | None, reading: Reading) -> bool:
+    return channel is None or await reading.by_id(view_named("SalesChannel"), channel) is not None
+
+
+async def _availability_of(
+    ids: list[ID], reading: Reading, on: On = None, channel_id: ForChannel = None
+) -> dict[ID, Availability]:
+    if not await _is_known(channel_id, reading):
+        return {}
+    found = await reading.run(lambda connection: stock.availability(connection, ids, channel=channel_id, on=on))
     return {variant: _availability(each) for variant, each in found.items()}
 
 
 @extends("ProductVariant")
 class VariantAvailability:
     availability: Availability | None = batch(_availability_of, scopes=[Scope.STOCK_READ])
-    """What can be promised of it over all locations, and why."""
+    """What can be promised of it over all locations, and why; null for an unknown channel."""
 
 
 @query
@@ -108,17 +121,13 @@ async def availability(
     context: Context,
     variant_id: Annotated[ID, "The variant."],
     location_ids: Annotated[list[ID] | None, "Only at these locations; at all, when left out."] = None,
-    channel_id: Annotated[
-        ID | None, "For this sales channel: with its own pools, and without what its buffer and cap keep from it."
-    ] = None,
+    channel_id: ForChannel = None,
     on: On = None,
 ) -> Availability | None:
     """What can be promised of a variant, and why; null for an unknown variant or channel."""
     reading = context.reading
     known = await reading.by_id(VIEWS[ProductVariant], variant_id)
-    if known is None or (
-        channel_id is not None and await reading.by_id(view_named("SalesChannel"), channel_id) is None
-    ):
+    if known is None or not await _is_known(channel_id, reading):
         return None
     found = await reading.run(
         lambda connection: stock.availability(

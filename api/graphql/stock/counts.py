@@ -17,7 +17,7 @@ from domain.kernel.ids import ID
 from domain.kernel.money import Money, Quantity
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
-from domain.stock import StockCountStatus, counting
+from domain.stock import StockCountStatus
 
 input_name(stock.CountedLine, "StockCountedLineInput")
 input_name(stock.FoundLine, "StockFoundLineInput")
@@ -66,7 +66,7 @@ class StockCountLine(Node):
 class StockCount(Node):
     """A count of what is at a location, against what the books say."""
 
-    number: str = derived(counting.count_number, needs=["number"])
+    number: str = derived(stock.count_number, needs=["number"])
     """Its number, for people."""
     location: Location = one()
     """Where it is counted."""
@@ -86,7 +86,7 @@ class StockCount(Node):
     """When the differences were booked."""
     cancelled_at: datetime | None
     """When it was given up."""
-    available_actions: list[stock.StockCountAction] = derived(counting.available_actions, needs=["status"])
+    available_actions: list[stock.StockCountAction] = derived(stock.count_actions, needs=["status"])
     """What can be done with it now."""
     version: int
     """Rises with every change; the version of its last event."""
@@ -100,7 +100,7 @@ class StockCount(Node):
 class CountQueries:
     stock_count: StockCount | None = find(
         id=(ID, lambda value: _count.id == value),
-        number=(str, lambda value: _count.number == counting.number_of(value)),
+        number=(str, lambda value: _count.number == stock.count_number_of(value)),
     )
     """One count, by its id or its number."""
     stock_counts: Connection[StockCount] = pages(stock.counts)

@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Annotated
 
 import strawberry
-from sqlalchemy import select
 
+from api.graphql.business import base_currency
 from api.graphql.kit.access import access, restrict
 from api.graphql.kit.context import Context
 from api.graphql.kit.operations import query
@@ -15,17 +15,13 @@ from api.graphql.kit.reading import Reading
 from api.graphql.kit.scalars import MoneyType
 from api.graphql.kit.views import batch, extends
 from api.graphql.stock.places import Location
-from domain import business, stock
+from domain import stock
 from domain.kernel.ids import ID
-from domain.kernel.money import CurrencyCode, Money, Quantity
+from domain.kernel.money import Money, Quantity
 from domain.kernel.scopes import Scope
 
 AsOf = Annotated[datetime | None, "Only what had happened by then; everything, when left out."]
 KnownAt = Annotated[datetime | None, "Only what had been written by then; everything, when left out."]
-
-
-async def _currency(reading: Reading) -> CurrencyCode:
-    return CurrencyCode((await reading.execute(select(business.Business.base_currency)))[0]["base_currency"])
 
 
 async def _on_hand(ids: list[ID], reading: Reading, as_of: AsOf = None, known_at: KnownAt = None) -> dict[ID, Quantity]:
@@ -37,7 +33,7 @@ async def _value(
     ids: list[ID], reading: Reading, as_of: AsOf = None, known_at: KnownAt = None
 ) -> dict[ID, MoneyType | None]:
     found = await reading.run(lambda it: stock.positions(it, ids, as_of=as_of, known_at=known_at))
-    currency = await _currency(reading)
+    currency = await base_currency(reading)
     return {level: MoneyType.of(Money(each.value, currency)) for level, each in found.items()}
 
 
@@ -75,7 +71,7 @@ async def stock_valuation(
     """What all stock was worth at any instant: what had happened by `asOf` of what was written by `knownAt`."""
     reading = context.reading
     found = await reading.run(lambda it: stock.values(it, locations=location_ids, as_of=as_of, known_at=known_at))
-    currency = await _currency(reading)
+    currency = await base_currency(reading)
 
     def money(value: Decimal) -> MoneyType:
         return MoneyType.of(Money(value, currency))  # type: ignore[return-value]

@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
+
 from domain.kernel import bulk
 from domain.kernel.ids import ID, is_id
 from domain.kernel.work import Work
@@ -83,10 +85,15 @@ async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Dec
     waiting = await work.raw.fetch(_WAITING, variants)
     if not waiting:
         return
-    variants = sorted({record["variant_id"] for record in waiting})
-    await lock_queues(work, [ID("var_" + variant) for variant in variants])
+    queues = {record["variant_id"] for record in waiting}
+    await lock_queues(work, [ID("var_" + variant) for variant in queues])
     # Lock, then look: while that waited for one line, others may have come, or become more urgent.
     waiting = await work.raw.fetch(_WAITING, variants)
+    if not queues.issuperset(record["variant_id"] for record in waiting):
+        # Whoever held one of these queues has let somebody wait for another variant, too: that one would be passed over
+        # although goods are there. Its queue cannot be locked now without breaking the order of locks, so the act
+        # begins anew, as after a deadlock.
+        raise asyncpg.SerializationError("somebody came to wait for another variant meanwhile")
     left = {place: quantity + max(levels.by_place[place].available, Decimal(0)) for place, quantity in coming.items()}
     allocations: list[NewAllocation] = []
     served: list[tuple[str, Decimal, bool]] = []

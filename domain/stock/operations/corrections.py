@@ -55,9 +55,39 @@ class _Difference:
     role: Role | None = None
 
 
-_LATE = """
-SELECT place.n, since.happened, since.consumed FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) WITH ORDINALITY
-  AS place(variant_id, location_id, since, n)
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """Goods that come in late at one place, the first of them at an instant."""
+
+    coming: list[Move]
+    since: datetime
+
+    @property
+    def level(self) -> Level:
+        return self.coming[0].level
+
+    @property
+    def place(self) -> Place:
+        return self.level.place
+
+
+def _columns(late: Sequence[_Late]) -> tuple[list[str], list[str], list[datetime]]:
+    return [each.place[0][4:] for each in late], [each.place[1][4:] for each in late], [each.since for each in late]
+
+
+def _by_place(records: Sequence[asyncpg.Record], places: int) -> list[list[asyncpg.Record]]:
+    """The records of each place, which they name by its number `n`."""
+    found: list[list[asyncpg.Record]] = [[] for _ in range(places)]
+    for record in records:
+        found[record["n"] - 1].append(record)
+    return found
+
+
+_PLACES = """
+unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) WITH ORDINALITY AS place(variant_id, location_id, since, n)
+"""
+_LATE = f"""
+SELECT place.n, since.happened, since.consumed FROM {_PLACES}
 CROSS JOIN LATERAL (
   SELECT EXISTS (
       SELECT FROM stock_movements AS later
@@ -69,7 +99,7 @@ CROSS JOIN LATERAL (
       WHERE layer.variant_id = place.variant_id AND layer.location_id = place.location_id
         AND layer.founded_at > place.since AND layer.base_quantity > layer.quantity) AS consumed) AS since
 WHERE since.happened OR since.consumed
-"""
+"""  # noqa: S608  names are ours
 
 
 async def correct_costs(work: Work, coming: Sequence[Move]) -> Correction:
@@ -91,19 +121,16 @@ async def correct_costs(work: Work, coming: Sequence[Move]) -> Correction:
     if not found:
         return Correction()
     averaged = await costs.averaged(work, {places[record["n"] - 1][0] for record in found})
+    by_place: dict[Place, list[Move]] = {}
+    for move in coming:
+        by_place.setdefault(move.level.place, []).append(move)
+    late = [(_Late(by_place[place], since[place]), record) for record in found for place in [places[record["n"] - 1]]]
     # First in, first out goes by the order of telling, an average by the order in which things happened.
-    late = [
-        place
-        for record in found
-        for place in [places[record["n"] - 1]]
-        if (record["happened"] if place[0] in averaged else record["consumed"])
-    ]
+    by_average = [each for each, record in late if each.place[0] in averaged and record["happened"]]
+    in_order = [each for each, record in late if each.place[0] not in averaged and record["consumed"]]
     digits = currency_digits((await ledger.books(work)).currency)
-    changes: list[_Change] = []
-    for place in late:  # each is a replay of its own; hardly ever is there more than one
-        mine = [move for move in coming if move.level.place == place]
-        reckon = _by_average if place[0] in averaged else _first_in_first_out
-        changes.append(await reckon(work, mine, since[place], digits))
+    changes = await _first_in_first_out(work, in_order, digits) if in_order else []
+    changes += await _by_average(work, by_average, digits) if by_average else []
     return await _correction(work, changes, source=coming[0].source)
 
 
@@ -146,24 +173,32 @@ def _round_trip(changes: Sequence[_Change]) -> list[Posting]:
 
 # The youngest of which so much is gone between them; all of them, where that does not matter.
 _YOUNGER = """
-SELECT id, quantity, value_amount, base_quantity, base_value, founded_at FROM (
+SELECT place.n, younger.id, younger.quantity, younger.value_amount, younger.base_quantity, younger.base_value,
+  younger.founded_at
+FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::numeric[]) WITH ORDINALITY
+  AS place(variant_id, location_id, since, wanted, n)
+CROSS JOIN LATERAL (
   SELECT *, sum(base_quantity - quantity) OVER (ORDER BY founded_at DESC, id DESC) AS gone FROM cost_layers
-  WHERE variant_id = $1 AND location_id = $2 AND founded_at > $3 AND base_quantity > quantity) AS younger
-WHERE $4::numeric IS NULL OR gone - (base_quantity - quantity) < $4
+  WHERE variant_id = place.variant_id AND location_id = place.location_id AND founded_at > place.since
+    AND base_quantity > quantity) AS younger
+WHERE place.wanted IS NULL OR younger.gone - (younger.base_quantity - younger.quantity) < place.wanted
 """
 # What left since, in the order of telling: that is the order in which it was drawn, and posted. Whatever was drawn from
 # layers younger than an instant was told after it.
-_RUNS = """
-SELECT kind, reason, sum(-quantity) AS quantity FROM (
-  SELECT kind, reason, quantity, sum(changed) OVER (ORDER BY id) AS run FROM (
-    SELECT kind, reason, quantity, id,
-      ((kind, reason) IS DISTINCT FROM (lag(kind) OVER told, lag(reason) OVER told))::int AS changed
-    FROM stock_movements
-    WHERE variant_id = $1 AND location_id = $2 AND recorded_at > $3 AND quantity < 0
-      AND kind NOT IN ('RELOCATION', 'COST_CORRECTION')
-    WINDOW told AS (ORDER BY id)) AS each) AS runs
-GROUP BY run, kind, reason ORDER BY run
-"""
+_RUNS = f"""
+SELECT place.n, runs.kind, runs.reason, runs.quantity FROM {_PLACES}
+CROSS JOIN LATERAL (
+  SELECT run, kind, reason, sum(-quantity) AS quantity FROM (
+    SELECT kind, reason, quantity, sum(changed) OVER (ORDER BY id) AS run FROM (
+      SELECT kind, reason, quantity, id,
+        ((kind, reason) IS DISTINCT FROM (lag(kind) OVER told, lag(reason) OVER told))::int AS changed
+      FROM stock_movements
+      WHERE variant_id = place.variant_id AND location_id = place.location_id AND recorded_at > place.since
+        AND quantity < 0 AND kind NOT IN ('RELOCATION', 'COST_CORRECTION')
+      WINDOW told AS (ORDER BY id)) AS each) AS numbered
+  GROUP BY run, kind, reason) AS runs
+ORDER BY place.n, runs.run
+"""  # noqa: S608  names are ours
 
 
 @dataclass(slots=True)
@@ -179,24 +214,38 @@ class _Consumed:
         return costs.proportion(self.layer.base_value, gone, self.layer.base_quantity, digits)
 
 
-async def _first_in_first_out(work: Work, coming: Sequence[Move], since: datetime, digits: int) -> _Change:
-    level = coming[0].level
-    where = level.place[0][4:], level.place[1][4:], since
-    runs = await work.raw.fetch(_RUNS, *where)
-    # What comes in is taken by what left last: where one account bears all of it, what left before does not matter.
-    alike = len({_bearer(run) for run in runs}) == 1 and all(move.effective_at == since for move in coming)
-    wanted = sum((move.quantity for move in coming), Decimal(0)) if alike else None
+async def _first_in_first_out(work: Work, late: Sequence[_Late], digits: int) -> list[_Change]:
+    runs = _by_place(await work.raw.fetch(_RUNS, *_columns(late)), len(late))
+    wanted = [_wanted(each, mine) for each, mine in zip(late, runs, strict=True)]
+    younger = _by_place(await work.raw.fetch(_YOUNGER, *_columns(late), wanted), len(late))
+    return [
+        _exchanged(each, taken, left, work.now, digits) for each, taken, left in zip(late, younger, runs, strict=True)
+    ]
+
+
+def _wanted(late: _Late, runs: Sequence[asyncpg.Record]) -> Decimal | None:
+    """How much is exchanged. What comes in is taken by what left last: where one account bears all of it, what left
+    before does not matter; None where it does.
+    """
+    alike = len({_bearer(run) for run in runs}) == 1 and all(move.effective_at == late.since for move in late.coming)
+    return sum((move.quantity for move in late.coming), Decimal(0)) if alike else None
+
+
+def _exchanged(
+    late: _Late, younger: Sequence[asyncpg.Record], runs: Sequence[asyncpg.Record], now: datetime, digits: int
+) -> _Change:
+    """The youngest goods consumed are put back at a place, and those that came late are taken instead."""
     consumed = [
         _Consumed(
-            Layer(ID("mov_" + row["id"]), *list(row.values())[1:5]),
+            Layer(ID("mov_" + row["id"]), *list(row.values())[2:6]),
             row["founded_at"],
             row["base_quantity"] - row["quantity"],
         )
-        for row in await work.raw.fetch(_YOUNGER, *where, wanted)
+        for row in younger
     ]
     consumed += [
-        _Consumed(Layer.founded(move.id, move.quantity, move.value), move.effective_at or work.now, Decimal(0))
-        for move in coming
+        _Consumed(Layer.founded(move.id, move.quantity, move.value), move.effective_at or now, Decimal(0))
+        for move in late.coming
     ]
     consumed.sort(key=lambda each: (each.founded_at, each.layer.id))
     rest = sum((each.before for each in consumed), Decimal(0))
@@ -212,7 +261,7 @@ async def _first_in_first_out(work: Work, coming: Sequence[Move], since: datetim
         for each in consumed
         if each.before != each.after
     ]
-    return _Change(level, changed, _borne(consumed, runs, digits))
+    return _Change(late.level, changed, _borne(consumed, runs, digits))
 
 
 def _bearer(run: asyncpg.Record) -> Role:
@@ -251,23 +300,28 @@ def _costs_at(edges: Sequence[Decimal], taken: Sequence[tuple[_Consumed, Decimal
 
 # --- moving average -------------------------------------------------------------------------------------------------
 
-_ALL = """
-SELECT kind, reason, quantity, value_amount, effective_at FROM stock_movements
-WHERE variant_id = $1 AND location_id = $2 AND kind <> 'RELOCATION' ORDER BY effective_at, id
-"""
+_ALL = f"""
+SELECT place.n, moved.kind, moved.reason, moved.quantity, moved.value_amount, moved.effective_at FROM {_PLACES}
+JOIN stock_movements AS moved ON moved.variant_id = place.variant_id AND moved.location_id = place.location_id
+WHERE moved.kind <> 'RELOCATION' ORDER BY place.n, moved.effective_at, moved.id
+"""  # noqa: S608  names are ours
 
 
-async def _by_average(work: Work, coming: Sequence[Move], since: datetime, digits: int) -> _Change:  # noqa: ARG001
-    """The place is replayed from its beginning: rounding depends on where averages were reckoned last."""
-    level = coming[0].level
-    rows = await work.raw.fetch(_ALL, level.place[0][4:], level.place[1][4:])
+async def _by_average(work: Work, late: Sequence[_Late], digits: int) -> list[_Change]:
+    """Places are replayed from their beginning: rounding depends on where averages were reckoned last."""
+    told = _by_place(await work.raw.fetch(_ALL, *_columns(late)), len(late))
+    return [_averaged_anew(each, rows, work.now, digits) for each, rows in zip(late, told, strict=True)]
+
+
+def _averaged_anew(late: _Late, rows: Sequence[asyncpg.Record], now: datetime, digits: int) -> _Change:
     told = [(row["effective_at"], row["kind"], row["reason"], row["quantity"], row["value_amount"]) for row in rows]
-    told += [(move.effective_at or work.now, move.kind, move.reason, move.quantity, move.value) for move in coming]
+    told += [(move.effective_at or now, move.kind, move.reason, move.quantity, move.value) for move in late.coming]
     told.sort(key=lambda each: each[0])
     borne = _replayed(told, digits)
-    joined = next(move.layer_id or move.id for move in coming)
+    joined = next(move.layer_id or move.id for move in late.coming)
     # One movement for each account: the next replay must know what this one has posted already.
-    return _Change(level, [_Difference(joined, Decimal(0), -more, role) for role, more in borne.items() if more], borne)
+    differences = [_Difference(joined, Decimal(0), -more, role) for role, more in borne.items() if more]
+    return _Change(late.level, differences, borne)
 
 
 def _replayed(told: Sequence[tuple[datetime, str, str | None, Decimal, Decimal]], digits: int) -> dict[Role, Decimal]:

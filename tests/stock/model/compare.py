@@ -16,7 +16,7 @@ from domain.kernel.ids import ID
 from domain.stock import AvailabilityTermKind
 from tests.stock.model.costs import Layers
 from tests.stock.model.exact import Cents, Many
-from tests.stock.model.reference import NOTHING, Content, Figures, Model, Place, day
+from tests.stock.model.reference import NOTHING, Case, Content, Figures, Model, Place, day
 from tests.stock.model.world import World
 
 Said = dict[str, dict[Any, Any]]
@@ -44,9 +44,10 @@ class Names:
         self.locations = {each[4:]: n for n, each in enumerate(world.location_ids)}
         self.bins = {each[4:]: n for rows in world.bin_ids for n, each in enumerate(rows)}
         self.lots = {each[4:]: n for rows in world.lot_ids for n, each in enumerate(rows)}
-        self.lines = {row: key[1:] for key, row in world.made.items() if key[0] == "line"}
+        self.lines = {row: key[1:] for key, row in world.made.items() if key[0] in ("line", "transfer line")}
         self.holds = {row[4:]: key[1] for key, row in world.made.items() if key[0] == "hold"}
         self.incoming = {row[4:]: key[1:] for key, row in world.made.items() if key[0] == "incoming"}
+        self.cases = {row[4:]: key for key, row in world.cases.items()}
 
     def place(self, row: Any) -> Place:
         """The place of a row."""
@@ -66,8 +67,10 @@ QUERIES = {
     "held": """SELECT reservation_id, n, variant_id, location_id, held FROM stock_reservation_lines
       WHERE variant_id = ANY($1) AND held <> 0""",
     "incoming": "SELECT id, outstanding FROM incoming_stock WHERE variant_id = ANY($1)",
-    "shortfalls": """SELECT variant_id, location_id, sum(quantity) AS quantity FROM stock_discrepancies
-      WHERE variant_id = ANY($1) AND kind = 'SHORTFALL' GROUP BY 1, 2""",
+    "cases": """SELECT id, kind, variant_id, location_id, quantity, expected, reported, resolution
+      FROM stock_discrepancies WHERE variant_id = ANY($1)""",
+    "transfers": """SELECT line.id, status, quantity, dispatched, received, lost FROM stock_transfer_lines AS line
+      JOIN stock_transfers AS transfer ON transfer.id = transfer_id WHERE variant_id = ANY($1)""",
     "shipped": "SELECT id, shipped FROM order_lines WHERE variant_id = ANY($1)",
 }
 OUTCOMES = "SELECT id, outcome FROM stock_reservations WHERE id = ANY($1)"
@@ -119,7 +122,21 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
         },
         "held": {},
         "incoming": {names.incoming[row["id"]]: Fraction(row["outstanding"]) for row in rows["incoming"]},
-        "shortfalls": {names.place(row): Fraction(row["quantity"]) for row in rows["shortfalls"]},
+        "cases": {
+            names.cases[row["id"]]: Case(
+                row["kind"],
+                names.place(row),
+                Fraction(row["quantity"]),
+                _exact(row["expected"]),
+                _exact(row["reported"]),
+                row["resolution"],
+            )
+            for row in rows["cases"]
+        },
+        "transfers": {
+            names.lines["trl_" + row["id"]]: (row["status"], *map(Fraction, list(row.values())[2:]))
+            for row in rows["transfers"]
+        },
         "shipped": {names.lines["oln_" + row["id"]]: Fraction(row["shipped"]) for row in rows["shipped"]},
     }
     layers: dict[Any, list[Any]] = {}
@@ -151,6 +168,10 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
             terms["available_to_promise"] = Fraction(found[row].available_to_promise)
             said.setdefault("availability", {})[n, on] = {term: many for term, many in terms.items() if many}
     return said
+
+
+def _exact(quantity: Decimal | None) -> Many | None:
+    return None if quantity is None else Many(quantity)
 
 
 async def balances(connection: AsyncConnection) -> dict[str, Cents]:
@@ -198,7 +219,12 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
         "held": held,
         "outcomes": {hold: each.outcome for hold, each in model.holds.items()},
         "incoming": {key: each.outstanding for key, each in model.incoming.items()},
-        "shortfalls": model.shortfalls,
+        "cases": model.cases,
+        "transfers": {
+            (number, n): (each.status, line.quantity, line.dispatched, line.received, line.lost)
+            for number, each in model.transfers.items()
+            for n, line in enumerate(each.lines)
+        },
         "shipped": {
             (number, n): line.shipped for number, order in model.orders.items() for n, line in enumerate(order.lines)
         },
@@ -221,11 +247,20 @@ def _layers(layers: Layers, *, averaged: bool) -> list[Any]:
     ]
 
 
-def difference(model: Model, shop: Said, instants: tuple[datetime, datetime]) -> str | None:
-    """Where the two differ, in words; None where they do not."""
+def difference(
+    model: Model, shop: Said, instants: tuple[datetime, datetime], *, unseen_sweep: datetime | None = None
+) -> str | None:
+    """Where the two differ, in words; None where they do not. `unseen_sweep`: the instant of a sweep whose end nobody
+    saw; of what held nothing any more it leaves no event.
+    """
     mine = said_by_model(model, instants)
+    holding = {hold for hold, _ in mine["held"]}
     for hold, outcome in shop["outcomes"].items():
-        if outcome == "EXPIRED" and hold in model.holds and model.holds[hold].swept:
+        found = model.holds.get(hold)
+        if outcome != "EXPIRED" or found is None:
+            continue
+        unseen = unseen_sweep is not None and found.expires_at <= unseen_sweep and hold not in holding
+        if found.swept or (unseen and found.outcome is None):
             mine["outcomes"][hold] = outcome  # a sweep may end it at any time, or pass it over
     found = list(_differences(mine, shop))
     return "\n    ".join(found) or None

@@ -9,8 +9,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import TypeVar
 
 from tests.stock.model.exact import Cents, Many, share
+
+
+@dataclass(frozen=True)
+class Load:
+    """Goods that a transfer has sent in one part."""
+
+    transfer: int
+    lot: int | None
+    sent: Many
+    worth: Cents
+    """What all that was sent of it is worth."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +35,8 @@ class Layer:
     base: Many
     base_value: Cents
     left: Many
+    load: Load | None = None
+    """What it is a part of, while it is on the road: nobody but its transfer takes from it, or adds to it."""
 
     @property
     def gone(self) -> Many:
@@ -57,6 +71,19 @@ Layers = tuple[Layer, ...]
 
 
 @dataclass(frozen=True)
+class Draw:
+    """So much of a layer, and what it costs."""
+
+    layer: Layer
+    """As it was before."""
+    quantity: Many
+    value: Cents
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
 class Told:
     """What moved, as it was told."""
 
@@ -80,18 +107,39 @@ def in_order(layers: Iterable[Layer]) -> Layers:
     return tuple(sorted(layers, key=lambda each: each.age))
 
 
-def drawn(layers: Layers, quantity: Many) -> tuple[Layers, Cents]:
-    """Take so many of the oldest: what is left, and what they cost."""
+def drawn(layers: Layers, quantity: Many) -> tuple[Layers, list[Draw]]:
+    """Take so many, in the order of the layers: what is left, and what was taken of which."""
     left: list[Layer] = []
-    cost = 0
-    for each in in_order(layers):
+    draws: list[Draw] = []
+    for each in layers:
         part = min(each.left, quantity)
         after = each.less(part)
-        cost += each.value - after.value
+        if part:
+            draws.append(Draw(each, part, each.value - after.value))
         quantity -= part
         left.append(after)
     assert not quantity, "the model was asked for more than it has"
-    return tuple(left), cost
+    return tuple(left), draws
+
+
+def parts(draws: Iterable[Draw], picks: Iterable[tuple[T, Many]]) -> list[tuple[Draw, T]]:
+    """What was taken from layers and what was picked elsewhere are the same goods: both are cut at each other's edges,
+    and the value of each draw is shared as a running sum.
+    """
+    found: list[tuple[Draw, T]] = []
+    rest = [(each, many) for each, many in picks if many]
+    for draw in draws:
+        taken, spent = Many(0), 0
+        while taken < draw.quantity:
+            each, many = rest.pop(0)
+            part = min(many, draw.quantity - taken)
+            if part < many:
+                rest.insert(0, (each, many - part))
+            taken += part
+            value = share(draw.value, taken, draw.quantity) - spent
+            spent += value
+            found.append((Draw(draw.layer, part, value), each))
+    return found
 
 
 def departures(told: Iterable[Told], since: datetime) -> list[Told]:

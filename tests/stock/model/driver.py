@@ -33,7 +33,7 @@ from domain.stock import costs
 from domain.stock.locked import Level
 from domain.stock.operations import backorders
 from tests.stock.model import compare
-from tests.stock.model.acts import ACTS, Act, Release, Seen
+from tests.stock.model.acts import ACTS, Act, Release, Seen, Sweep
 from tests.stock.model.compare import Names
 from tests.stock.model.order import Disagreement, Done, arranged
 from tests.stock.model.reference import Model, Place
@@ -71,6 +71,12 @@ POSTED = f"""
 SELECT entry.act, role, sum(debit_base - credit_base) AS balance FROM journal_entries AS entry
 JOIN journal_lines ON entry_id = entry.id JOIN accounts ON accounts.id = account_id
 WHERE entry.act = ANY($1) AND role IN {compare.ROLES} GROUP BY 1, 2
+"""
+
+
+CASES = """
+SELECT id, act, kind, variant_id, location_id FROM stock_discrepancies
+WHERE variant_id = ANY($1) AND act = ANY($2) ORDER BY id
 """
 
 
@@ -253,13 +259,15 @@ class Driver:
         for trial in trials:
             self.outcomes[f"{type(trial.act).__name__} {trial.ended}"] += 1
         instants = compare.some_instants(self.chance, self.now)
+        sweeps = [trial.now for trial in trials if isinstance(trial.act, Sweep) and trial.ended == "lost"]
+        unseen = max(sweeps, default=None)
         async with self.database.snapshot() as connection:
             done = await self._told(connection, trials)
             shop = await compare.said_by_shop(connection, self.world, instants)
         self.model, order = arranged(
             self.model,
             sorted(done, key=lambda each: self._turn(trials, each)),
-            lambda model: compare.difference(model, shop, instants),
+            lambda model: compare.difference(model, shop, instants, unseen_sweep=unseen),
         )
         self.model = compare.ended_by_sweeps(self.model, shop)
         return order
@@ -416,6 +424,7 @@ class Driver:
         for trial in kept:
             if trial.ended != "refused" and trial.result is not None:
                 trial.act.keep(self.world, trial.number, trial.result)
+        await self._keep_cases(driver, by_act)
         names = Names(self.world)
         return [
             replace(
@@ -426,6 +435,14 @@ class Driver:
             )
             for trial in kept
         ]
+
+    async def _keep_cases(self, driver: Any, by_act: dict[str, Trial]) -> None:
+        """Note the ids of the cases that acts opened."""
+        names, seen = Names(self.world), Counter[Any]()
+        for row in await driver.fetch(CASES, [each[4:] for each in self.world.variant_ids], list(by_act)):
+            alike = by_act[row["act"]].number, row["kind"], names.place(row)
+            self.world.cases[*alike, seen[alike]] = ID("sdc_" + row["id"])
+            seen[alike] += 1
 
     async def _silent(self, driver: Any, trials: Sequence[Trial]) -> set[int]:
         """Of those whose end nobody saw: the releases that took place, of holds that held nothing any more."""

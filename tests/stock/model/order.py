@@ -116,6 +116,10 @@ class _Search:
                     continue
                 self.tried.add(order)
                 after = self.in_turn(models[n], moved, rest)
+                if not after and moved[:-1]:
+                    # What it needs fits here, and it comes a little later: as soon as it does.
+                    moved, rest = moved[:-1], [each, *rest]
+                    after = self.in_turn(models[n], moved, rest)
                 if after:
                     found = self.go([*models[: n + 1], *after], [*so_far[:n], *moved], rest)
                     if found is not None:
@@ -164,16 +168,21 @@ def arranged(model: Model, acts: Sequence[Done], accept: Callable[[Model], str |
 
 
 def _needed(each: Done, earlier: Sequence[Done]) -> list[Done]:
-    """Those of earlier acts that an act cannot do without: it found a level as they left it, or one of them did."""
+    """Those of earlier acts that an act cannot do without: it found a level as they left it, or they found one as it
+    was before it; or that is so of one of them.
+    """
     needed: list[Done] = []
     for other in reversed(earlier):
-        if any(
-            after.found.get(place, -1) >= version
-            for place, (version, _) in other.left.items()
-            for after in (each, *needed)
-        ):
+        if any(_is_before(other, after) for after in (each, *needed)):
             needed.insert(0, other)
     return needed
+
+
+def _is_before(one: Done, other: Done) -> bool:
+    """Whether one act came before another, by the versions of the levels that they found and left."""
+    return any(other.found.get(place, -1) >= version for place, (version, _) in one.left.items()) or any(
+        one.found.get(place, version) < version for place, (version, _) in other.left.items()
+    )
 
 
 def _first(each: Done, left: Sequence[Done]) -> str | None:
@@ -191,6 +200,7 @@ def _done(model: Model, each: Done) -> tuple[str | None, Model | None]:
         if model.versions.get(place, 0) != version:
             return f"it found {place} at version {version}, not {model.versions.get(place, 0)}", None
     after = model.copy()
+    after.act = each.seen.number
     try:
         each.act.replay(after, each.seen)
     except No as refusal:

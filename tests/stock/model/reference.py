@@ -11,12 +11,10 @@ from fractions import Fraction
 from typing import Any
 
 from tests.stock.model import costs
-from tests.stock.model.costs import Layer, Layers, Told
+from tests.stock.model.costs import Draw, Layer, Layers, Load, Told
 from tests.stock.model.exact import Cents, Many
-from tests.stock.model.world import World
+from tests.stock.model.world import CaseKey, Place, World
 
-Place = tuple[int, int]
-"""A variant and a location."""
 Line = tuple[int, int]
 """An order and a position in it."""
 
@@ -120,6 +118,45 @@ class Incoming:
 
 
 @dataclass(frozen=True)
+class TransferLine:
+    """A line of a transfer, and how far it has come."""
+
+    variant: int
+    quantity: Many
+    dispatched: Many = NOTHING
+    received: Many = NOTHING
+    lost: Many = NOTHING
+
+    @property
+    def in_transit(self) -> Many:
+        """How much of it is on the road."""
+        return self.dispatched - self.received - self.lost
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Goods that go from one location to another."""
+
+    origin: int
+    destination: int
+    expected_on: date | None
+    lines: tuple[TransferLine, ...]
+    status: str = "DRAFT"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Something for a person to look at."""
+
+    kind: str
+    place: Place
+    quantity: Many
+    expected: Many | None = None
+    reported: Many | None = None
+    resolution: str | None = None
+
+
+@dataclass(frozen=True)
 class Coming:
     """Goods that come in at a place."""
 
@@ -163,8 +200,12 @@ class Model:
     allocations: dict[Place, Mapping[Line, Allocation]] = field(default_factory=dict)
     waiting: dict[Line, Waiting] = field(default_factory=dict)
     incoming: dict[tuple[int, int], Incoming] = field(default_factory=dict)
-    shortfalls: dict[Place, Many] = field(default_factory=dict)
-    """What was promised and is not there, over all cases."""
+    transfers: dict[int, Transfer] = field(default_factory=dict)
+    cases: dict[CaseKey, Case] = field(default_factory=dict)
+    recalled: frozenset[tuple[int, int | None]] = frozenset()
+    """Lots that must not be sold any more, by variant and number."""
+    act: int = 0
+    """The number of the act that is being done."""
     books: dict[str, Cents] = field(default_factory=dict)
     turn: int = 0
     began: int = 0
@@ -270,8 +311,24 @@ class Model:
         ]
 
     def _may_leave(self, variant: int, content: Content, day: date) -> bool:
-        lot = self.world.lot(variant, content.lot)
-        return content.state is None and (lot is None or lot.expires_on is None or lot.expires_on >= day)
+        return content.state is None and self.is_good_on(variant, content.lot, day)
+
+    def is_good_on(self, variant: int, number: int | None, day: date) -> bool:
+        """Whether goods of a lot might be sold on a day, but for their state."""
+        if (variant, number) in self.recalled:
+            return False
+        lot = self.world.lot(variant, number)
+        return lot is None or lot.expires_on is None or lot.expires_on >= day
+
+    def cannot_join(self, variant: int, content: Content) -> bool:
+        """Whether no more can come to lie so: of a lot that was recalled, for sale."""
+        return content.state is None and (variant, content.lot) in self.recalled
+
+    def rearrange(self, place: Place, steps: Iterable[tuple[Content, Content, Many]]) -> None:
+        """So much goes from each source to its target."""
+        for source, target, quantity in steps:
+            self.put(place, source, -quantity)
+            self.put(place, target, quantity)
 
     def post(self, role: str, cents: Cents) -> None:
         """A debit; a credit, with a minus."""
@@ -287,7 +344,10 @@ class Model:
 
     def draw(self, place: Place, quantity: Many, kind: str, role: str, at: datetime, now: datetime) -> None:
         """So many leave, the oldest first, and an account bears their cost."""
-        self.layers[place], cost = costs.drawn(self.layers.get(place, ()), quantity)
+        self.layers[place], draws = costs.drawn(self.layers.get(place, ()), quantity)
+        if any(each.layer.load for each in draws):
+            raise No("NOT_ALLOWED_NOW")
+        cost = sum(each.value for each in draws)
         self.tell(place, kind, role, -quantity, -cost, at, now)
         self.post(role, cost)
         self.post("INVENTORY", -cost)
@@ -321,6 +381,9 @@ class Model:
             self.layers[place] = costs.in_order([*there, *fresh])
             return
         self.layers[place], more = costs.exchanged(there, fresh, left, since)
+        left_before = {each.number: each.left for each in there}
+        if any(each.load and each.left != left_before[each.number] for each in self.layers[place]):
+            raise No("NOT_ALLOWED_NOW")
         self._correct(place, more, now)
 
     def _join(self, place: Place, coming: Sequence[Coming], now: datetime, *, late: bool) -> None:
@@ -328,6 +391,8 @@ class Model:
             self.tell(place, each.kind, each.role, each.quantity, each.value, each.effective_at, now)
             layers = self.layers.get(place, ())
             live = [layer for layer in layers if layer.left]
+            if live and live[0].load:
+                raise No("NOT_ALLOWED_NOW")
             if live:
                 others = [layer for layer in layers if layer != live[0]]
                 self.layers[place] = costs.in_order([*others, live[0].anew(each.quantity, each.value)])
@@ -336,7 +401,7 @@ class Model:
                 self.layers[place] = costs.in_order([*layers, fresh])
         if late:
             more = costs.averaged_anew(self.told[place])
-            (pool,) = [layer for layer in self.layers[place] if layer.left]
+            pool = next(layer for layer in self.layers[place] if layer.left and not layer.load)
             others = [layer for layer in self.layers[place] if layer != pool]
             if any(more.values()):
                 self.layers[place] = costs.in_order([*others, pool.anew(NOTHING, -sum(more.values()))])
@@ -348,6 +413,11 @@ class Model:
                 self.tell(place, "COST_CORRECTION", role, NOTHING, -cents, now, now)
                 self.post(role, cents)
                 self.post("INVENTORY", -cents)
+
+    def found(self, place: Place, draw: Draw, *, age: datetime, load: Load | None = None) -> None:
+        """What was told last founds a layer, as old as it is."""
+        layer = Layer(age, self.turn, draw.quantity, draw.value, draw.quantity, load)
+        self.layers[place] = costs.in_order([*self.layers.get(place, ()), layer])
 
     # --- claims -----------------------------------------------------------------------------------------------------
 
@@ -430,9 +500,14 @@ class Model:
             else:
                 del self.waiting[line]
 
+    def open_case(self, case: Case) -> None:
+        """Something for a person to look at."""
+        same = [key for key in self.cases if key[:3] == (self.act, case.kind, case.place)]
+        self.cases[self.act, case.kind, case.place, len(same)] = case
+
     def give_way(self, place: Place, missing: Many) -> None:
         """So much less is there than was promised: the youngest holds give way, then the youngest allocations."""
-        self.shortfalls[place] = self.shortfalls.get(place, NOTHING) + missing
+        self.open_case(Case("SHORTFALL", place, missing))
         held = dict(self.held.get(place, {}))
         for key in sorted(held, key=lambda key: (key[0], key[2]), reverse=True):
             part = min(held[key], missing)
@@ -446,7 +521,8 @@ class Model:
             part = min(there[line].quantity, missing)
             if part:
                 missing -= part
-                self.wait(line, place[0], part, there[line].allocated_at)
+                if line[0] not in self.transfers:  # what is to leave from here cannot come from elsewhere
+                    self.wait(line, place[0], part, there[line].allocated_at)
                 self.deallocate(line, place, part)
         assert not missing, "more is missing than was promised"
 
@@ -525,6 +601,16 @@ class Model:
             ),
             "BACKORDERED": sum((each.quantity for each in self.waiting.values() if each.variant == variant), NOTHING),
         }
+        said["INCOMING"] += sum(
+            (
+                line.in_transit
+                for each in self.transfers.values()
+                if on is None or (each.expected_on is not None and each.expected_on <= on)
+                for line in each.lines
+                if line.variant == variant
+            ),
+            NOTHING,
+        )
         said["available"] = said["ON_HAND"] - said["UNAVAILABLE"] - said["ALLOCATED"] - said["RESERVED"]
         said["available_to_promise"] = said["available"] + said["INCOMING"] - said["BACKORDERED"]
         return said

@@ -30,6 +30,11 @@ from domain.stock.operations.lots import NamedLot, lots_named
 
 _numbers = itertools.count(1)
 
+Place = tuple[int, int]
+"""A variant and a location."""
+CaseKey = tuple[int, str, Place, int]
+"""The act that opened a case, its kind and place, and its number among those that are alike in all of these."""
+
 
 @dataclass(frozen=True)
 class Lot:
@@ -80,12 +85,21 @@ class World:
     bin_ids: list[list[ID]] = field(default_factory=list)
     lot_ids: list[list[ID]] = field(default_factory=list)
     made: dict[tuple[str, int, int], ID] = field(default_factory=dict)
-    """What acts made: ("hold", number of the act, 0), ("order", …, 0), ("line", …, position), ("incoming", …, n)."""
+    """What acts made: ("hold", number of the act, 0), ("order", …, 0), ("line", …, position), ("incoming", …, n),
+    ("transfer", …, 0), ("transfer line", …, position).
+    """
+    cases: dict[CaseKey, ID] = field(default_factory=dict)
+    """The cases that acts opened."""
 
     def euro(self, day: date) -> Fraction:
         """What a euro was worth on a day."""
         rates = [rate for days, rate in RATES if (self.begins + timedelta(days=days)).date() <= day]
         return rates[-1]
+
+    @property
+    def road(self) -> int:
+        """Where goods of transfers are while they are on the road."""
+        return next(n for n, each in enumerate(self.locations) if each.transit)
 
     def lot(self, variant: int, lot: int | None) -> Lot | None:
         """A lot of a variant."""
@@ -115,7 +129,7 @@ async def found(database: Database, world: World) -> None:
 async def stock_with_variants(database: Database, world: World, variants: Sequence[Variant]) -> None:
     """Fresh variants take the place of those there were."""
     world.variants = tuple(variants)
-    world.variant_ids, world.skus, world.lot_ids, world.made = [], [], [], {}
+    world.variant_ids, world.skus, world.lot_ids, world.made, world.cases = [], [], [], {}, {}
     async with database.connection() as connection, begin(connection, actor=SYSTEM, now=world.begins) as work:
         for each in world.variants:
             sku = f"MODEL-{next(_numbers)}"

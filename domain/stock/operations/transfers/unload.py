@@ -78,7 +78,8 @@ class Unloading:
             self._arrive(each, digits)
         if closes:
             for line in self.transfer.lines:
-                self._lose(line, digits)
+                if line.in_transit:  # of the others the levels are not locked
+                    self._lose(line, digits)
         await self._book(work)
         await self._book_more(work)
         await self._open_cases(work)

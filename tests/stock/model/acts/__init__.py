@@ -4,7 +4,16 @@ from tests.stock.model.acts.arrivals import Expect, Receive
 from tests.stock.model.acts.base import Act, Seen
 from tests.stock.model.acts.corrections import Adjust, SetQuantities
 from tests.stock.model.acts.holds import Release, Reserve, Sweep
+from tests.stock.model.acts.recalls import Recall
+from tests.stock.model.acts.relocations import Relocate
 from tests.stock.model.acts.sales import Cancel, PlaceOrder, Prioritize, Ship
+from tests.stock.model.acts.transfers import (
+    CancelTransfer,
+    CreateTransfer,
+    DispatchTransfer,
+    ReadyTransfer,
+    ReceiveTransfer,
+)
 from tests.stock.model.acts.values import Revalue
 
 ACTS: dict[type[Act], int] = {
@@ -20,6 +29,13 @@ ACTS: dict[type[Act], int] = {
     Ship: 4,
     Prioritize: 1,
     Revalue: 1,
+    Relocate: 3,
+    Recall: 1,
+    CreateTransfer: 2,
+    ReadyTransfer: 3,
+    DispatchTransfer: 3,
+    ReceiveTransfer: 3,
+    CancelTransfer: 1,
 }
 
-__all__ = ["ACTS", "Act", "Release", "Seen"]
+__all__ = ["ACTS", "Act", "Release", "Seen", "Sweep"]

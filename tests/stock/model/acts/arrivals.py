@@ -93,6 +93,8 @@ class Receive(Act):
 
     def replay(self, model: Model, seen: Seen) -> None:
         at = self.received_at or seen.now
+        if any((each.variant, each.content.lot) in model.recalled for each in self.lines):
+            raise No("INVALID")
         rate = model.world.euro(day(at)) if self.currency == "EUR" else Fraction(1)
         for each in self.lines:
             place = each.variant, self.location

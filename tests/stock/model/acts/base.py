@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 from strawberry.utils.str_converters import to_camel_case
 
+from domain.kernel.absent import ABSENT
 from domain.kernel.ids import ID
 from domain.kernel.money import Quantity
 from domain.kernel.work import Work
@@ -104,8 +105,12 @@ def content(chance: random.Random, model: Model, place: Place, *, brings: bool) 
 def json(value: Any) -> Any:
     """An input of the domain as a variable of GraphQL: what is left out is not sent."""
     if is_dataclass(value) and not isinstance(value, type):
-        given = {each.name: getattr(value, each.name) for each in fields(value)}
-        return {to_camel_case(name): json(each) for name, each in given.items() if each is not None}
+        given = {each.name: (getattr(value, each.name), each.default) for each in fields(value)}
+        return {
+            to_camel_case(name): json(each)
+            for name, (each, default) in given.items()
+            if each is not ABSENT and (each is not None or default is ABSENT)
+        }
     if isinstance(value, list):
         return [json(each) for each in value]
     if isinstance(value, Enum):

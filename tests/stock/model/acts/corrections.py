@@ -155,6 +155,8 @@ class Adjust(Act):
         for each in self.lines:
             if model.world.variants[each.place[0]].tracked and each.delta > 0 and each.content.lot is None:
                 raise No("INVALID")
+            if each.delta > 0 and model.cannot_join(each.place[0], each.content):
+                raise No("INVALID")
         for each in self.lines:
             model.versions.setdefault(each.place, 0)
         booked(model, self.lines, self.reason, self.effective_at or seen.now, seen)
@@ -227,6 +229,8 @@ class SetQuantities(Act):
         differences: list[Difference] = []
         tracked = [each for each in self.lines if model.world.variants[each.variant].tracked]
         if any(each.quantity > each.expected and each.content.lot is None for each in tracked):
+            raise No("INVALID")
+        if any(each.quantity > each.expected and model.cannot_join(each.variant, each.content) for each in self.lines):
             raise No("INVALID")
         for each in self.lines:
             place = each.variant, self.location
