@@ -8,6 +8,7 @@ import api.graphql.customers
 import api.graphql.events
 import api.graphql.fulfillment
 import api.graphql.ledger
+import api.graphql.ledger_audit
 import api.graphql.live.orders
 import api.graphql.live.stock
 import api.graphql.orders

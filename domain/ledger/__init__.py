@@ -1,6 +1,7 @@
 """The books: accounts, journal entries, balances. Permanent, balanced, and tied to what they account for."""
 
-from domain.ledger.events import JournalEntryPosted, JournalEntryReversed
+from domain.ledger.chain import Verification, verify
+from domain.ledger.events import JournalEntryPosted, JournalEntryReversed, JournalEntrySealed
 from domain.ledger.operations import (
     Books,
     Draft,
@@ -20,7 +21,7 @@ from domain.ledger.operations import (
 )
 from domain.ledger.queries import Balance, accounts, entries, trial_balance
 from domain.ledger.rates import NewExchangeRate, NewExchangeRates, NoExchangeRate, rate_on, rates, set_rates
-from domain.ledger.sealing import seal
+from domain.ledger.sealing import seal, unsealed
 from domain.ledger.tables import (
     Account,
     AccountType,
@@ -42,6 +43,7 @@ __all__ = [
     "JournalEntry",
     "JournalEntryPosted",
     "JournalEntryReversed",
+    "JournalEntrySealed",
     "JournalLine",
     "JournalSeal",
     "NewExchangeRate",
@@ -52,6 +54,7 @@ __all__ = [
     "Period",
     "Posting",
     "Role",
+    "Verification",
     "accounts",
     "ask_books",
     "books",
@@ -68,5 +71,7 @@ __all__ = [
     "seal",
     "set_rates",
     "trial_balance",
+    "unsealed",
+    "verify",
     "write_lines",
 ]

@@ -19,6 +19,10 @@ BREAKING = {
         "UPDATE accounts SET parent_id = (SELECT id FROM accounts WHERE code = '1200') WHERE code = '1500'"
     ],
     "days in their period": ["UPDATE journal_lines SET posted_on = posted_on + 1"],
+    "journal is what was sealed": [
+        "UPDATE journal_lines SET account_id = (SELECT id FROM accounts WHERE code = '6090')"
+        " WHERE n = 1 AND entry_id = (SELECT entry_id FROM journal_seals WHERE position = 3)"
+    ],
     "places in the journal": ["UPDATE journal_seals SET position = position + 1000 WHERE position > 2"],
     "products have variants": [
         "INSERT INTO products (id, name, slug, status, created_at, updated_at)"
