@@ -24,6 +24,7 @@ The transaction id of an entry is left out: it does not survive a restore. So ar
 change; the account's id may not.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -56,34 +57,36 @@ def _amount(column: str) -> str:
     return f"trim_scale({column})::text"
 
 
-_OF_ENTRY = (
-    _id("entry.id", "jen"),
-    "entry.number::text",
-    _day("entry.posted_on"),
-    _instant("entry.effective_at"),
-    _instant("entry.recorded_at"),
-    "entry.description",
-    "entry.currency",
-    "entry.source",
-    "entry.manual::text",
-    _id("entry.period_id", "per"),
-    _id("entry.reversal_of_id", "jen"),
-    _id("entry.act", "act"),
-)
-_OF_LINE = (
-    "line.n::text",
-    _id("line.account_id", "acc"),
-    _day("line.posted_on"),
-    "line.currency",
-    _amount("line.debit"),
-    _amount("line.credit"),
-    "line.base_currency",
-    _amount("line.debit_base"),
-    _amount("line.credit_base"),
-)
+OF_ENTRY = {
+    "id": _id("entry.id", "jen"),
+    "number": "entry.number::text",
+    "posted_on": _day("entry.posted_on"),
+    "effective_at": _instant("entry.effective_at"),
+    "recorded_at": _instant("entry.recorded_at"),
+    "description": "entry.description",
+    "currency": "entry.currency",
+    "source": "entry.source",
+    "manual": "entry.manual::text",
+    "period_id": _id("entry.period_id", "per"),
+    "reversal_of_id": _id("entry.reversal_of_id", "jen"),
+    "act": _id("entry.act", "act"),
+}
+"""The fields of an entry in canonical form, in their order: in SQL."""
+OF_LINE = {
+    "n": "line.n::text",
+    "account_id": _id("line.account_id", "acc"),
+    "posted_on": _day("line.posted_on"),
+    "currency": "line.currency",
+    "debit": _amount("line.debit"),
+    "credit": _amount("line.credit"),
+    "base_currency": "line.base_currency",
+    "debit_base": _amount("line.debit_base"),
+    "credit_base": _amount("line.credit_base"),
+}
+"""The fields of a line in canonical form, in their order: in SQL."""
 
 
-def _fields(expressions: tuple[str, ...]) -> str:
+def _fields(expressions: Iterable[str]) -> str:
     """The fields of a row, one after the other."""
     return " || ".join(
         f"coalesce(octet_length(convert_to({each}, 'UTF8'))::text || ':' || {each} || ',', '-,')"
@@ -94,8 +97,8 @@ def _fields(expressions: tuple[str, ...]) -> str:
 def canonical(entry_id: str) -> str:
     """In SQL: the canonical bytes of the entry whose id an expression gives; null where there is no such entry."""
     return f"""(
-      SELECT convert_to({_fields(_OF_ENTRY)} || coalesce((
-        SELECT string_agg({_fields(_OF_LINE)}, '' ORDER BY line.n) FROM journal_lines AS line
+      SELECT convert_to({_fields(OF_ENTRY.values())} || coalesce((
+        SELECT string_agg({_fields(OF_LINE.values())}, '' ORDER BY line.n) FROM journal_lines AS line
         WHERE line.entry_id = entry.id), ''), 'UTF8')
       FROM journal_entries AS entry WHERE entry.id = {entry_id})"""  # noqa: S608  no outside text in it
 
