@@ -23,6 +23,7 @@ from domain.kernel.work import SYSTEM, begin
 from domain.ledger import export
 from domain.ledger.export import Format, Span
 from tests.ledger.test_chain import field, post, sealed
+from tests.support.process import waterline
 from tests.support.server import Server
 
 ODD = 'Zoë\'s "best"; 50% \\ off | * ! (new) @@'
@@ -228,3 +229,20 @@ async def test_names_of_accounts_are_legal_and_their_own(fresh_database: Databas
     assert len(names) == len(set(names))
     assert all(re.fullmatch(r"[A-Z][A-Za-z]+(:[A-Z0-9][A-Za-z0-9-]*)+", name) for name in names)
     assert {"Assets:Inventory-1200", "Expenses:Cost-of-sales-5000:Cost-of-goods-sold-5010"} <= set(names)
+
+
+async def test_the_command_line_writes_them(shop: Database, server: Server, database_name: str, tmp_path: Path) -> None:
+    urls = {"DATABASE_URL": server.app_url(database_name), "DATABASE_ADMIN_URL": server.owner_url(database_name)}
+    told = waterline(tmp_path, "export", "ledger", "--format", "hledger", **urls)
+    assert told.stdout == await written(shop, Format.HLEDGER), told.stderr
+    first, _ = await days(shop)
+    file = tmp_path / "books.csv"
+    arguments = ("--format", "csv", "--to", first.isoformat(), "--output", str(file))
+    assert waterline(tmp_path, "export", "ledger", *arguments, **urls).returncode == 0
+    assert file.read_bytes().decode() == await written(shop, Format.CSV, Span(last=first))
+    refused = waterline(tmp_path, "export", "ledger", "--format", "csv", "--from", "2026-02-01", "--to", "2026-01-01")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "The first day lies after the last." in refused.stderr
+    packed = waterline(tmp_path, "export", "audit", "--output", str(tmp_path / "audit.zip"), **urls)
+    assert packed.returncode == 0, packed.stderr
+    assert zipfile.is_zipfile(tmp_path / "audit.zip")
