@@ -6,8 +6,8 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
-from datetime import timedelta
+from contextlib import ExitStack, nullcontext
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -30,6 +30,7 @@ from domain.kernel.database import Database
 from domain.kernel.errors import Refusal, Refusals, Trouble
 from domain.kernel.scopes import Scope
 from domain.kernel.settings import Settings
+from domain.ledger import export
 
 Result = TypeVar("Result")
 
@@ -42,11 +43,14 @@ cli = typer.Typer(
 )
 imports = typer.Typer(help="Bring in data from elsewhere.", no_args_is_help=True)
 schema = typer.Typer(help="The GraphQL schema.", no_args_is_help=True)
+exports = typer.Typer(help="Write the books for others.", no_args_is_help=True)
 cli.add_typer(imports, name="import")
+cli.add_typer(exports, name="export")
 cli.add_typer(schema, name="schema")
 
 console = Console(stderr=True)
 
+_DAY = ["%Y-%m-%d"]
 GRACE_SECONDS = 5
 """How long requests may run on once the process was told to stop."""
 
@@ -179,6 +183,47 @@ def print_sdl() -> None:
     print(print_schema(), end="")
 
 
+@exports.command("ledger")
+def export_ledger(
+    form: Annotated[export.Format, typer.Option("--format", help="What to write it as.")],
+    first: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help="The first day.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="The last day.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The file to write; standard output, when left out.")] = None,
+) -> None:
+    """Write the journal as text: by day and number, the same bytes for the same books."""
+    span = _span(first, last)
+
+    with place(settings.read()) as where:
+        asyncio.run(prepare(where))
+        with output.open("wb") if output else nullcontext(sys.stdout.buffer) as file:
+
+            async def write(database: Database) -> None:
+                async with database.snapshot() as connection:
+                    async for piece in export.write(connection, form, span):
+                        file.write(piece.encode())
+
+            _with_database(where, write)
+
+
+@exports.command("audit")
+def export_audit(
+    output: Annotated[Path, typer.Option(help="The ZIP file to write.")],
+    first: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help="The first day.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="The last day.")] = None,
+) -> None:
+    """Write the auditor's package: chart, periods, entries, lines, balances, digests, and how to recompute them."""
+    span = _span(first, last)
+
+    async def write(database: Database) -> None:
+        async with database.snapshot() as connection:
+            await export.write_audit(connection, span, output)
+
+    with place(settings.read()) as where:
+        asyncio.run(prepare(where))
+        _with_database(where, write)
+    console.print(f"Written to {output}.")
+
+
 @imports.command()
 def completejourney(
     baskets: Annotated[int | None, typer.Option(help="Only the first so many baskets.", min=1)] = None,
@@ -221,6 +266,10 @@ def _serve(*, demo: bool) -> None:
             shown = _with_database(where, lambda database: _demo(database, chosen))
         server = _Server(application(chosen, where.app_url), ready=lambda: _announce(chosen, shown))
         server.run(sockets=[listening])
+
+
+def _span(first: datetime | None, last: datetime | None) -> export.Span:
+    return export.Span(first.date() if first else None, last.date() if last else None)
 
 
 async def _demo(database: Database, chosen: Settings) -> credentials.Credentials:

@@ -10,9 +10,6 @@ from starlette.routing import Route
 from api.graphql.kit.errors import outage
 from api.http import observe
 
-PATIENCE_SECONDS = 5
-"""How long the database may take to answer."""
-
 
 async def live(_: Request) -> Response:
     """The process answers."""
@@ -23,7 +20,7 @@ async def ready(request: Request) -> Response:
     """The database answers, and the tail of the event log follows it."""
     services = request.app.state.services
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS), services.database.connection() as connection:
+        async with asyncio.timeout(observe.PATIENCE_SECONDS), services.database.connection() as connection:
             await connection.exec_driver_sql("SELECT 1")
     except Exception as error:
         if outage(error) is None:
@@ -36,7 +33,7 @@ async def ready(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """For Prometheus."""
-    observe.sample(request.app.state.services)
+    await observe.sample(request.app.state.services)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

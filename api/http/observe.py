@@ -1,5 +1,7 @@
 """One log line and one measurement per request, and a net for what nobody caught."""
 
+import asyncio
+import math
 import secrets
 import time
 from functools import lru_cache
@@ -11,6 +13,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import logs
+from api.graphql.kit.errors import outage
+from domain import ledger
 
 log = structlog.get_logger("waterline.http")
 
@@ -19,6 +23,10 @@ SECONDS = Histogram("waterline_http_request_seconds", "Time to the end of the an
 POOL = Gauge("waterline_database_connections_in_use", "Connections of the pool that are in use.")
 FOLLOWERS = Gauge("waterline_live_followers", "Subscriptions that follow the event log.")
 DELIVERED = Gauge("waterline_live_events_read", "Events that the tail of the log has read since the start.")
+UNSEALED = Gauge("waterline_journal_entries_unsealed", "Entries in the books without a place in the journal yet.")
+
+PATIENCE_SECONDS = 5
+"""How long the database may take to answer."""
 
 _KNOWN = ("/graphql", "/oauth/token", "/health/live", "/health/ready", "/metrics")
 
@@ -54,11 +62,18 @@ class Observe:
             _measure(scope, status, time.perf_counter() - started)
 
 
-def sample(services: Any) -> None:
-    """Bring the gauges up to date, when somebody reads them."""
+async def sample(services: Any) -> None:
+    """Bring the gauges up to date, when somebody reads them. What a silent database would tell is not a number."""
     POOL.set(services.database.connections.used)
     FOLLOWERS.set(services.tail.followers)
     DELIVERED.set(services.tail.events_read)
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS), services.database.connection() as connection:
+            UNSEALED.set(await ledger.unsealed(connection))
+    except Exception as error:
+        if outage(error) is None:
+            raise
+        UNSEALED.set(math.nan)
 
 
 def _measure(scope: Scope, status: int, seconds: float) -> None:

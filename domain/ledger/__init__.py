@@ -1,8 +1,9 @@
 """The books: accounts, journal entries, balances. Permanent, balanced, and tied to what they account for."""
 
 from domain.ledger.balances import Span, Turnover, turnovers
+from domain.ledger.chain import Verification, verify
 from domain.ledger.entries import entry_number
-from domain.ledger.events import JournalEntryPosted, JournalEntryReversed
+from domain.ledger.events import JournalEntryPosted, JournalEntryReversed, JournalEntrySealed
 from domain.ledger.operations import (
     Books,
     Draft,
@@ -23,7 +24,7 @@ from domain.ledger.periods import PeriodAction, close_period, lock_period, perio
 from domain.ledger.periods import life as period_life
 from domain.ledger.queries import Balance, accounts, entries, trial_balance
 from domain.ledger.rates import NewExchangeRate, NewExchangeRates, NoExchangeRate, rate_on, rates, set_rates
-from domain.ledger.sealing import seal
+from domain.ledger.sealing import seal, unsealed
 from domain.ledger.statements import (
     BalanceSheet,
     CashFlows,
@@ -64,6 +65,7 @@ __all__ = [
     "JournalEntry",
     "JournalEntryPosted",
     "JournalEntryReversed",
+    "JournalEntrySealed",
     "JournalLine",
     "JournalSeal",
     "NewExchangeRate",
@@ -80,6 +82,7 @@ __all__ = [
     "Row",
     "Span",
     "Turnover",
+    "Verification",
     "accounts",
     "ask_books",
     "balance_sheet",
@@ -107,6 +110,8 @@ __all__ = [
     "set_rates",
     "trial_balance",
     "turnovers",
+    "unsealed",
+    "verify",
     "write_lines",
     "years",
 ]

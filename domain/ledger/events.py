@@ -21,6 +21,17 @@ class JournalEntryReversed(Event):
 
 
 @dataclass(frozen=True)
+class JournalEntrySealed(Event):
+    """This entry, and every one before it, has its place in the journal. Said of the last one of a sealing.
+
+    Whoever keeps the digest elsewhere can tell later whether any entry up to this place was changed since.
+    """
+
+    position: int
+    digest: str
+
+
+@dataclass(frozen=True)
 class ExchangeRateSet(Event):
     """A currency is worth something else from a day on."""
 

@@ -1,34 +1,63 @@
-"""The sealing writer: gives every entry its gapless place in the journal, after its commit.
+"""The sealing writer: gives every entry its gapless place in the journal and its digest, after its commit.
 
 It reads the event log as any reader does, from the last entry it has sealed, so it misses none and never comes before
 one that is still being committed. One writer at a time: others leave at once.
 """
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from domain.kernel import bulk, events
+from domain.kernel.database import raw
 from domain.kernel.ids import ID
 from domain.kernel.work import Work
-from domain.ledger.events import JournalEntryPosted
+from domain.ledger import chain
+from domain.ledger.events import JournalEntryPosted, JournalEntrySealed
 from domain.ledger.tables import JournalSeal
 
 AT_ONCE = 1_000
 """Entries sealed in one act."""
 
 _TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('ledger.seal', 0))"
-_LAST = "SELECT position, event_id FROM journal_seals ORDER BY position DESC LIMIT 1"
+_LAST = "SELECT position, event_id, digest FROM journal_seals ORDER BY position DESC LIMIT 1"
+_CONTENTS = f"""
+SELECT {chain.canonical("given.id")} AS content FROM unnest($1::uuid[]) WITH ORDINALITY AS given(id, n) ORDER BY n
+"""  # noqa: S608  no outside text in it
+_UNSEALED = f"""
+SELECT count(*) FROM events WHERE type = '{JournalEntryPosted.type}' AND (epoch, order_key, seq) > (
+  SELECT epoch, order_key, seq FROM events
+  WHERE id = (SELECT event_id FROM journal_seals ORDER BY position DESC LIMIT 1)
+)
+"""  # noqa: S608  no outside text in it
 
 
 async def seal(work: Work) -> int:
-    """The next committed entries have their places; returns how many. 0 as well while another writer is at it."""
+    """The next committed entries have their places and digests; returns how many.
+
+    0 as well while another writer is at it. The last place and its digest are announced.
+    """
     if not await work.raw.fetchval(_TURN):
         return 0
     last = await work.raw.fetchrow(_LAST)
-    position, after = 0, events.START
+    position, digest, after = 0, chain.START, events.START
     if last is not None:
-        position, after = last["position"], await events.position_of(work.connection, ID("evt_" + last["event_id"]))
+        position, digest = last["position"], last["digest"]
+        after = await events.position_of(work.connection, ID("evt_" + last["event_id"]))
     posted = await events.read(work.connection, after=after, limit=AT_ONCE, types=[JournalEntryPosted.type])
-    rows = [
-        {"position": place, "entry_id": event.subject, "event_id": event.id}
-        for place, event in enumerate(posted, position + 1)
-    ]
+    if not posted:
+        return 0
+    contents = await work.raw.fetch(_CONTENTS, [event.subject[4:] for event in posted])
+    rows = []
+    for event, found in zip(posted, contents, strict=True):
+        position, digest = position + 1, chain.next_digest(digest, found["content"])
+        rows.append({"position": position, "entry_id": event.subject, "event_id": event.id, "digest": digest})
     await bulk.insert(work, JournalSeal, rows)
+    work.announce(JournalEntrySealed(rows[-1]["entry_id"], position=position, digest=digest.hex()))
     return len(rows)
+
+
+async def unsealed(connection: AsyncConnection) -> int:
+    """How many entries stand in the books and have no place in the journal yet."""
+    driver = await raw(connection)
+    if await driver.fetchval("SELECT EXISTS (SELECT FROM journal_seals)"):
+        return await driver.fetchval(_UNSEALED)
+    return await events.count(connection, types=[JournalEntryPosted.type])

@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
+    LargeBinary,
     Numeric,
     PrimaryKeyConstraint,
     Sequence,
@@ -245,12 +246,18 @@ class JournalSeal(Row):
     """
 
     __tablename__ = "journal_seals"
-    __table_args__ = (Index("uq_journal_seals_entry_id", "entry_id", unique=True), {"info": APPEND_ONLY})
+    __table_args__ = (
+        CheckConstraint("octet_length(digest) = 32", name="digest_length"),
+        Index("uq_journal_seals_entry_id", "entry_id", unique=True),
+        {"info": APPEND_ONLY},
+    )
 
     position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     entry_id: Mapped[ID] = mapped_column(Id("jen"), ForeignKey("journal_entries.id"))
     event_id: Mapped[ID] = mapped_column(Id("evt"))
     """The event that announced it: where the sealing writer goes on."""
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    """SHA-256 over the digest before it and what the entry says: see `chain`."""
 
 
 class JournalDay(Row):

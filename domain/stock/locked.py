@@ -14,6 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 from asyncpg import Record
 
 from domain import ledger
@@ -127,6 +128,11 @@ ORDER BY level.variant_id, level.location_id FOR NO KEY UPDATE OF level
 )
 
 
+_MADE = """SELECT EXISTS (
+  SELECT FROM unnest($1::uuid[], $2::uuid[]) AS missing(variant_id, location_id)
+  JOIN stock_levels USING (variant_id, location_id))"""
+
+
 @dataclass
 class Levels:
     """The locked levels of an act."""
@@ -146,7 +152,13 @@ class Levels:
             currency = (await ledger.books(work)).currency
             if await work.raw.execute(_CREATE, variants, locations, currency, work.now) != "INSERT 0 0":
                 work.remembered["stock.levels.made"] = True
-        return cls._of(work, await work.raw.fetch(_LOCK_PLACES, variants, locations))
+        levels = cls._of(work, await work.raw.fetch(_LOCK_PLACES, variants, locations))
+        missing = [place for place in distinct if place not in levels.by_place]
+        if missing and await work.raw.fetchval(_MADE, *([place[n][4:] for place in missing] for n in (0, 1))):
+            # Whoever it waited for made this one, so it was not among those that it saw. It cannot be locked now
+            # without breaking the order of locks: the act begins anew, as after a deadlock.
+            raise asyncpg.SerializationError("a variant came to be at another place meanwhile")
+        return levels
 
     @classmethod
     async def lock_variants(cls, work: Work, variants: Collection[ID]) -> "Levels":

@@ -23,6 +23,10 @@ BREAKING = {
         "UPDATE accounting_periods SET state = 'LOCKED' WHERE starts_on > now() + interval '6 months'"
     ],
     "days of the journal": ["UPDATE journal_days SET debit = debit + 1"],
+    "journal is what was sealed": [
+        "UPDATE journal_lines SET account_id = (SELECT id FROM accounts WHERE code = '6090')"
+        " WHERE n = 1 AND entry_id = (SELECT entry_id FROM journal_seals WHERE position = 3)"
+    ],
     "places in the journal": ["UPDATE journal_seals SET position = position + 1000 WHERE position > 2"],
     "products have variants": [
         "INSERT INTO products (id, name, slug, status, created_at, updated_at)"

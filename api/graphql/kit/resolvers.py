@@ -12,6 +12,7 @@ from typing import Annotated, Any, cast
 
 import strawberry
 from sqlalchemy import select
+from strawberry.utils.str_converters import to_camel_case
 
 from api.graphql.kit import inputs, lists, views
 from api.graphql.kit.context import Context
@@ -101,7 +102,9 @@ def _signed(resolver: Resolve, returns: Any, arguments: Mapping[str, Any]) -> Re
     for name, (annotation, description, *default) in arguments.items():
         optional = views.is_optional(annotation)
         value = default[0] if default else (strawberry.UNSET if optional else inspect.Parameter.empty)
-        described = Annotated[annotation, strawberry.argument(description=description)]
+        # An argument that is a word of Python, such as `from`, is written with an underscore behind it.
+        plain = to_camel_case(name[:-1]) if name.endswith("_") else None
+        described = Annotated[annotation, strawberry.argument(description=description, name=plain)]
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=described, default=value))
     resolver.__signature__ = inspect.Signature(parameters, return_annotation=returns)  # type: ignore[attr-defined]
     annotations = {each.name: each.annotation for each in parameters if each.name != "root"}

@@ -59,7 +59,7 @@ WHERE variant_id = ANY($1) AND backorders <> 'DENY' ORDER BY variant_id FOR NO K
 """
 _NOW = """
 SELECT variant.id,
-  (SELECT count(*) FROM stock_levels WHERE variant_id = variant.id) AS places,
+  ARRAY(SELECT location_id FROM stock_levels WHERE variant_id = variant.id) AS places,
   (SELECT coalesce(sum(quantity), 0) FROM stock_backorders WHERE variant_id = variant.id) AS waited
 FROM unnest($1::uuid[]) AS variant(id)
 """
@@ -77,8 +77,14 @@ async def _most_waited_for(
     if not policies:
         return {}
     now = {ID("var_" + row["id"]): row for row in await work.raw.fetch(_NOW, [each[4:] for each in policies])}
-    anywhere = {demand.variant_id for demand in demands if demand.location_id is None}
-    if any(now[each]["places"] > len(levels.of_variant(each)) for each in policies if each in anywhere):
+    unseen = {
+        (each, ID("loc_" + place))
+        for each in policies
+        for place in now[each]["places"]
+        if (each, ID("loc_" + place)) not in levels.by_place
+    }
+    wanted = {(demand.variant_id, demand.location_id) for demand in demands}
+    if any((variant, None) in wanted or (variant, place) in wanted for variant, place in unseen):
         # Goods came in at a place that did not exist when levels were locked, so they were not looked at. That place
         # cannot be locked now without breaking the order of locks, so the act begins anew, as after a deadlock.
         raise asyncpg.SerializationError("a variant came to be at another place meanwhile")

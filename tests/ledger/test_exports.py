@@ -1,0 +1,248 @@
+"""The books in the forms of others: complete, the same every time, and accepted by the tools they are for."""
+
+import csv
+import io
+import os
+import re
+import shutil
+import subprocess
+import zipfile
+from datetime import date, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from api.demo import seed
+from domain import ledger
+from domain.kernel.database import Database
+from domain.kernel.errors import Invalid
+from domain.kernel.work import SYSTEM, begin
+from domain.ledger import export
+from domain.ledger.export import Format, Span
+from tests.ledger.test_chain import field, post, sealed
+from tests.support.process import waterline
+from tests.support.server import Server
+
+ODD = 'Zoë\'s "best"; 50% \\ off | * ! (new) @@'
+MONTHS = 3
+
+
+@pytest.fixture(scope="module")
+async def shop(database: Database, server: Server, database_name: str) -> Database:
+    """The demo shop, entries in other currencies, odd texts, and some of it in earlier months."""
+    await seed(database)
+    await post(database, ODD, "12.345678")
+    await post(database, "In euros", "10.00", currency="EUR")
+    await post(database, "In yen", "10.00", currency="JPY")
+    owner = await asyncpg.connect(server.owner_url(database_name))
+    async with owner.transaction():  # time cannot be waited for
+        for table in ("journal_entries", "journal_lines", "accounting_periods"):
+            await owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        numbered = "(SELECT number % {0} FROM journal_entries WHERE id = {1})"
+        for table, key in (("journal_lines", "entry_id"), ("journal_entries", "journal_entries.id")):
+            months = numbered.format(MONTHS, key) if table == "journal_lines" else f"(number % {MONTHS})"
+            await owner.execute(
+                f"UPDATE {table} SET posted_on = (posted_on - make_interval(months => {months}::int))::date"
+            )
+        for table in ("journal_entries", "journal_lines", "accounting_periods"):
+            await owner.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+    await owner.close()
+    while await sealed(database):
+        pass
+    return database
+
+
+async def written(database: Database, form: Format, span: Span | None = None) -> str:
+    async with database.snapshot() as connection:
+        return "".join([piece async for piece in export.write(connection, form, span or Span())])
+
+
+async def balances(database: Database, on: date) -> dict[str, Decimal]:
+    """The trial balance by account id: debits positive, credits negative."""
+    async with database.snapshot() as connection:
+        return {each.account: each.debit - each.credit for each in await ledger.trial_balance(connection, on)}
+
+
+async def days(database: Database) -> tuple[date, date]:
+    async with database.connection() as connection:
+        found = await connection.exec_driver_sql("SELECT min(posted_on) AS a, max(posted_on) AS z FROM journal_entries")
+        row = found.one()
+    return row.a, row.z
+
+
+async def spans(database: Database) -> list[Span]:
+    first, last = await days(database)
+    middle = first + (last - first) / 2
+    return [Span(), Span(first=middle), Span(last=middle), Span(middle, middle + timedelta(days=20)), Span(last=last)]
+
+
+def found(tool: str) -> str:
+    """Where a tool is; skipped where it is not found."""
+    path = os.environ.get(f"{tool.upper().replace('-', '_')}") or shutil.which(tool)
+    if path is None:
+        pytest.skip(f"{tool} is not installed")
+    return path
+
+
+@pytest.mark.tool("bean-check")
+async def test_beancount_accepts_it(shop: Database, tmp_path: Path) -> None:
+    tool = found("bean-check")
+    file = tmp_path / "books.beancount"
+    for span in await spans(shop):
+        file.write_text(await written(shop, Format.BEANCOUNT, span))
+        checked = subprocess.run([tool, str(file)], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stderr[:3000]
+    crooked = re.sub(r"(balance \S+  -?)(\d)", r"\g<1>9\2", file.read_text(), count=1)
+    file.write_text(crooked)
+    assert subprocess.run([tool, str(file)], capture_output=True, check=False).returncode != 0
+
+
+@pytest.mark.tool("hledger")
+async def test_hledger_accepts_it(shop: Database, tmp_path: Path) -> None:
+    tool = found("hledger")
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    file = tmp_path / "books.journal"
+    command = [tool, "-f", str(file), "check", "--strict"]
+    for span in await spans(shop):
+        file.write_text(await written(shop, Format.HLEDGER, span))
+        checked = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert checked.returncode == 0, checked.stderr[:3000]
+    file.write_text(re.sub(r"(= -?)(\d)", r"\g<1>9\2", file.read_text(), count=1))
+    assert subprocess.run(command, capture_output=True, check=False, env=environment).returncode != 0
+
+
+async def test_assertions_are_the_trial_balance(shop: Database) -> None:
+    """In the currency of the books: what is asserted, and what the total prices of other currencies add."""
+    text = await written(shop, Format.BEANCOUNT)
+    codes = dict(re.findall(r'open (\S+)\n  code: "(\S+)"', text))
+    async with shop.connection() as connection:
+        accounts = await connection.exec_driver_sql("SELECT code, 'acc_' || replace(id::text, '-', '') FROM accounts")
+        ids = dict(tuple(row) for row in accounts.all())
+    priced: dict[tuple[date, str], Decimal] = {}
+    day = date.min
+    for line in text.splitlines():
+        if head := re.match(r"(\d{4}-\d\d-\d\d) \*", line):
+            day = date.fromisoformat(head[1])
+        elif foreign := re.match(r"  (\S+)  (-?)\S+ \w+ @@ (\S+) USD", line):
+            key = (day, foreign[1])
+            priced[key] = priced.get(key, Decimal(0)) + Decimal(foreign[2] + foreign[3])
+    assert priced
+    asserted: dict[date, dict[str, Decimal]] = {}
+    for on, name, amount in re.findall(r"(\S+) balance (\S+)  (\S+) USD", text):
+        asserted.setdefault(date.fromisoformat(on), {})[name] = Decimal(amount)
+    assert len(asserted) == MONTHS
+    for on, told in asserted.items():
+        assert on.day == 1
+        for (posted, name), amount in priced.items():
+            if posted < on:
+                told[name] = told.get(name, Decimal(0)) + amount
+        assert {ids[codes[name]]: amount for name, amount in told.items()} == await balances(
+            shop, on - timedelta(days=1)
+        )
+
+
+async def test_the_same_books_give_the_same_bytes(shop: Database, tmp_path: Path) -> None:
+    for form in Format:
+        assert await written(shop, form) == await written(shop, form)
+    packages = []
+    for name in ("one.zip", "two.zip"):
+        async with shop.snapshot() as connection:
+            await export.write_audit(connection, Span(), tmp_path / name)
+        packages.append((tmp_path / name).read_bytes())
+    assert packages[0] == packages[1]
+
+
+async def test_every_line_is_a_row(shop: Database) -> None:
+    text = await written(shop, Format.CSV)
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    async with shop.connection() as connection:
+        count = (await connection.exec_driver_sql("SELECT count(*) FROM journal_lines")).scalar_one()
+    assert len(rows) == count
+    order = [(row["posted_on"], int(row["entry_number"][3:]), int(row["line"])) for row in rows]
+    assert order == sorted(order)
+    (odd, _) = [row for row in rows if row["description"] == ODD]
+    assert (odd["debit"], odd["credit"], odd["account_code"]) == ("12.345678", "0.00", "5010")
+    (euros, _) = [row for row in rows if row["description"] == "In euros"]
+    assert (euros["currency"], euros["debit"], euros["base_currency"], euros["debit_base"]) == (
+        "EUR",
+        "8.00",
+        "USD",
+        "10.00",
+    )
+    first, last = await days(shop)
+    parts = [Span(last=first), Span(first=first + timedelta(days=1), last=last)]
+    texts = [await written(shop, Format.CSV, span) for span in parts]
+    assert sum(text.count("\r\n") - 1 for text in texts) == count
+
+
+async def test_an_auditor_recomputes_the_package(shop: Database, tmp_path: Path) -> None:
+    first, _ = await days(shop)
+    for span in (Span(), Span(last=first + timedelta(days=20))):
+        async with shop.snapshot() as connection:
+            await export.write_audit(connection, span, tmp_path / "audit.zip")
+        with zipfile.ZipFile(tmp_path / "audit.zip") as package:
+            files = {name: package.read(name).decode() for name in package.namelist()}
+        tables = {name: list(csv.DictReader(io.StringIO(text, newline=""))) for name, text in files.items()}
+        entries = {row["id"]: row for row in tables["entries.csv"]}
+        assert entries
+        assert len(tables["digests.csv"]) == len(entries)
+        for seal in tables["digests.csv"]:
+            fields = [value or None for value in entries[seal["entry_id"]].values()]
+            for line in tables["lines.csv"]:
+                if line["entry_id"] == seal["entry_id"]:
+                    fields += list(line.values())[1:]
+            content = b"".join(map(field, fields))
+            assert sha256(bytes.fromhex(seal["digest_before"]) + content).hexdigest() == seal["digest"]
+        for on in {row["on"] for row in tables["balances.csv"]}:
+            mine = [row for row in tables["balances.csv"] if row["on"] == on]
+            assert sum(Decimal(row["debit"]) for row in mine) == sum(Decimal(row["credit"]) for row in mine) > 0
+            told = sorted(Decimal(row["debit"]) - Decimal(row["credit"]) for row in mine)
+            assert told == sorted((await balances(shop, date.fromisoformat(on))).values())
+    async with shop.snapshot() as connection:
+        head = (await ledger.verify(connection)).head
+    assert head is not None
+    assert head.digest in files["README.txt"]
+
+
+async def test_nothing_to_export(fresh_database: Database, tmp_path: Path) -> None:
+    assert (await written(fresh_database, Format.CSV)).count("\n") == 1
+    for form in (Format.BEANCOUNT, Format.HLEDGER):
+        assert (await written(fresh_database, form)).startswith(";")
+    async with fresh_database.snapshot() as connection:
+        await export.write_audit(connection, Span(), tmp_path / "audit.zip")
+    with pytest.raises(Invalid):
+        Span(date(2026, 2, 1), date(2026, 1, 1))
+
+
+async def test_names_of_accounts_are_legal_and_their_own(fresh_database: Database) -> None:
+    async with fresh_database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        await work.raw.execute(
+            "INSERT INTO accounts (id, code, name, type, created_at) VALUES"
+            " (uuid7(), 'A.1', 'Über; \"x\"', 'ASSET', now()),"
+            " (uuid7(), 'A-1', 'uber x', 'ASSET', now()), (uuid7(), 'Z9', '資産', 'ASSET', now())"
+        )
+    await post(fresh_database, "Something", "1.00")
+    names = re.findall(r"open (\S+)", await written(fresh_database, Format.BEANCOUNT))
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"[A-Z][A-Za-z]+(:[A-Z0-9][A-Za-z0-9-]*)+", name) for name in names)
+    assert {"Assets:Inventory-1200", "Expenses:Cost-of-sales-5000:Cost-of-goods-sold-5010"} <= set(names)
+
+
+async def test_the_command_line_writes_them(shop: Database, server: Server, database_name: str, tmp_path: Path) -> None:
+    urls = {"DATABASE_URL": server.app_url(database_name), "DATABASE_ADMIN_URL": server.owner_url(database_name)}
+    told = waterline(tmp_path, "export", "ledger", "--format", "hledger", **urls)
+    assert told.stdout == await written(shop, Format.HLEDGER), told.stderr
+    first, _ = await days(shop)
+    file = tmp_path / "books.csv"
+    arguments = ("--format", "csv", "--to", first.isoformat(), "--output", str(file))
+    assert waterline(tmp_path, "export", "ledger", *arguments, **urls).returncode == 0
+    assert file.read_bytes().decode() == await written(shop, Format.CSV, Span(last=first))
+    refused = waterline(tmp_path, "export", "ledger", "--format", "csv", "--from", "2026-02-01", "--to", "2026-01-01")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "The first day lies after the last." in refused.stderr
+    packed = waterline(tmp_path, "export", "audit", "--output", str(tmp_path / "audit.zip"), **urls)
+    assert packed.returncode == 0, packed.stderr
+    assert zipfile.is_zipfile(tmp_path / "audit.zip")
