@@ -85,6 +85,12 @@ AS_OF = Question(
     " id onHandAt(asOf: $asOf) valueAt(asOf: $asOf) { amount } } } }",
     '{"data":{"stockLevels":{"nodes":[{"id":"slv_',
 )
+TRIAL_BALANCE = Question(
+    "trial_balance",
+    "query TrialBalance($asOf: Date!) { trialBalance(asOf: $asOf) { debit { amount } rows {"
+    " account { code name } debit { amount } credit { amount } } } }",
+    '{"data":{"trialBalance":{"debit":',
+)
 
 
 def order_of(variants: Sequence[ID]) -> dict[str, Any]:

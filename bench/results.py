@@ -100,7 +100,7 @@ class Record:
         return {**{name: value for name, value in said.items() if value is not None}, **self.extra}
 
 
-MOST_SECONDS = {"stock_receive_bulk": None, "late_receipt": 1.0, "as_of": 0.1}
+MOST_SECONDS = {"stock_receive_bulk": None, "late_receipt": 1.0, "as_of": 0.1, "trial_balance": 1.0}
 """How long one may take, where that is said."""
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import asyncpg
 import httpx
 
-from bench import long_past
+from bench import long_books, long_past
 from bench.contestants import Contestant
-from bench.questions import AS_OF, STOCK_RECEIVE, Question
+from bench.questions import AS_OF, STOCK_RECEIVE, TRIAL_BALANCE, Question
 from bench.results import Timing
 from bench.stage import Stage, bar
 from domain.kernel.errors import Trouble
 
-BULK_LINES, BULK_RUNS, AS_OF_RUNS = 10_000, 5, 25
+BULK_LINES, BULK_RUNS, AS_OF_RUNS, TRIAL_BALANCES = 10_000, 5, 25, 21
 
 
 def receive_bulk(stage: Stage) -> None:
@@ -56,10 +56,21 @@ def as_of(stage: Stage) -> None:
     stage.timings.append(Timing("as_of", statistics.median(runs), runs, what))
 
 
+def trial_balance(stage: Stage) -> None:
+    """What all accounts come to at the end of days in books of ten million lines."""
+    with bar(stage.console, "Writing long books", long_books.LINES) as step:
+        first = asyncio.run(long_books.write(stage.server.owner_url, tick=lambda many: step("lines", many)))
+    days = [first + timedelta(days=30 * n) for n in range(TRIAL_BALANCES)]
+    runs = _timed(stage.waterline, TRIAL_BALANCE, [TRIAL_BALANCE.body({"asOf": day.isoformat()}) for day in days])
+    what = f"a trial balance over {long_books.LINES:,} lines"
+    stage.timings.append(Timing("trial_balance", statistics.median(runs), runs, what))
+
+
 SINGLE: dict[str, Callable[[Stage], None]] = {
     "stock_receive_bulk": receive_bulk,
     "late_receipt": late_receipt,
     "as_of": as_of,
+    "trial_balance": trial_balance,
 }
 
 

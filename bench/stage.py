@@ -26,7 +26,7 @@ from domain.kernel.ids import ID
 READS = (CATALOG_PAGE, PRODUCT_BY_ID, ORDER_PAGE)
 ACTS = {"place_order": dataset.LINES, "place_order_hot": 1}
 """The acts, and how many lines their orders have."""
-ONCE = ("stock_receive_bulk", "late_receipt", "as_of")
+ONCE = ("stock_receive_bulk", "late_receipt", "as_of", "trial_balance")
 """What is done once in a while, and timed by itself."""
 PARTS = (*(each.name for each in READS), "memory", *ACTS, DEEP_PAGE.name, *ONCE)
 """What can be run by itself."""

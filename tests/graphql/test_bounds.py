@@ -104,6 +104,8 @@ def _sorts() -> list[tuple[str, str]]:
 RATES = """mutation R($input: ExchangeRatesSetInput!) {
   exchangeRatesSet(input: $input) { rates { id } userErrors { message } } }"""
 
+CLOSE = """mutation Y($on: Date!) { fiscalYearClose(startsOn: $on) { fiscalYear { id } userErrors { message } } }"""
+
 
 @pytest.fixture(scope="module")
 async def seeded(api: Api) -> Api:
@@ -122,6 +124,9 @@ async def seeded(api: Api) -> Api:
         await shop.count(api, place, counted, found)
     rates = [{"currency": "EUR", "on": f"2026-01-0{n}", "rate": "1.1"} for n in range(1, 4)]
     await shop.done(api, RATES, {"input": {"rates": rates}})
+    this_year = int((await today(api))[:4])
+    for year in range(this_year - 4, this_year - 1):
+        await shop.done(api, CLOSE, {"on": f"{year}-01-01"})
     return api
 
 
