@@ -1,5 +1,6 @@
 """The books: accounts, journal entries, balances. Permanent, balanced, and tied to what they account for."""
 
+from domain.ledger.accounts import AccountChanges, NewAccount, create_account, update_account
 from domain.ledger.balances import Span, Turnover, turnovers
 from domain.ledger.chain import Verification, verify
 from domain.ledger.entries import entry_number
@@ -52,6 +53,7 @@ from domain.ledger.years import close_year, reopen_year, years
 
 __all__ = [
     "Account",
+    "AccountChanges",
     "AccountType",
     "Balance",
     "BalanceSheet",
@@ -68,6 +70,7 @@ __all__ = [
     "JournalEntrySealed",
     "JournalLine",
     "JournalSeal",
+    "NewAccount",
     "NewExchangeRate",
     "NewExchangeRates",
     "NewJournalEntry",
@@ -90,6 +93,7 @@ __all__ = [
     "cash_flow",
     "close_period",
     "close_year",
+    "create_account",
     "entries",
     "entry_number",
     "found",
@@ -111,6 +115,7 @@ __all__ = [
     "trial_balance",
     "turnovers",
     "unsealed",
+    "update_account",
     "verify",
     "write_lines",
     "years",

@@ -65,3 +65,15 @@ class FiscalYearReopened(Event):
     """The result of the year stands on its accounts again."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class AccountCreated(Event):
+    """The account stands in the chart."""
+
+
+@dataclass(frozen=True)
+class AccountUpdated(Event):
+    """The account reads differently, or stands elsewhere."""
+
+    fields: list[str]

@@ -56,6 +56,8 @@ class Desk:
             for action in ("CLOSE", "LOCK", "REOPEN")
         }
         """Months of the books, by what can be done to each."""
+        self.groups = [read["account"]["id"]]
+        """Accounts that others are part of."""
         self.years = [each["id"] for each in read["fiscalYears"]["nodes"] if each["closedAt"]]
         """Years that are closed."""
         self.cases = [each["id"] for each in read["openCases"]["nodes"]]
@@ -81,7 +83,7 @@ async def desk(ask: Ask) -> Desk:
             journalEntries(first: 250) { nodes { id description reversedBy { id } } } trialBalance { asOf }
             stockBackorders(first: 250) { nodes { source } } locations(first: 250) { nodes { id } }
             channels(first: 250) { nodes { id } } fiscalYears { nodes { id closedAt } }
-            accountingPeriods(first: 250) { nodes { id availableActions } }
+            account(by: {code: "6000"}) { id } accountingPeriods(first: 250) { nodes { id availableActions } }
             stockCounts { nodes { id availableActions lines(first: 9) { nodes { id } } } }
             openCases: stockDiscrepancies(filter: {status: {in: [OPEN]}}) { nodes { id } } }"""
         )
@@ -146,6 +148,8 @@ class _Clerk:
             "locationUpdate": self._location,
             "journalEntryPost": self._entry,
             "journalEntryReverse": lambda: {"id": self.chance.choice(self.known.entries)},
+            "accountCreate": self._account,
+            "accountUpdate": lambda: {"id": self.values.id("Account", "id"), "input": {"name": "Called otherwise"}},
             "accountingPeriodClose": lambda: {"id": self._period("CLOSE")},
             "accountingPeriodLock": lambda: {"id": self._period("LOCK")},
             "accountingPeriodReopen": lambda: {"id": self._period("REOPEN"), "reason": "Something was forgotten"},
@@ -169,7 +173,17 @@ class _Clerk:
 
     def _owner(self, name: str, argument: str, definition: Any) -> str:
         """The type that an act is about, by the beginning of its name."""
-        nouns = ("Product", "Customer", "Order", "JournalEntry", "Location", "Lot")
+        nouns = (
+            "Product",
+            "Customer",
+            "Order",
+            "JournalEntry",
+            "Location",
+            "Lot",
+            "AccountingPeriod",
+            "Account",
+            "FiscalYear",
+        )
         return next(
             (noun for noun in nouns if name.lower().startswith(noun.lower())), get_named_type(definition.type).name
         )
@@ -339,6 +353,11 @@ class _Clerk:
         lines = [{"accountCode": debit, "debit": money}, {"accountCode": credit, "credit": money}]
         on = self.known.today if self.values.happens(0.9) else "1999-12-31"
         return {"input": {"on": on, "description": "By hand", "lines": lines}}
+
+    def _account(self) -> dict[str, Any]:
+        parent = self.chance.choice(self.known.groups)
+        code = self.chance.choice(("6999", "X-1", "1020", "x"))
+        return {"input": {"code": code, "name": "Another one", "parentId": parent}}
 
     def _period(self, action: str) -> str:
         return self.chance.choice(self.known.periods[action])

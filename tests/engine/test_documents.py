@@ -61,7 +61,8 @@ def desk(pool: Pool) -> Desk:
         "accountingPeriods": [{"id": "per_1", "availableActions": ["CLOSE", "LOCK", "REOPEN"]}],
         "fiscalYears": [{"id": "fsy_1", "closedAt": "2026-01-01T00:00:00Z"}],
     }
-    return Desk({name: {"nodes": rows} for name, rows in lists.items()} | {"trialBalance": {"asOf": "2026-01-31"}})
+    single = {"trialBalance": {"asOf": "2026-01-31"}, "account": {"id": "acc_1"}}
+    return Desk({name: {"nodes": rows} for name, rows in lists.items()} | single)
 
 
 def test_queries_are_valid_and_come_again_from_their_seed(pool: Pool) -> None:

@@ -125,6 +125,22 @@ class LedgerEffects:
 
 @mutation
 @access(Scope.LEDGER_WRITE)
+async def account_create(work: Work, input: ledger.NewAccount) -> Account:
+    """Adds an account to the chart, below another one that has no entries itself."""
+    return await ledger.create_account(work, input)  # type: ignore[return-value]
+
+
+@mutation
+@access(Scope.LEDGER_WRITE)
+async def account_update(
+    work: Work, id: Annotated[ID, "The account to change."], input: ledger.AccountChanges
+) -> Account:
+    """Changes what an account is called and where it stands. What is posted to it stays with it."""
+    return await ledger.update_account(work, id, input)  # type: ignore[return-value]
+
+
+@mutation
+@access(Scope.LEDGER_WRITE)
 async def journal_entry_post(work: Work, input: ledger.NewJournalEntry) -> JournalEntry:
     """Posts an entry by hand. Control accounts are closed to it."""
     return await ledger.post_by_hand(work, input)  # type: ignore[return-value]
