@@ -25,23 +25,26 @@ class Place:
     admin_url: str
     cluster: Cluster | None = None
     """The embedded server, where it is that."""
+    chart: ledger.Template = ledger.Template.RETAIL
+    """The chart of accounts that the business begins with, where it has none yet."""
 
 
 @contextmanager
 def place(settings: Settings) -> Iterator[Place]:
     """The database of these settings, running. The embedded one is started, and stopped by its last user."""
+    chart = ledger.Template(settings.chart)
     with ExitStack() as stack:
         if settings.database_url is None:
             home = settings.waterline_home.expanduser().absolute()
             cluster = stack.enter_context(running(home))
-            yield Place(cluster.url("app"), cluster.url("owner"), cluster)
+            yield Place(cluster.url("app"), cluster.url("owner"), cluster, chart)
             return
         if settings.database_admin_url is None:
             sys.stderr.write(
                 "DATABASE_ADMIN_URL is not set: the application's own role owns the tables, so only triggers protect"
                 " the ledgers from it.\n"
             )
-        yield Place(settings.database_url, settings.database_admin_url or settings.database_url)
+        yield Place(settings.database_url, settings.database_admin_url or settings.database_url, chart=chart)
 
 
 async def demand_migrated(database: Database) -> None:
@@ -67,6 +70,6 @@ async def prepare(where: Place) -> None:
             await events.raise_epoch(await raw(connection))
             async with begin(connection, actor=SYSTEM) as work:
                 await business.found(work)
-                await ledger.found(work)
+                await ledger.found(work, where.chart)
     finally:
         await database.close()

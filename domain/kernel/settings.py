@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     """Connections that one process holds at most for acts and queries."""
     housekeeping_seconds: int = 1
     """How often this process tidies up (expired holds, the journal's order, old keys); 0: never."""
+    chart: Literal["retail", "ifrs", "us"] = "retail"
+    """The chart of accounts that a new business begins with."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important messages that are still logged."""
     log_format: Literal["json", "text"] = "json"

@@ -3,6 +3,7 @@
 from domain.ledger.accounts import AccountChanges, NewAccount, create_account, update_account
 from domain.ledger.balances import Span, Turnover, turnovers
 from domain.ledger.chain import Verification, verify
+from domain.ledger.charts import Template
 from domain.ledger.entries import entry_number
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed, JournalEntrySealed
 from domain.ledger.operations import (
@@ -84,6 +85,7 @@ __all__ = [
     "Role",
     "Row",
     "Span",
+    "Template",
     "Turnover",
     "Verification",
     "accounts",

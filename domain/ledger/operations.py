@@ -24,12 +24,11 @@ from domain.kernel.money import Money, currency_digits
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 from domain.ledger import months
-from domain.ledger.chart import NOT_OPERATING, RETAIL
+from domain.ledger.charts import CHARTS, Template
 from domain.ledger.entries import Amounts, entry_number, entry_row, line_row, reverse_lines
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed
 from domain.ledger.tables import (
     Account,
-    CashFlow,
     ControlAccount,
     EntryKind,
     JournalEntry,
@@ -119,23 +118,24 @@ class Books:
         return instant.astimezone(self.time_zone).date()
 
 
-async def found(work: Work) -> None:
-    """Lay out the chart of accounts and the months of the last, the present and the next year, where there are none."""
+async def found(work: Work, template: Template = Template.RETAIL) -> None:
+    """Lay out a chart of accounts and the months of the last, the present and the next year, where there are none."""
     if not await work.raw.fetchval("SELECT EXISTS (SELECT FROM accounts)"):
-        ids = {code: new_id("acc") for code, *_ in RETAIL}
+        lines = CHARTS[template]
+        ids = {line.code: new_id("acc") for line in lines}
         rows = [
             {
-                "id": ids[code],
-                "code": code,
-                "name": name,
-                "type": kind,
-                "parent_id": ids[parent] if parent else None,
-                "role": role,
-                "is_control": control,
-                "cash_flow": NOT_OPERATING.get(code, CashFlow.OPERATING),
+                "id": ids[line.code],
+                "code": line.code,
+                "name": line.name,
+                "type": line.type,
+                "parent_id": ids[line.parent] if line.parent else None,
+                "role": line.role,
+                "is_control": line.is_control,
+                "cash_flow": line.cash_flow,
                 "created_at": work.now,
             }
-            for code, name, kind, parent, role, control in RETAIL
+            for line in lines
         ]
         await work.connection.execute(insert(Account).on_conflict_do_nothing(index_elements=["code"]), rows)
     year = (await books(work)).today.year
