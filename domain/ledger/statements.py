@@ -151,7 +151,7 @@ async def cash_flow(connection: AsyncConnection, spans: Sequence[Span]) -> CashF
 
 def _before(span: Span) -> Span:
     """All the days before a span."""
-    until = date.min if span.since is None else span.since - timedelta(days=1)
+    until = span.since - timedelta(days=1) if span.since and span.since > date.min else date.min
     return Span(until, known_at=span.known_at)
 
 

@@ -26,6 +26,9 @@ _year = FiscalYear.__table__.c
 
 years = listing.Listing(FiscalYear, filters={"id": listing.identity(_year.id)}, sorts={"STARTS_ON": _year.starts_on})
 
+EARLIEST = date(1900, 1, 1)
+"""The first day on which a year may start."""
+
 _START = "SELECT fiscal_year_start FROM business"
 _FIND = "SELECT id, starts_on, ends_on, closed_at FROM fiscal_years WHERE starts_on = $1"
 _BY_ID = "SELECT id, starts_on, ends_on, closed_at FROM fiscal_years WHERE id = $1"
@@ -47,6 +50,8 @@ async def close_year(work: Work, starts_on: date) -> ID:
     month is locked, or an earlier year has a result that was not carried.
     """
     kept = await books(work)
+    if not EARLIEST <= starts_on < kept.today:
+        raise Invalid("No fiscal year that started on this day is over.", path=("startsOn",))
     ends_on = await _end(work, starts_on)
     if ends_on >= kept.today:
         raise Invalid(f"This year is not over: it ends on {ends_on}.", path=("startsOn",))

@@ -220,7 +220,8 @@ async def test_the_result_of_a_year_is_carried_once(api: Api, fresh_database: Da
 
     early = (await api.data(YEAR, {"on": date(today.year, 1, 1).isoformat()}))["fiscalYearClose"]
     assert codes(early) == ["INVALID"]
-    assert codes((await api.data(YEAR, {"on": f"{year}-02-01"}))["fiscalYearClose"]) == ["INVALID"]
+    for day in (f"{year}-02-01", "0001-01-01", "9999-01-01"):
+        assert codes((await api.data(YEAR, {"on": day}))["fiscalYearClose"]) == ["INVALID"]
     closed = (await api.data(YEAR, {"on": first.isoformat()}))["fiscalYearClose"]
     assert codes(closed) == []
     (entry,) = closed["effects"]["journalEntries"]["nodes"]
@@ -278,6 +279,7 @@ async def test_statements_side_by_side_and_as_they_were_known(api: Api, fresh_da
         ]
     }
     days = {"on": [f"{year}-01-31", f"{year}-03-31"]}
+    always = {"spans": [{"since": "0001-01-01", "until": "9999-12-31"}]}
     for sealed in (False, True):
         if sealed:
             async with fresh_database.connection() as connection, begin(connection, actor=SYSTEM) as work:
@@ -306,6 +308,10 @@ async def test_statements_side_by_side_and_as_they_were_known(api: Api, fresh_da
             "financing": ["500.00", "0.00"],
             "closing": ["500.00", "350.00"],
         }
+        assert (await api.data(CASH, always))["cashFlow"]["closing"] == [{"amount": "350.00"}]
+        assert (await api.data(RESULT, always))["profitAndLoss"]["result"] == [{"amount": "50.00"}]
+        sheet = (await api.data(SHEET, {"on": ["0001-01-01", "9999-12-31"]}))["balanceSheet"]
+        assert sheet["assets"] == [{"amount": "0.00"}, {"amount": "550.00"}]
     assert not await broken(fresh_database)
 
 
