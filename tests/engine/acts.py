@@ -35,6 +35,8 @@ class Desk:
         """Variant, location, quantity on hand."""
         self.skus = [each["sku"] for each in read["variants"]["nodes"]]
         self.drafts = [each["id"] for each in read["products"]["nodes"] if "ACTIVATE" in each["availableActions"]]
+        self.unarchived = [each["id"] for each in read["products"]["nodes"] if "ARCHIVE" in each["availableActions"]]
+        """Products that can be archived."""
         self.entries = [
             each["id"]
             for each in read["journalEntries"]["nodes"]
@@ -140,6 +142,7 @@ class _Clerk:
             "lotRecall": lambda: {"id": self.values.id("Lot", "id"), "reason": "glass in it"},
             "productCreate": self._product,
             "productActivate": lambda: {"id": self.chance.choice(self.known.drafts)},
+            "productArchive": lambda: {"id": self.chance.choice(self.known.unarchived)},
             "stockPolicySet": self._policy,
             "stockReplenishmentSet": self._replenishment,
             "stockChannelRuleSet": self._channel_rule,

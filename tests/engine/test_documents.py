@@ -50,7 +50,7 @@ def desk(pool: Pool) -> Desk:
         "orders": [order],
         "stockLevels": [level],
         "variants": [{"sku": "A"}],
-        "products": [{"id": "prd_1", "availableActions": ["ACTIVATE"]}],
+        "products": [{"id": "prd_1", "availableActions": ["ACTIVATE", "ARCHIVE"]}],
         "journalEntries": [entry],
         "stockTransfers": [{"id": "trf_1", "availableActions": [*TRANSFER_STEPS], "lines": [{"id": "trl_1"}]}],
         "stockCounts": [{"id": "cnt_1", "availableActions": [*COUNT_STEPS], "lines": {"nodes": [{"id": "cnl_1"}]}}],
