@@ -25,7 +25,8 @@ from tests.support.server import Server
 pytestmark = pytest.mark.timeout(300)
 
 AT_ONCE = 16
-MOST_BURSTS = 40
+MOST_BURSTS, ANEW = 240, 20
+"""Bursts until a mutant must be found, and after how many the shop begins anew: what is full says little."""
 
 Break = Callable[[pytest.MonkeyPatch], None]
 
@@ -143,6 +144,8 @@ async def test_what_is_taken_away_is_missed(
         bursts = 0
         with pytest.raises(AssertionError):  # noqa: PT012  until it is found
             for bursts in range(1, MOST_BURSTS + 1):
+                if bursts % ANEW == 0:
+                    await driver.anew(variants(driver.now))
                 await driver.burst(driver.draw(AT_ONCE, fates=False))
                 if bursts % 10 == 0:
                     await driver.verify()
