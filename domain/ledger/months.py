@@ -39,9 +39,9 @@ async def period_of(work: Work, on: date, *, today: date, adjusting: bool = Fals
     Refused with PeriodLocked where it is locked, or there is none and none can be made; with PeriodClosed where it is
     closed and the entry is not an adjusting one.
     """
-    found = await work.raw.fetchrow(_OF_A_DAY, on)
+    found = await found_at(work, on)
     if found is None and await _reach(work, on, today):
-        found = await work.raw.fetchrow(_OF_A_DAY, on)
+        found = await found_at(work, on)
     if found is None:
         raise PeriodLocked("There is no accounting period for this day.", path=("input", "on"))
     if found["state"] == PeriodState.LOCKED:
@@ -73,6 +73,11 @@ async def _reach(work: Work, on: date, today: date) -> bool:
     return True
 
 
-def as_month(row: Any) -> str:
-    """A period as people say it, such as 2026-03."""
-    return f"{row['starts_on']:%Y-%m}"
+async def found_at(work: Work, day: date) -> Any:
+    """The id and state of the period that a day lies in; None where there is none."""
+    return await work.raw.fetchrow(_OF_A_DAY, day)
+
+
+def as_month(day: date) -> str:
+    """A day's month as people say it, such as 2026-03."""
+    return f"{day:%Y-%m}"

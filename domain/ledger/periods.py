@@ -103,7 +103,7 @@ async def reopen_period(work: Work, period_id: str, reason: str) -> ID:
         later = await work.raw.fetchval(_LATER_LOCKED, period["starts_on"])
         if later is not None:
             raise NotAllowedNow(
-                f"Periods are opened from the last locked one back: begin with {as_month({'starts_on': later})}.",
+                f"Periods are opened from the last locked one back: begin with {as_month(later)}.",
                 path=("id",),
             )
     await _become(work, [period], OPEN)

@@ -10,7 +10,7 @@ from domain.kernel import bulk, events
 from domain.kernel.database import raw
 from domain.kernel.ids import ID
 from domain.kernel.work import Work
-from domain.ledger import chain
+from domain.ledger import balances, chain
 from domain.ledger.events import JournalEntryPosted, JournalEntrySealed
 from domain.ledger.tables import JournalSeal
 
@@ -22,12 +22,7 @@ _LAST = "SELECT position, event_id, digest FROM journal_seals ORDER BY position 
 _CONTENTS = f"""
 SELECT {chain.canonical("given.id")} AS content FROM unnest($1::uuid[]) WITH ORDINALITY AS given(id, n) ORDER BY n
 """  # noqa: S608  no outside text in it
-_UNSEALED = f"""
-SELECT count(*) FROM events WHERE type = '{JournalEntryPosted.type}' AND (epoch, order_key, seq) > (
-  SELECT epoch, order_key, seq FROM events
-  WHERE id = (SELECT event_id FROM journal_seals ORDER BY position DESC LIMIT 1)
-)
-"""  # noqa: S608  no outside text in it
+_UNSEALED = f"SELECT count(*) FROM ({balances.UNSEALED}) AS unsealed"  # noqa: S608  no outside text in it
 
 
 async def seal(work: Work) -> int:
@@ -57,7 +52,4 @@ async def seal(work: Work) -> int:
 
 async def unsealed(connection: AsyncConnection) -> int:
     """How many entries stand in the books and have no place in the journal yet."""
-    driver = await raw(connection)
-    if await driver.fetchval("SELECT EXISTS (SELECT FROM journal_seals)"):
-        return await driver.fetchval(_UNSEALED)
-    return await events.count(connection, types=[JournalEntryPosted.type])
+    return await (await raw(connection)).fetchval(_UNSEALED)

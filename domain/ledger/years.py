@@ -34,7 +34,6 @@ _FIND = "SELECT id, starts_on, ends_on, closed_at FROM fiscal_years WHERE starts
 _BY_ID = "SELECT id, starts_on, ends_on, closed_at FROM fiscal_years WHERE id = $1"
 _MONTHS = """SELECT id, starts_on, ends_on, state FROM accounting_periods
   WHERE daterange(starts_on, ends_on, '[]') && daterange($1, $2, '[]') ORDER BY starts_on"""
-_OF_A_DAY = "SELECT id, state FROM accounting_periods WHERE $1 BETWEEN starts_on AND ends_on"
 _CARRIED = """SELECT id, number, currency FROM journal_entries AS entry WHERE source = $1 AND kind = 'CLOSING'
   AND reversal_of_id IS NULL AND NOT EXISTS (SELECT FROM journal_entries WHERE reversal_of_id = entry.id)"""
 _KEEP = """INSERT INTO fiscal_years (id, starts_on, ends_on, closed_at) VALUES ($1, $2, $3, $4)
@@ -183,7 +182,7 @@ async def _last_month(work: Work, ends_on: date, *, path: tuple[str, ...]) -> ID
     )
     if month is None or month["state"] == "LOCKED":
         raise NotAllowedNow(
-            f"The year's result stands on {months.as_month({'starts_on': ends_on})}, which is locked: open it first.",
+            f"The year's result stands on {months.as_month(ends_on)}, which is locked: open it first.",
             path=path,
         )
     return ID("per_" + month["id"])
