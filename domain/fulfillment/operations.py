@@ -143,7 +143,8 @@ class _Parcel:
 
     @property
     def postings(self) -> list[ledger.Posting]:
-        return postings.shipment(cost=self.cost, revenue=self.revenue)
+        lines = postings.shipment(cost=self.cost, revenue=self.revenue)
+        return ledger.about(lines, channel=self.order.channel_id, location=self.location_id)
 
 
 async def _check_inputs(work: Work, shippings: Sequence[Shipping]) -> None:

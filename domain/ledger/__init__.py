@@ -2,24 +2,32 @@
 
 from domain.ledger.accounts import AccountChanges, NewAccount, create_account, update_account
 from domain.ledger.balances import Span, Turnover, turnovers
+from domain.ledger.by_hand import NewJournalEntry, NewLine, post_by_hand, reverse
 from domain.ledger.chain import Verification, verify
 from domain.ledger.charts import Template
+from domain.ledger.dimensions import (
+    DIMENSION_PREFIXES,
+    DimensionValueChanges,
+    NewDimensionValue,
+    create_dimension_value,
+    dimension_values,
+    keep_dimension,
+    update_dimension_value,
+)
 from domain.ledger.entries import entry_number
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed, JournalEntrySealed
+from domain.ledger.items import NewOpenItem, open_items
 from domain.ledger.operations import (
     Books,
     Draft,
-    NewJournalEntry,
-    NewLine,
     Posting,
+    about,
     ask_books,
     books,
     found,
     inventory_account,
     open_entries,
     post,
-    post_by_hand,
-    reverse,
     write_lines,
 )
 from domain.ledger.periods import PeriodAction, close_period, lock_period, periods, reopen_period
@@ -38,14 +46,18 @@ from domain.ledger.statements import (
 )
 from domain.ledger.tables import (
     Account,
+    AccountingDimension,
     AccountType,
     CashFlow,
+    DimensionValue,
     EntryKind,
     ExchangeRate,
     FiscalYear,
     JournalEntry,
     JournalLine,
     JournalSeal,
+    OpenItem,
+    OpenItemStatus,
     Period,
     PeriodState,
     Role,
@@ -53,14 +65,18 @@ from domain.ledger.tables import (
 from domain.ledger.years import close_year, reopen_year, years
 
 __all__ = [
+    "DIMENSION_PREFIXES",
     "Account",
     "AccountChanges",
     "AccountType",
+    "AccountingDimension",
     "Balance",
     "BalanceSheet",
     "Books",
     "CashFlow",
     "CashFlows",
+    "DimensionValue",
+    "DimensionValueChanges",
     "Draft",
     "EntryKind",
     "ExchangeRate",
@@ -72,11 +88,15 @@ __all__ = [
     "JournalLine",
     "JournalSeal",
     "NewAccount",
+    "NewDimensionValue",
     "NewExchangeRate",
     "NewExchangeRates",
     "NewJournalEntry",
     "NewLine",
+    "NewOpenItem",
     "NoExchangeRate",
+    "OpenItem",
+    "OpenItemStatus",
     "Period",
     "PeriodAction",
     "PeriodState",
@@ -88,6 +108,7 @@ __all__ = [
     "Template",
     "Turnover",
     "Verification",
+    "about",
     "accounts",
     "ask_books",
     "balance_sheet",
@@ -96,12 +117,16 @@ __all__ = [
     "close_period",
     "close_year",
     "create_account",
+    "create_dimension_value",
+    "dimension_values",
     "entries",
     "entry_number",
     "found",
     "inventory_account",
+    "keep_dimension",
     "lock_period",
     "open_entries",
+    "open_items",
     "period_life",
     "periods",
     "post",
@@ -118,6 +143,7 @@ __all__ = [
     "turnovers",
     "unsealed",
     "update_account",
+    "update_dimension_value",
     "verify",
     "write_lines",
     "years",

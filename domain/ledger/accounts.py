@@ -11,9 +11,10 @@ from domain.kernel import bulk, words
 from domain.kernel.absent import ABSENT, Absent, given
 from domain.kernel.errors import Invalid, NotFound
 from domain.kernel.ids import ID, is_id, new_id
+from domain.kernel.money import CurrencyCode, currency_codes
 from domain.kernel.work import Work
 from domain.ledger.events import AccountCreated, AccountUpdated
-from domain.ledger.tables import Account, AccountType, CashFlow
+from domain.ledger.tables import Account, AccountingDimension, AccountType, CashFlow
 
 _CODE = re.compile(r"[0-9A-Z][0-9A-Z.-]{0,19}")
 DEEPEST = 10
@@ -32,6 +33,10 @@ class NewAccount:
     """The account it is part of. It has the type of that one, and must not have entries."""
     cash_flow: CashFlow | None = None
     """What a change of it means for cash; as for the account it is part of, when left out."""
+    currency: CurrencyCode | None = None
+    """The only currency it is kept in, such as that of a bank account; whichever an entry has, when left out."""
+    required_dimensions: list[AccountingDimension] | None = None
+    """What lines by hand on it must name."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,18 @@ class AccountChanges:
     """The account of the same type that it is part of."""
     cash_flow: CashFlow | Absent = ABSENT
     """What a change of it means for cash."""
+    currency: CurrencyCode | Absent | None = ABSENT
+    """The only currency it is kept in; null: whichever an entry has. It stays once something is posted."""
+    required_dimensions: list[AccountingDimension] | Absent = ABSENT
+    """What lines by hand on it must name from now on."""
 
 
 # Whoever changes the tree does it alone, so that two moves cannot make a circle between them.
 _TURN = "SELECT pg_advisory_xact_lock(hashtextextended('ledger.chart', 0))"
-_FIND = "SELECT id, code, name, type, parent_id, cash_flow, is_control FROM accounts WHERE id = $1"
+_FIND = """
+SELECT id, code, name, type, parent_id, cash_flow, is_control, currency, required_dimensions FROM accounts
+WHERE id = $1
+"""
 _TAKEN = "SELECT EXISTS (SELECT FROM accounts WHERE code = $1)"
 _ABOVE = """
 WITH RECURSIVE above AS (
@@ -78,6 +90,8 @@ async def create_account(work: Work, new: NewAccount) -> ID:
         "parent_id": new.parent_id,
         "cash_flow": new.cash_flow or parent["cash_flow"],
         "is_control": False,
+        "currency": _currency(new.currency),
+        "required_dimensions": sorted(set(new.required_dimensions or [])),
         "created_at": work.now,
     }
     await bulk.insert(work, Account, [row])
@@ -100,6 +114,12 @@ async def update_account(work: Work, account_id: str, changes: AccountChanges) -
         values["name"] = words.line(values["name"], path=("input", "name"))
     if "code" in values and values["code"] != row["code"]:
         values["code"] = await _free_code(work, values["code"])
+    if values.get("currency", row["currency"]) != row["currency"]:
+        _currency(values["currency"])
+        if await work.raw.fetchval(_HAS_ENTRIES, row["id"]):
+            raise Invalid("Something is posted to this account: its currency stays.", path=("input", "currency"))
+    if "required_dimensions" in values:
+        values["required_dimensions"] = sorted(set(values["required_dimensions"]))
     if isinstance(changes.parent_id, str) and changes.parent_id[4:] != row["parent_id"]:
         parent = await _parent(work, changes.parent_id)
         if parent["type"] != row["type"]:
@@ -116,6 +136,12 @@ async def update_account(work: Work, account_id: str, changes: AccountChanges) -
         await bulk.update(work, Account, [{"id": ID(account_id)} | values])
         work.announce(AccountUpdated(ID(account_id), fields=sorted(values)))
     return ID(account_id)
+
+
+def _currency(currency: str | None) -> str | None:
+    if currency is not None and currency not in currency_codes():
+        raise Invalid(f"{currency} is no currency code of ISO 4217.", path=("input", "currency"))
+    return currency
 
 
 async def _free_code(work: Work, code: str) -> str:

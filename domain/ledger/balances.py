@@ -6,13 +6,16 @@ only what was known at an instant counts, the entries that were recorded in the 
 costs the days and accounts there are, not the lines, and nobody who posts waits for anybody.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from domain.kernel.bulk import as_json
 from domain.kernel.ids import ID
+from domain.ledger.tables import AccountingDimension
+from domain.ledger.tables.dimensions import COLUMNS, NONE
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Span:
     """From this day on; from the beginning, when left out."""
     known_at: datetime | None = None
     """Only what was recorded by then; everything, when left out."""
+    about: Mapping[AccountingDimension, Sequence[ID | None]] = field(default_factory=dict)
+    """Only lines that name one of these in each of the dimensions; None stands for lines that name none."""
 
 
 @dataclass(frozen=True)
@@ -59,30 +64,42 @@ UNSEALED = """
 """
 """The entries that are posted and not sealed yet: the log is sealed in its order."""
 
+_SPAN_COLUMNS = ", ".join(f"{column} uuid[]" for column in COLUMNS.values())
+
+
+def _narrowed(of: str) -> str:
+    """In SQL: the condition that a line, or a sum of lines, is about what a span asks for."""
+    return " AND ".join(
+        f"(span.{column} IS NULL OR coalesce({of}.{column}, '{NONE}') = ANY(span.{column}))"
+        for column in COLUMNS.values()
+    )
+
+
 _SUMS = f"""
 WITH span AS (
-  SELECT * FROM unnest($1::int[], $2::date[], $3::date[], $4::timestamptz[]) AS span(n, since, until, known)
+  SELECT * FROM json_to_recordset($1::json)
+    AS span(n int, since date, until date, known timestamptz, {_SPAN_COLUMNS})
 ),
 unsealed AS ({UNSEALED}),
 part AS (
   SELECT span.n, account_id, closing, sum(debit_base) AS debit, sum(credit_base) AS credit
-  FROM span JOIN journal_days ON posted_on BETWEEN since AND until
+  FROM span JOIN journal_days AS day ON posted_on BETWEEN since AND until AND {_narrowed("day")}
     AND (known IS NULL OR recorded_month < date_trunc('month', known AT TIME ZONE 'UTC')::date)
-  WHERE $5::uuid[] IS NULL OR account_id = ANY($5) GROUP BY 1, 2, 3
+  WHERE $2::uuid[] IS NULL OR account_id = ANY($2) GROUP BY 1, 2, 3
   UNION ALL
   SELECT span.n, line.account_id, entry.kind = 'CLOSING', sum(debit_base), sum(credit_base)
   FROM span JOIN journal_entries AS entry
     ON recorded_at >= date_trunc('month', known AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AND recorded_at <= known
     AND posted_on BETWEEN since AND until
   JOIN journal_lines AS line ON line.entry_id = entry.id
-  WHERE $5::uuid[] IS NULL OR account_id = ANY($5) GROUP BY 1, 2, 3
+  WHERE $2::uuid[] IS NULL OR account_id = ANY($2) GROUP BY 1, 2, 3
   UNION ALL
   SELECT span.n, line.account_id, entry.kind = 'CLOSING', sum(debit_base), sum(credit_base)
   FROM unsealed JOIN journal_entries AS entry ON entry.id = unsealed.id
   JOIN span ON posted_on BETWEEN since AND until
     AND (known IS NULL OR recorded_at < date_trunc('month', known AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')
-  JOIN journal_lines AS line ON line.entry_id = entry.id
-  WHERE $5::uuid[] IS NULL OR account_id = ANY($5) GROUP BY 1, 2, 3
+  JOIN journal_lines AS line ON line.entry_id = entry.id AND {_narrowed("line")}
+  WHERE $2::uuid[] IS NULL OR account_id = ANY($2) GROUP BY 1, 2, 3
 )
 SELECT n, account_id,
   coalesce(sum(debit) FILTER (WHERE NOT closing), 0) AS debit,
@@ -97,17 +114,21 @@ async def turnovers(
     driver: Any, spans: Sequence[Span], *, accounts: Sequence[ID] | None = None
 ) -> list[dict[ID, Turnover]]:
     """For each span what the lines of each account come to; accounts without lines in it are left out."""
-    rows = await driver.fetch(
-        _SUMS,
-        list(range(len(spans))),
-        [each.since or date.min for each in spans],
-        [each.until for each in spans],
-        [each.known_at for each in spans],
-        None if accounts is None else [each[4:] for each in accounts],
-    )
+    asked = [
+        {"n": n, "since": each.since or date.min, "until": each.until, "known": each.known_at, **_about(each)}
+        for n, each in enumerate(spans)
+    ]
+    rows = await driver.fetch(_SUMS, as_json(asked), None if accounts is None else [each[4:] for each in accounts])
     found: list[dict[ID, Turnover]] = [{} for _ in spans]
     for row in rows:
         found[row["n"]][ID("acc_" + row["account_id"])] = Turnover(
             row["debit"], row["credit"], row["closing_debit"], row["closing_credit"]
         )
     return found
+
+
+def _about(span: Span) -> dict[str, list[str]]:
+    return {
+        COLUMNS[dimension]: [NONE if each is None else each[4:] for each in values]
+        for dimension, values in span.about.items()
+    }

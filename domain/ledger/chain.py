@@ -12,9 +12,12 @@ that is null is `-,`, an empty one `0:,`. Nothing stands between the fields, bef
 
 Fields of the entry: id, number, posted_on, effective_at, recorded_at, description, currency, source, manual, kind,
 period_id, reversal_of_id, act. Fields of a line: n, account_id, posted_on, currency, debit, credit, base_currency,
-debit_base, credit_base. What they look like:
+debit_base, credit_base. Behind them stand the fields that few have, and only where they have a value, each as two: its
+name, and what it says. Of the entry that is exchange_rate; of a line channel_id, location_id, brand_id,
+department_id, project_id, item_id, in this order. A name begins with a letter and the first field of a line with a
+digit, so nothing can be taken for something else. What they look like:
 
-- ids: as everywhere, `jen_`, `per_`, `acc_` or `act_` and 32 lower-case hexadecimal digits;
+- ids: as everywhere, a prefix such as `jen_`, `per_`, `acc_` or `act_` and 32 lower-case hexadecimal digits;
 - days: `2026-01-31`;
 - instants: whole microseconds since 1970-01-01T00:00:00Z, such as `1769817600000000`;
 - amounts: decimal digits with a point only before a fraction, and no zeros at the end of it: `0`, `100`, `12.5`;
@@ -24,7 +27,7 @@ The transaction id of an entry is left out: it does not survive a restore. So ar
 change; the account's id may not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -87,19 +90,35 @@ OF_LINE = {
 """The fields of a line in canonical form, in their order: in SQL."""
 
 
-def _fields(expressions: Iterable[str]) -> str:
+MORE_OF_ENTRY = {"exchange_rate": _amount("entry.exchange_rate")}
+"""The fields that few entries have."""
+MORE_OF_LINE = {
+    "channel_id": _id("line.channel_id", "chn"),
+    "location_id": _id("line.location_id", "loc"),
+    "brand_id": _id("line.brand_id", "dmv"),
+    "department_id": _id("line.department_id", "dmv"),
+    "project_id": _id("line.project_id", "dmv"),
+    "item_id": _id("line.item_id", "itm"),
+}
+"""The fields that few lines have."""
+
+
+def _field(expression: str) -> str:
+    return f"octet_length(convert_to({expression}, 'UTF8'))::text || ':' || {expression} || ','"
+
+
+def _fields(fields: Mapping[str, str], more: Mapping[str, str]) -> str:
     """The fields of a row, one after the other."""
-    return " || ".join(
-        f"coalesce(octet_length(convert_to({each}, 'UTF8'))::text || ':' || {each} || ',', '-,')"
-        for each in expressions
-    )
+    always = [f"coalesce({_field(each)}, '-,')" for each in fields.values()]
+    sometimes = [f"coalesce('{len(name)}:{name},' || {_field(each)}, '')" for name, each in more.items()]
+    return " || ".join([*always, *sometimes])
 
 
 def canonical(entry_id: str) -> str:
     """In SQL: the canonical bytes of the entry whose id an expression gives; null where there is no such entry."""
     return f"""(
-      SELECT convert_to({_fields(OF_ENTRY.values())} || coalesce((
-        SELECT string_agg({_fields(OF_LINE.values())}, '' ORDER BY line.n) FROM journal_lines AS line
+      SELECT convert_to({_fields(OF_ENTRY, MORE_OF_ENTRY)} || coalesce((
+        SELECT string_agg({_fields(OF_LINE, MORE_OF_LINE)}, '' ORDER BY line.n) FROM journal_lines AS line
         WHERE line.entry_id = entry.id), ''), 'UTF8')
       FROM journal_entries AS entry WHERE entry.id = {entry_id})"""  # noqa: S608  no outside text in it
 

@@ -22,10 +22,23 @@ class Amounts:
     credit_base: Decimal
 
     @classmethod
-    def of(cls, currency: str, amount: Decimal) -> "Amounts":
-        """A line in the currency of the books: a debit where the amount is above zero, else a credit."""
-        debit, credit = max(amount, Decimal(0)), max(-amount, Decimal(0))
-        return cls(currency, debit, credit, debit, credit)
+    def of(cls, currency: str, amount: Decimal, base: Decimal | None = None) -> "Amounts":
+        """A line: a debit where the amount is above zero, else a credit. Both are one in the currency of the books."""
+        return cls(currency, *_sides(amount), *_sides(amount if base is None else base))
+
+    @property
+    def amount(self) -> Decimal:
+        """Debit less credit, in the currency of the document."""
+        return self.debit - self.credit
+
+    @property
+    def base(self) -> Decimal:
+        """Debit less credit, in the currency of the books."""
+        return self.debit_base - self.credit_base
+
+
+def _sides(amount: Decimal) -> tuple[Decimal, Decimal]:
+    return max(amount, Decimal(0)), max(-amount, Decimal(0))
 
 
 def entry_number(number: int) -> str:
@@ -45,6 +58,7 @@ def entry_row(
     kind: EntryKind = EntryKind.ORDINARY,
     effective_at: datetime | None = None,
     reversal_of: ID | None = None,
+    exchange_rate: Decimal | None = None,
 ) -> dict[str, Any]:
     """An entry of this act."""
     return {
@@ -54,6 +68,7 @@ def entry_row(
         "recorded_at": work.now,
         "description": description,
         "currency": currency,
+        "exchange_rate": exchange_rate,
         "source": source,
         "manual": manual,
         "kind": kind,
@@ -64,9 +79,9 @@ def entry_row(
 
 
 def line_row(  # noqa: PLR0917  the columns of a line, in their order
-    entry: ID, n: int, account: ID, on: date, base_currency: str, amounts: Amounts
+    entry: ID, n: int, account: ID, on: date, base_currency: str, amounts: Amounts, **about: ID | None
 ) -> dict[str, Any]:
-    """A line of an entry."""
+    """A line of an entry. `about`: columns that say what it is about, the same ones for all lines of a statement."""
     return {
         "entry_id": entry,
         "n": n,
@@ -78,19 +93,24 @@ def line_row(  # noqa: PLR0917  the columns of a line, in their order
         "base_currency": base_currency,
         "debit_base": amounts.debit_base,
         "credit_base": amounts.credit_base,
+        **about,
     }
 
 
 _REVERSE_LINES = """
 INSERT INTO journal_lines
-  (entry_id, n, account_id, posted_on, currency, debit, credit, base_currency, debit_base, credit_base)
+  (entry_id, n, account_id, posted_on, currency, debit, credit, base_currency, debit_base, credit_base,
+  channel_id, location_id, brand_id, department_id, project_id, item_id)
 SELECT reversal.id, n, account_id, reversal.posted_on, line.currency, credit, debit, base_currency, credit_base,
-  debit_base
+  debit_base, channel_id, location_id, brand_id, department_id, project_id, item_id
 FROM journal_entries AS reversal JOIN journal_lines AS line ON line.entry_id = reversal.reversal_of_id
 WHERE reversal.id = ANY($1::uuid[])
 """
 
 
 async def reverse_lines(work: Work, reversals: Sequence[ID]) -> None:
-    """Entries of this act that take others back have the lines of those, the sides changed: all in one statement."""
+    """Entries of this act that take others back have the lines of those, the sides changed: all in one statement.
+
+    What they say about open items is taken back with them: those have to be locked.
+    """
     await work.raw.execute(_REVERSE_LINES, [each[4:] for each in reversals])

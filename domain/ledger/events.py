@@ -77,3 +77,30 @@ class AccountUpdated(Event):
     """The account reads differently, or stands elsewhere."""
 
     fields: list[str]
+
+
+@dataclass(frozen=True)
+class DimensionValueCreated(Event):
+    """Lines can name the brand, department or project."""
+
+
+@dataclass(frozen=True)
+class DimensionValueUpdated(Event):
+    """The brand, department or project is called differently, or is not in use any more."""
+
+    fields: list[str]
+
+
+@dataclass(frozen=True)
+class OpenItemOpened(Event):
+    """A party owes something, or is owed it. Said of the item."""
+
+    account: ID
+
+
+@dataclass(frozen=True)
+class OpenItemMoved(Event):
+    """The item was settled, in part or in whole, or a settlement of it was taken back."""
+
+    balance: str
+    """What is open, in its currency."""

@@ -1,7 +1,6 @@
 """What can be asked of the books."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
 from decimal import Decimal
 
 from sqlalchemy import ColumnElement, select
@@ -53,14 +52,14 @@ class Balance:
     credit: Decimal
 
 
-async def trial_balance(connection: AsyncConnection, as_of: date, known_at: datetime | None = None) -> list[Balance]:
-    """The balance of every account with lines up to and including a day, in base currency, by code; of what had been
-    recorded by an instant, where one is given.
+async def trial_balance(connection: AsyncConnection, span: Span) -> list[Balance]:
+    """The balance of every account with lines in a span, in base currency, by code.
 
-    Debits and credits of the whole sum to the same figure, as every entry balances.
+    Debits and credits of the whole sum to the same figure, as every entry balances; not so where the span tells but
+    some lines by what they are about.
     """
     driver = await raw(connection)
-    (found,) = await turnovers(driver, [Span(as_of, known_at=known_at)])
+    (found,) = await turnovers(driver, [span])
     codes = {ID("acc_" + row["id"]): row["code"] for row in await driver.fetch("SELECT id, code FROM accounts")}
     return [
         Balance(account, debit=max(each.balance, Decimal(0)), credit=max(-each.balance, Decimal(0)))

@@ -5,8 +5,8 @@ income of 100 is 100 and not -100. An account with others under it shows their s
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -108,9 +108,10 @@ async def profit_and_loss(connection: AsyncConnection, spans: Sequence[Span]) ->
     return ProfitAndLoss(rows, income, expenses, result)
 
 
-async def balance_sheet(connection: AsyncConnection, days: Sequence[date], known_at: datetime | None) -> BalanceSheet:
-    """What there was at the end of days, side by side."""
-    spans = [Span(day, known_at=known_at) for day in days]
+async def balance_sheet(connection: AsyncConnection, spans: Sequence[Span]) -> BalanceSheet:
+    """What there was at the end of spans, side by side. It balances where a span tells all lines, whatever they are
+    about.
+    """
     places, sums = await chart(connection), await turnovers(await raw(connection), spans)
     rows = _rows(places, sums, {ASSET, LIABILITY, EQUITY}, lambda place, each: _signed(place.type, each.balance))
     assets, liabilities, equity = (
@@ -152,7 +153,7 @@ async def cash_flow(connection: AsyncConnection, spans: Sequence[Span]) -> CashF
 def _before(span: Span) -> Span:
     """All the days before a span."""
     until = span.since - timedelta(days=1) if span.since and span.since > date.min else date.min
-    return Span(until, known_at=span.known_at)
+    return replace(span, since=None, until=until)
 
 
 def _signed(kind: AccountType, balance: Decimal) -> Decimal:

@@ -34,6 +34,8 @@ class Arrival:
     document: ID
     payment: NewPayment
     path: tuple[str | int, ...] = ("input",)
+    channel: ID | None = None
+    """The sales channel of the document."""
     received_at: datetime | None = None
     """When it arrived; now, when left out."""
 
@@ -48,8 +50,7 @@ async def record(work: Work, arrivals: Sequence[Arrival]) -> list[ID]:
     for arrival in arrivals:
         _check(arrival, kept)
     drafts = [
-        ledger.Draft("Payment received", new_id("pay"), _postings(arrival.payment), arrival.received_at)
-        for arrival in arrivals
+        ledger.Draft("Payment received", new_id("pay"), _postings(arrival), arrival.received_at) for arrival in arrivals
     ]
     entries = await ledger.post(work, drafts)
     rows = []
@@ -76,9 +77,10 @@ async def record(work: Work, arrivals: Sequence[Arrival]) -> list[ID]:
     return [row["id"] for row in rows]
 
 
-def _postings(payment: NewPayment) -> list[Posting]:
-    amount = payment.amount.amount
-    return [Posting(Role.CLEARING, debit=amount), Posting(Role.CUSTOMER_DEPOSITS, credit=amount)]
+def _postings(arrival: Arrival) -> list[Posting]:
+    amount = arrival.payment.amount.amount
+    lines = [Posting(Role.CLEARING, debit=amount), Posting(Role.CUSTOMER_DEPOSITS, credit=amount)]
+    return ledger.about(lines, channel=arrival.channel)
 
 
 def _check(arrival: Arrival, kept: ledger.Books) -> None:

@@ -10,14 +10,12 @@ Moving average is the same with one layer per place: what comes in joins it inst
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 
 from domain.kernel.ids import ID
+from domain.kernel.rounding import product, proportion
 from domain.kernel.work import Work
 from domain.stock.tables import Place
-
-_EXACT = Context(prec=50)
-"""Wide enough for the product of the largest value and the largest quantity: only the last step rounds."""
 
 
 @dataclass(slots=True)
@@ -50,19 +48,9 @@ class Draw:
     value: Decimal
 
 
-def rounded(value: Decimal, digits: int) -> Decimal:
-    """To so many digits, half away from zero: the commercial rounding."""
-    return value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, context=_EXACT)
-
-
 def worth(quantity: Decimal, unit_cost: Decimal, digits: int) -> Decimal:
     """What a quantity at a unit cost comes to."""
-    return rounded(_EXACT.multiply(quantity, unit_cost), digits)
-
-
-def proportion(value: Decimal, part: Decimal, whole: Decimal, digits: int) -> Decimal:
-    """The share of a value that belongs to a part of a quantity."""
-    return rounded(_EXACT.divide(_EXACT.multiply(value, part), whole), digits)
+    return product(quantity, unit_cost, digits)
 
 
 def draw(layers: list[Layer], quantity: Decimal, digits: int) -> list[Draw]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
+from domain.kernel.ids import ID
 from domain.kernel.money import Money
 from domain.ledger import Posting, Role
 from domain.stock.tables import StockAdjustmentReason, StockMovementKind
@@ -40,9 +41,12 @@ def adjustment(reason: StockAdjustmentReason, *, gained: Decimal, lost: Decimal)
     ]
 
 
-def moved(value: Decimal) -> list[Posting]:
+def moved(value: Decimal, *, origin: ID | None = None, destination: ID | None = None) -> list[Posting]:
     """Goods went elsewhere and kept their cost: nothing is earned, and nothing is spent."""
-    return [Posting(Role.INVENTORY, debit=value), Posting(Role.INVENTORY, credit=value)]
+    return [
+        Posting(Role.INVENTORY, debit=value, location=destination),
+        Posting(Role.INVENTORY, credit=value, location=origin),
+    ]
 
 
 def handed_over(value: Decimal) -> list[Posting]:

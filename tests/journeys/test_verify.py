@@ -7,7 +7,7 @@ import pytest
 
 from domain.kernel import invariants
 from domain.tables import metadata
-from tests.support import shelves, shop, transfers
+from tests.support import books, shelves, shop, transfers
 from tests.support.api import Api
 from tests.support.server import Server
 
@@ -15,6 +15,8 @@ BREAKING = {
     "one default channel": ["UPDATE sales_channels SET is_default = false"],
     "event versions": ["UPDATE event_heads SET version = version + 1 WHERE subject LIKE 'ord%'"],
     "entries balance": ["UPDATE journal_lines SET debit = debit + 1, debit_base = debit_base + 1 WHERE debit > 0"],
+    "open items are their lines": ["UPDATE open_items SET balance = balance - 1 WHERE status = 'OPEN'"],
+    "control accounts are their open items": ["UPDATE journal_lines SET item_id = NULL WHERE item_id IS NOT NULL"],
     "lines on leaves": [
         "UPDATE accounts SET parent_id = (SELECT id FROM accounts WHERE code = '1200') WHERE code = '1500'"
     ],
@@ -128,6 +130,7 @@ async def open_shop(api: Api) -> Api:
     await shop.done(api, shop.POLICY, {"input": {"variantId": twice, "backorders": "ALLOW"}})
     await shop.done(api, shop.RECEIVE, {"input": shop.receipt(place, [(twice, 1, "1.00"), (twice, 1, "2.00")])})
     await shelves.some_of_each(api)
+    await shop.done(api, books.POST, {"input": books.bill("Paper & Sons", 120)})
     await shop.sealed(api)
     await shop.invariants_hold(api)
     return api

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from domain.kernel.ids import ID, new_id
 from domain.kernel.money import currency_digits
-from domain.stock.costs import Draw, Layer, draw, proportion, rounded, worth
+from domain.kernel.rounding import proportion, rounded
+from domain.stock.costs import Draw, Layer, draw, worth
 
 seeded = settings(derandomize=True, deadline=None, max_examples=300)
 

@@ -4,6 +4,6 @@ import api.graphql.ledger.audit
 import api.graphql.ledger.rates
 import api.graphql.ledger.statements
 from api.graphql.ledger.closing import AccountingPeriod, FiscalYear
-from api.graphql.ledger.journal import Account, JournalEntry, JournalLine
+from api.graphql.ledger.journal import Account, DimensionValue, JournalEntry, JournalLine, OpenItem
 
-__all__ = ["Account", "AccountingPeriod", "FiscalYear", "JournalEntry", "JournalLine"]
+__all__ = ["Account", "AccountingPeriod", "DimensionValue", "FiscalYear", "JournalEntry", "JournalLine", "OpenItem"]

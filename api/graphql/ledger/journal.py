@@ -1,10 +1,12 @@
 """The chart of accounts and the journal."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated
 
 from sqlalchemy import select
 
+from api.graphql.business import SalesChannel
 from api.graphql.kit.access import access
 from api.graphql.kit.inputs import input_name
 from api.graphql.kit.operations import mutation
@@ -12,11 +14,32 @@ from api.graphql.kit.reading import Reading, among
 from api.graphql.kit.views import Connection, Node, amount, batch, derived, extends, find, many, one, pages, view
 from domain import ledger
 from domain.kernel.ids import ID
-from domain.kernel.money import Money
+from domain.kernel.money import CurrencyCode, Money
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 
 input_name(ledger.NewLine, "JournalLineInput")
+input_name(ledger.NewOpenItem, "OpenItemInput")
+
+
+def same_day(value: date) -> date:
+    """A day under another name."""
+    return value
+
+
+def same(value: bool) -> bool:
+    """A truth under another name."""
+    return value
+
+
+def _trimmed(value: Decimal | None) -> Decimal | None:
+    """Without the zeros at its end."""
+    return None if value is None else value.normalize()
+
+
+def _dimensions(values: list[str]) -> list[ledger.AccountingDimension]:
+    return [ledger.AccountingDimension(each) for each in values]
+
 
 _seal = ledger.JournalSeal.__table__.c
 _account, _entry, _line = (row.__table__.c for row in (ledger.Account, ledger.JournalEntry, ledger.JournalLine))
@@ -37,8 +60,54 @@ class Account(Node):
     """The account it is part of."""
     is_control: bool
     """Whether another capability owns its balance, so that no entry by hand may touch it."""
+    keeps_open_items: bool = derived(same, needs=["keeps_items"])
+    """Whether its lines name open items: what parties owe, or are owed."""
+    currency: CurrencyCode | None
+    """The only currency it is kept in; null: whichever an entry has."""
+    required_dimensions: list[ledger.AccountingDimension] = derived(_dimensions, needs=["required_dimensions"])
+    """What lines by hand on it must name."""
     cash_flow: ledger.CashFlow
     """What a change of it means for cash."""
+
+
+@view(ledger.DimensionValue)
+@access(Scope.LEDGER_READ)
+class DimensionValue(Node):
+    """A brand, a department or a project that lines of the journal are told apart by."""
+
+    dimension: ledger.AccountingDimension
+    """BRAND, DEPARTMENT or PROJECT."""
+    code: str
+    """Its code; unique in its dimension."""
+    name: str
+    """What people call it."""
+    is_active: bool
+    """Whether new entries may name it."""
+
+
+@view(ledger.OpenItem)
+@access(Scope.LEDGER_READ)
+class OpenItem(Node):
+    """What a party owes, or is owed, by one document: the sum of the lines that name it."""
+
+    account: Account = one()
+    """The account that it stands on."""
+    party: str
+    """Who owes or is owed: the id of a customer, or the shop's own word for a supplier."""
+    document: str | None
+    """What the document is called."""
+    is_owed_to_us: bool = derived(same, needs=["is_debit"])
+    """Whether the party owes it; else it is owed to them."""
+    opened_on: date
+    """The day of the entry that founded it."""
+    due_on: date
+    """When it is due."""
+    status: ledger.OpenItemStatus
+    """Whether there is something left to settle."""
+    balance: Money = amount("balance", "currency")
+    """What is open, in its own currency: positive where the party owes it."""
+    founded_by: "JournalEntry" = one(by="entry_id")
+    """The entry that founded it."""
 
 
 @view(ledger.JournalLine)
@@ -56,6 +125,16 @@ class JournalLine:
     """The debit, in the currency of the books."""
     credit_base: Money = amount("credit_base", "base_currency")
     """The credit, in the currency of the books."""
+    channel: SalesChannel | None = one(by="channel_id")
+    """The sales channel it came about through."""
+    brand: DimensionValue | None = one(by="brand_id")
+    """The brand it is about."""
+    department: DimensionValue | None = one(by="department_id")
+    """The department that answers for it."""
+    project: DimensionValue | None = one(by="project_id")
+    """The project it belongs to."""
+    open_item: OpenItem | None = one(by="item_id")
+    """The open item that it founds or settles."""
 
 
 async def _reversals(ids: list[ID], reading: Reading) -> dict[ID, ID]:
@@ -68,11 +147,6 @@ async def _positions(ids: list[ID], reading: Reading) -> dict[ID, int]:
     """The places of entries in the journal, by entry."""
     rows = await reading.execute(select(_seal.entry_id, _seal.position).where(among(_seal.entry_id, ids)))
     return {row["entry_id"]: row["position"] for row in rows}
-
-
-def same_day(value: date) -> date:
-    """A day under another name."""
-    return value
 
 
 @view(ledger.JournalEntry)
@@ -88,6 +162,8 @@ class JournalEntry(Node):
     """The day it counts for in the books."""
     description: str
     """What it is for."""
+    exchange_rate: Decimal | None = derived(_trimmed, needs=["exchange_rate"])
+    """What one unit of its currency was worth in that of the books; null where it is in that currency."""
     source: ID | None
     """What it is the posting of; null for an entry by hand."""
     kind: ledger.EntryKind
@@ -115,6 +191,10 @@ class LedgerQueries:
     """The chart of accounts, by code."""
     journal_entries: Connection[JournalEntry] = pages(ledger.entries)
     """The journal: by default the oldest entry first."""
+    dimension_values: Connection[DimensionValue] = pages(ledger.dimension_values)
+    """Brands, departments and projects, by code."""
+    open_items: Connection[OpenItem] = pages(ledger.open_items)
+    """What parties owe and are owed, document by document: by default what is due first."""
 
 
 @extends("Effects")
@@ -141,8 +221,26 @@ async def account_update(
 
 @mutation
 @access(Scope.LEDGER_WRITE)
+async def dimension_value_create(work: Work, input: ledger.NewDimensionValue) -> DimensionValue:
+    """Adds a brand, a department or a project that lines of the journal may name."""
+    return await ledger.create_dimension_value(work, input)  # type: ignore[return-value]
+
+
+@mutation
+@access(Scope.LEDGER_WRITE)
+async def dimension_value_update(
+    work: Work, id: Annotated[ID, "The brand, department or project to change."], input: ledger.DimensionValueChanges
+) -> DimensionValue:
+    """Changes what a brand, a department or a project is called, and whether new entries may name it."""
+    return await ledger.update_dimension_value(work, id, input)  # type: ignore[return-value]
+
+
+@mutation
+@access(Scope.LEDGER_WRITE)
 async def journal_entry_post(work: Work, input: ledger.NewJournalEntry) -> JournalEntry:
-    """Posts an entry by hand. Control accounts are closed to it."""
+    """Posts an entry by hand, in any currency there is a rate of. Control accounts are closed to it, but for lines
+    that found or settle an open item.
+    """
     return await ledger.post_by_hand(work, input)  # type: ignore[return-value]
 
 

@@ -19,9 +19,10 @@ from api.graphql.kit.scalars import MoneyType
 from api.graphql.ledger.journal import Account
 from domain import business, ledger
 from domain.kernel.errors import Invalid
-from domain.kernel.ids import ID
+from domain.kernel.ids import ID, is_id
 from domain.kernel.money import CurrencyCode, Money
 from domain.kernel.scopes import Scope
+from domain.ledger import AccountingDimension
 
 MOST_COLUMNS = 400
 """Spans of days or days side by side."""
@@ -30,16 +31,38 @@ KnownAt = Annotated[datetime | None, "Only what had been recorded by then; every
 
 
 @dataclass(frozen=True)
+class Dimensions:
+    """Which lines to tell, by what they are about; those that name one of the ids in each dimension that is given."""
+
+    channel_ids: list[ID] | None = None
+    """These sales channels."""
+    location_ids: list[ID] | None = None
+    """These locations."""
+    brand_ids: list[ID] | None = None
+    """These brands."""
+    department_ids: list[ID] | None = None
+    """These departments."""
+    project_ids: list[ID] | None = None
+    """These projects."""
+    without: list[AccountingDimension] | None = None
+    """Lines that name nothing in these dimensions, too."""
+
+
+@dataclass(frozen=True)
 class Days:
-    """Days that follow each other."""
+    """Days that follow each other, and which lines of theirs to tell."""
 
     since: date
     """The first one."""
     until: date
     """The last one."""
+    dimensions: Dimensions | None = None
+    """Only lines that are about these; all, when left out."""
 
 
+input_name(Dimensions, "DimensionsInput")
 input_name(Days, "StatementDaysInput")
+DimensionsGiven = Annotated[Dimensions | None, "Only lines that are about these; all, when left out."]
 Spans = Annotated[list[Days], "One column for each: 400 at most."]
 
 
@@ -85,11 +108,13 @@ async def trial_balance(
     context: Context,
     as_of: Annotated[date | None, "Up to and including this day; today, when left out."] = None,
     known_at: KnownAt = None,
+    dimensions: DimensionsGiven = None,
 ) -> TrialBalance | None:
     """The balance of every account that has lines, in base currency."""
     kept = await _books(context)
     day, money = as_of or kept.today, kept.money
-    balances = await context.reading.run(lambda connection: ledger.trial_balance(connection, day, known_at))
+    span = ledger.Span(day, known_at=known_at, about=_about(to_domain(dimensions)))
+    balances = await context.reading.run(lambda connection: ledger.trial_balance(connection, span))
     return TrialBalance(
         as_of=day,
         rows=[
@@ -180,11 +205,13 @@ async def balance_sheet(
     context: Context,
     as_of: Annotated[list[date], "One column for each day, up to and including it: 400 at most."],
     known_at: KnownAt = None,
+    dimensions: DimensionsGiven = None,
 ) -> BalanceSheet | None:
     """What the business had, owed and was worth at the end of days, side by side."""
     _check(as_of, path="asOf")
-    kept = await _books(context)
-    found = await context.reading.run(lambda connection: ledger.balance_sheet(connection, as_of, known_at))
+    kept, about = await _books(context), _about(to_domain(dimensions))
+    wanted = [ledger.Span(day, known_at=known_at, about=about) for day in as_of]
+    found = await context.reading.run(lambda connection: ledger.balance_sheet(connection, wanted))
     return BalanceSheet(
         rows=_rows(found.rows, kept),
         assets=kept.all(found.assets),
@@ -221,7 +248,23 @@ def _spans(given: Sequence[Days], known_at: datetime | None) -> list[ledger.Span
     for n, each in enumerate(days):
         if each.since > each.until:
             raise Invalid("The first day lies behind the last one.", path=("spans", n, "since"))
-    return [ledger.Span(each.until, since=each.since, known_at=known_at) for each in days]
+    return [
+        ledger.Span(each.until, since=each.since, known_at=known_at, about=_about(each.dimensions)) for each in days
+    ]
+
+
+def _about(dimensions: Dimensions | None) -> dict[AccountingDimension, list[ID | None]]:
+    """What lines are about, by dimension. Ids of something else name nothing, so they are left out."""
+    about: dict[AccountingDimension, list[ID | None]] = {}
+    if dimensions is None:
+        return about
+    for dimension, prefix in ledger.DIMENSION_PREFIXES.items():
+        ids: list[ID] | None = getattr(dimensions, f"{dimension.lower()}_ids")
+        without = dimension in (dimensions.without or [])
+        if ids is not None or without:
+            known = [each for each in ids or [] if is_id(each, prefix)]
+            about[dimension] = [*known, None] if without else [*known]
+    return about
 
 
 def _check(columns: Sequence[object], *, path: str) -> None:

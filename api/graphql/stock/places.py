@@ -22,6 +22,12 @@ input_name(stock.BinPath, "BinPathInput")
 _location, _bin = stock.Location.__table__.c, stock.Bin.__table__.c
 
 
+@extends("JournalLine")
+class JournalLinePlace:
+    location: "Location | None" = one(by="location_id")
+    """Where it came about."""
+
+
 @view(stock.Bin)
 @access(Scope.STOCK_READ)
 class Bin(Node):

@@ -22,4 +22,6 @@ class Line:
     """What capabilities post to it."""
     is_control: bool = False
     """Whether its balance is theirs alone."""
+    keeps_items: bool = False
+    """Whether its lines name open items: what parties owe, or are owed."""
     cash_flow: CashFlow = CashFlow.OPERATING

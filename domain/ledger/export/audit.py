@@ -29,16 +29,17 @@ def _named(expressions: dict[str, str]) -> str:
 _FILES = {
     "chart.csv": """
 SELECT 'acc_' || replace(account.id::text, '-', '') AS id, account.code, account.name, account.type,
-  parent.code AS parent_code, account.role, account.is_control::text AS is_control
+  parent.code AS parent_code, account.role, account.is_control::text AS is_control,
+  account.keeps_items::text AS keeps_items, account.currency
 FROM accounts AS account LEFT JOIN accounts AS parent ON parent.id = account.parent_id
 WHERE $1::date IS NOT DISTINCT FROM $1 AND $2::date IS NOT DISTINCT FROM $2 ORDER BY account.code""",
     "periods.csv": """
 SELECT 'per_' || replace(id::text, '-', '') AS id, starts_on, ends_on, state FROM accounting_periods
 WHERE ($1::date IS NULL OR ends_on >= $1) AND ($2::date IS NULL OR starts_on <= $2) ORDER BY starts_on""",
     "entries.csv": f"""
-SELECT {_named(chain.OF_ENTRY)} FROM journal_entries AS entry WHERE {_IN_SPAN} {_BY_NUMBER}""",  # noqa: S608  no outside text in it
+SELECT {_named(chain.OF_ENTRY | chain.MORE_OF_ENTRY)} FROM journal_entries AS entry WHERE {_IN_SPAN} {_BY_NUMBER}""",  # noqa: S608  no outside text in it
     "lines.csv": f"""
-SELECT {chain.OF_ENTRY["id"]} AS entry_id, {_named(chain.OF_LINE)}
+SELECT {chain.OF_ENTRY["id"]} AS entry_id, {_named(chain.OF_LINE | chain.MORE_OF_LINE)}
 FROM journal_entries AS entry JOIN journal_lines AS line ON line.entry_id = entry.id
 WHERE {_IN_SPAN} {_BY_NUMBER}, line.n""",  # noqa: S608
     "digests.csv": f"""
@@ -68,8 +69,9 @@ changed since. An entry that digests.csv does not list was not sealed yet.
 
 How to recompute a digest
 
-1. Take the row of entries.csv, all fields in the order of the columns; then the rows of lines.csv of this entry
-   in the order of n, all fields but entry_id.
+1. Take the row of entries.csv, the fields from id to act; then the rows of lines.csv of this entry in the order of
+   n, the fields from n to credit_base. Behind the row stand the columns that follow, where they have a value: each as
+   two fields, first the name of the column.
 2. Write each field as its length in bytes (UTF-8) in decimal digits, a colon, the field, and a comma. The word
    hello is written 5:hello, and a field without a value is written -, with nothing in front. Only source and
    reversal_of_id can be without a value: they are empty in entries.csv then. Write nothing between the fields.

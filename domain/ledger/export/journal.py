@@ -85,11 +85,16 @@ _LINES = """
 SELECT entry.id AS entry, entry.number, entry.posted_on, entry.effective_at, entry.recorded_at, entry.description,
   entry.source, entry.manual, reversed.number AS reversal_of, line.n, line.account_id AS account, account.code,
   account.name, account.type, line.currency, line.debit, line.credit, line.base_currency, line.debit_base,
-  line.credit_base
+  line.credit_base, line.channel_id, line.location_id, brand.code AS brand, department.code AS department,
+  project.code AS project, item.party, item.document
 FROM journal_entries AS entry
 JOIN journal_lines AS line ON line.entry_id = entry.id
 JOIN accounts AS account ON account.id = line.account_id
 LEFT JOIN journal_entries AS reversed ON reversed.id = entry.reversal_of_id
+LEFT JOIN dimension_values AS brand ON brand.id = line.brand_id
+LEFT JOIN dimension_values AS department ON department.id = line.department_id
+LEFT JOIN dimension_values AS project ON project.id = line.project_id
+LEFT JOIN open_items AS item ON item.id = line.item_id
 WHERE ($1::date IS NULL OR entry.posted_on >= $1) AND ($2::date IS NULL OR entry.posted_on <= $2)
 ORDER BY entry.posted_on, entry.number, line.n
 """
@@ -98,10 +103,13 @@ _BUSINESS = "SELECT name, base_currency FROM business"
 _DAYS = """
 SELECT min(posted_on) AS first, max(posted_on) AS last FROM journal_entries WHERE $1::date IS NULL OR posted_on <= $1
 """
-# By month, or null for all that lies before the first day: a row per account and currency, however many lines.
+# By month, or null for all that lies before the first day: a row per account and currency, however many lines. What a
+# change of rates brought is an amount in the currency of the books alone.
 _SUMS = """
 SELECT CASE WHEN posted_on < $1 THEN NULL ELSE date_trunc('month', posted_on)::date END AS month,
-  account_id AS account, currency, sum(debit) - sum(credit) AS amount, sum(debit_base) - sum(credit_base) AS base
+  account_id AS account, CASE WHEN debit + credit = 0 THEN base_currency ELSE currency END AS currency,
+  sum(CASE WHEN debit + credit = 0 THEN debit_base - credit_base ELSE debit - credit END) AS amount,
+  sum(debit_base) - sum(credit_base) AS base
 FROM journal_lines WHERE posted_on <= $2 GROUP BY 1, 2, 3
 """
 

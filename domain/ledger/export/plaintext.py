@@ -55,8 +55,10 @@ async def in_order(connection: AsyncConnection, books: Books, span: Span) -> Asy
 
 def line_part(books: Books, line: Record) -> Part:
     """A line of the journal."""
-    account = books.accounts[line["account"]]
-    return Part(account, line["currency"], line["debit"] - line["credit"], line["debit_base"] - line["credit_base"])
+    account, base = books.accounts[line["account"]], line["debit_base"] - line["credit_base"]
+    if not line["debit"] and not line["credit"]:  # what a change of rates brought
+        return Part(account, books.currency, base, base)
+    return Part(account, line["currency"], line["debit"] - line["credit"], base)
 
 
 def _parts(books: Books, holding: Holding) -> Iterator[Part]:

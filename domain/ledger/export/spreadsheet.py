@@ -13,7 +13,7 @@ from domain.ledger.export.journal import AT_ONCE, Span, amount, lines
 COLUMNS = (
     "entry_number", "line", "posted_on", "effective_at", "recorded_at", "description", "account_code", "account_name",
     "account_type", "currency", "debit", "credit", "base_currency", "debit_base", "credit_base", "source", "by_hand",
-    "reversal_of", "entry_id",
+    "reversal_of", "entry_id", "channel_id", "location_id", "brand", "department", "project", "party", "document",
 )  # fmt: skip
 
 
@@ -45,6 +45,9 @@ async def write(connection: AsyncConnection, span: Span) -> AsyncIterator[str]:
                 "yes" if line["manual"] else "no",
                 entry_number(line["reversal_of"]) if line["reversal_of"] is not None else "",
                 f"jen_{line['entry']}",
+                f"chn_{line['channel_id']}" if line["channel_id"] else "",
+                f"loc_{line['location_id']}" if line["location_id"] else "",
+                *(line[name] or "" for name in ("brand", "department", "project", "party", "document")),
             )
         )
         if len(rows) >= AT_ONCE:

@@ -13,7 +13,7 @@ Path = tuple[str | int, ...]
 
 _LOCK = """
 SELECT sales.id, sales.number, sales.status, sales.payment_status, sales.fulfillment_status, sales.currency,
-  sales.shipping, sales.total, sales.paid, channel.requires_payment
+  sales.shipping, sales.total, sales.paid, channel.requires_payment, sales.channel_id
 FROM orders AS sales JOIN sales_channels AS channel ON channel.id = sales.channel_id
 WHERE sales.id = ANY($1) ORDER BY sales.id FOR NO KEY UPDATE OF sales
 """
@@ -32,6 +32,7 @@ class LockedOrder:
     shipping: Decimal
     total: Decimal
     paid: Decimal
+    channel_id: ID
     requires_payment: bool
     """Whether its channel ships only what is paid."""
 
@@ -52,6 +53,7 @@ async def locked(work: Work, paths: Collection[tuple[str, Path]]) -> dict[ID, Lo
             shipping=record["shipping"],
             total=record["total"],
             paid=record["paid"],
+            channel_id=ID("chn_" + record["channel_id"]),
             requires_payment=record["requires_payment"],
         )
         for record in (await work.raw.fetch(_LOCK, wanted) if wanted else [])

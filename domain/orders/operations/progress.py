@@ -46,7 +46,16 @@ async def record_payments(work: Work, arrivals: Sequence[OrderPayment]) -> list[
         if amount.currency != order.currency:
             raise Invalid(f"This order is in {order.currency}.", path=("input", "amount", "currency"))
     recorded = await payments.record(
-        work, [Arrival(ID(each.order_id), each.payment, received_at=each.received_at) for each in arrivals]
+        work,
+        [
+            Arrival(
+                ID(each.order_id),
+                each.payment,
+                channel=orders[ID(each.order_id)].channel_id,
+                received_at=each.received_at,
+            )
+            for each in arrivals
+        ],
     )
     by_order: dict[ID, list[ID]] = {}
     for each, payment in zip(arrivals, recorded, strict=True):

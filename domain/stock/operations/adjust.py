@@ -248,7 +248,11 @@ async def apply_changes(
         parts(costs.draw(layers[change.level.place], -change.delta, digits), change.picks, digits) for change in losses
     ]
     loss = sum((each.value for taken in lost for each in taken), Decimal(0))
-    lines = postings.adjustment(reason, gained=sum(gained, Decimal(0)), lost=loss)
+    places = {change.level.place[1] for change in changes}
+    lines = ledger.about(
+        postings.adjustment(reason, gained=sum(gained, Decimal(0)), lost=loss),
+        location=places.pop() if len(places) == 1 else None,
+    )
     drafts = (
         [ledger.Draft(f"Stock adjusted: {reason.lower()}", source, lines, effective_at)] if loss or any(gained) else []
     )

@@ -135,7 +135,11 @@ async def correct_costs(work: Work, coming: Sequence[Move]) -> Correction:
 
 
 async def _correction(work: Work, changes: Sequence[_Change], *, source: ID | None) -> Correction:
-    lines = [line for change in changes for line in postings.cost_correction(change.borne)]
+    lines = [
+        line
+        for change in changes
+        for line in ledger.about(postings.cost_correction(change.borne), location=change.level.place[1])
+    ]
     lines = [line for line in lines if line.debit or line.credit]
     worthy = any(each.value for change in changes for each in change.layers)
     entry = None

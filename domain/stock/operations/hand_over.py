@@ -75,7 +75,8 @@ async def hand_over(work: Work, location_id: ID, lines: Sequence[Handed], *, sou
         await _make_room(work, levels, wanted, lying)
     taken = await _take(work, location_id, lines, lying, digits=currency_digits(kept.currency))
     value = sum((part.value for mine in taken for part in mine), Decimal(0))
-    drafts = [ledger.Draft("Goods handed over", source, postings.handed_over(value))] if value else []
+    handed = ledger.about(postings.handed_over(value), location=location_id)
+    drafts = [ledger.Draft("Goods handed over", source, handed)] if value else []
     entries = await ledger.open_entries(work, drafts, kept)
     moves = [
         Move(

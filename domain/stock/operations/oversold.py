@@ -94,7 +94,11 @@ async def settle(work: Work, levels: Levels, debts: Sequence[Debt]) -> None:
             taken.append((debt, parts(costs.draw(layers[debt.place], debt.now, digits), picks, digits)))
     worth = [sum((each.value for each in mine), Decimal(0)) for _, mine in taken]
     drafts = [
-        ledger.Draft("Handed over earlier, booked now", debt.source, postings.handed_over(value))
+        ledger.Draft(
+            "Handed over earlier, booked now",
+            debt.source,
+            ledger.about(postings.handed_over(value), location=debt.place[1]),
+        )
         for (debt, _), value in zip(taken, worth, strict=True)
         if value
     ]

@@ -102,7 +102,7 @@ async def receive_many(work: Work, news: Sequence[NewReceipt]) -> list[Received]
         ledger.Draft(
             "Goods received",
             arrival.id,
-            postings.receipt(arrival.value, arrival.document),
+            ledger.about(postings.receipt(arrival.value, arrival.document), location=arrival.new.location_id),
             arrival.received_at,
             arrival.document.currency if arrival.document else None,
         )

@@ -6,6 +6,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from domain import ledger
 from domain.kernel.ids import ID, Id
 from domain.kernel.rows import Choice, Row, filled, key, one_of
 
@@ -92,3 +93,9 @@ class Bin(Row):
     """The codes from the largest place down to it, such as `A/12/03`; unique in its location."""
     path_folded: Mapped[str] = mapped_column(Text(collation="C"), Computed("lower(path)", persisted=True))
     created_at: Mapped[datetime]
+
+
+ledger.keep_dimension(
+    ledger.AccountingDimension.LOCATION,
+    "SELECT id, true AS is_active FROM locations WHERE id = ANY($1) AND $2 = 'LOCATION'",
+)

@@ -169,7 +169,7 @@ async def _send(work: Work, transfer: LockedTransfer, levels: Levels, issues: Se
     """Movements out of the origin and onto the road, and the entry that says that value moved within inventory."""
     kept = await ledger.books(work)
     value = sum((issue.cost for issue in issues), Decimal(0))
-    lines = postings.moved(value)
+    lines = postings.moved(value, origin=transfer.origin_id, destination=transfer.transit_id)
     drafts = [ledger.Draft("Stock transfer dispatched", transfer.id, lines)] if value else []
     entries = await ledger.open_entries(work, drafts, kept)
     entry = entries[0] if entries else None

@@ -116,8 +116,10 @@ class Unloading:
         kept = await ledger.books(work)
         value, loss = _value(self.arrived), _value(self.lost)
         reason = StockAdjustmentReason.LOST_IN_TRANSIT
-        shrinkage = postings.adjustment(reason, gained=Decimal(0), lost=loss)
-        arrival = ledger.Draft("Stock transfer received", self.transfer.id, postings.moved(value))
+        road = self.transfer.transit_id
+        shrinkage = ledger.about(postings.adjustment(reason, gained=Decimal(0), lost=loss), location=road)
+        moved = postings.moved(value, origin=road, destination=self.transfer.destination_id)
+        arrival = ledger.Draft("Stock transfer received", self.transfer.id, moved)
         drafts = [arrival] if value else []
         drafts += [ledger.Draft("Stock lost in transit", self.transfer.id, shrinkage)] if loss else []
         entries = await ledger.open_entries(work, drafts, kept)

@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.constraints import explain
@@ -26,6 +26,7 @@ from domain.kernel.grants import APPEND_ONLY, READ_ONLY
 from domain.kernel.ids import ID, Id
 from domain.kernel.invariants import invariant
 from domain.kernel.rows import Choice, Row, filled, key, numbers, one_of
+from domain.ledger.tables.dimensions import COLUMNS, NONE
 
 
 class AccountType(StrEnum):
@@ -63,10 +64,12 @@ class Role(StrEnum):
     RECEIVABLE = "RECEIVABLE"
     UNBILLED = "UNBILLED"
     CLEARING = "CLEARING"
+    PAYABLE = "PAYABLE"
     RECEIVED_NOT_BILLED = "RECEIVED_NOT_BILLED"
     CUSTOMER_DEPOSITS = "CUSTOMER_DEPOSITS"
     TAX_PAYABLE = "TAX_PAYABLE"
     RETAINED_EARNINGS = "RETAINED_EARNINGS"
+    OPENING_BALANCES = "OPENING_BALANCES"
     REVENUE = "REVENUE"
     COGS = "COGS"
     SHRINKAGE = "SHRINKAGE"
@@ -74,6 +77,8 @@ class Role(StrEnum):
     SAMPLES = "SAMPLES"
     STOCK_CORRECTION = "STOCK_CORRECTION"
     STOCK_REVALUATION = "STOCK_REVALUATION"
+    REALIZED_EXCHANGE = "REALIZED_EXCHANGE"
+    UNREALIZED_EXCHANGE = "UNREALIZED_EXCHANGE"
 
 
 class PeriodState(StrEnum):
@@ -94,6 +99,8 @@ class EntryKind(StrEnum):
     """It records what happened."""
     ADJUSTING = "ADJUSTING"
     """It puts a period right that is closed already, before it is locked."""
+    OPENING = "OPENING"
+    """It brings in what there was when the books began."""
     CLOSING = "CLOSING"
     """It carries the result of a year to retained earnings. Statements of income leave it out."""
 
@@ -111,7 +118,12 @@ class Account(Row):
         Index("uq_accounts_code", "code", unique=True),
         Index("uq_accounts_role", "role", unique=True),
         Index(None, "parent_id"),
-        {"info": {"update": ("code", "name", "parent_id", "cash_flow")}},
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
+        CheckConstraint(
+            "required_dimensions <@ ARRAY['CHANNEL', 'LOCATION', 'BRAND', 'DEPARTMENT', 'PROJECT']",
+            name="required_dimensions_known",
+        ),
+        {"info": {"update": ("code", "name", "parent_id", "cash_flow", "currency", "required_dimensions")}},
     )
 
     id: Mapped[ID] = key("acc")
@@ -122,6 +134,12 @@ class Account(Row):
     role: Mapped[Role | None] = mapped_column(Choice(Role))
     is_control: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether another capability owns its balance, so that no entry by hand may touch it."""
+    keeps_items: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether its lines name open items: claims on, or debts to, a party."""
+    currency: Mapped[str | None]
+    """The only currency it is kept in, such as that of a bank account; None: whichever a document has."""
+    required_dimensions: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    """What lines by hand on it must name."""
     cash_flow: Mapped[CashFlow] = mapped_column(Choice(CashFlow), server_default=text("'OPERATING'"))
     created_at: Mapped[datetime]
 
@@ -176,6 +194,7 @@ class JournalEntry(Row):
     __table_args__ = (
         CheckConstraint("char_length(description) BETWEEN 1 AND 500", name="description_filled"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
+        CheckConstraint("exchange_rate > 0 AND exchange_rate <> 'NaN'", name="rate_positive"),
         one_of("kind", EntryKind),
         Index("uq_journal_entries_number", "number", unique=True),
         Index("uq_journal_entries_reversal_of_id", "reversal_of_id", unique=True),
@@ -196,6 +215,8 @@ class JournalEntry(Row):
     description: Mapped[str]
     currency: Mapped[str]
     """The currency of the document amounts."""
+    exchange_rate: Mapped[Decimal | None] = mapped_column(Numeric(20, 10))
+    """What one unit of it was worth in the currency of the books; None where it is that currency."""
     source: Mapped[str | None] = mapped_column(Text(collation="C"))
     """What it is the posting of, such as an order; None for an entry by hand."""
     manual: Mapped[bool]
@@ -209,19 +230,22 @@ class JournalEntry(Row):
 
 
 class JournalLine(Row):
-    """One side of an entry. Exactly one of debit and credit is not zero."""
+    """One side of an entry: a debit or a credit.
+
+    A gain or loss by a change of rates has an amount in the currency of the books alone.
+    """
 
     __tablename__ = "journal_lines"
     __table_args__ = (
         numbers("debit", "credit", "debit_base", "credit_base"),
         PrimaryKeyConstraint("entry_id", "n"),
-        CheckConstraint("debit >= 0 AND credit >= 0 AND (debit = 0) <> (credit = 0)", name="one_side"),
         CheckConstraint(
-            "debit_base >= 0 AND credit_base >= 0 AND (debit_base = 0 OR credit_base = 0)"
-            " AND (debit > 0 OR debit_base = 0) AND (credit > 0 OR credit_base = 0)",
-            name="base_on_the_same_side",
+            "debit >= 0 AND credit >= 0 AND debit_base >= 0 AND credit_base >= 0"
+            " AND (debit + debit_base > 0) <> (credit + credit_base > 0)",
+            name="one_side",
         ),
         Index(None, "account_id", "posted_on"),
+        Index("ix_journal_lines_item_id", "item_id", postgresql_where=text("item_id IS NOT NULL")),
         {"info": APPEND_ONLY},
     )
 
@@ -237,6 +261,13 @@ class JournalLine(Row):
     base_currency: Mapped[str]
     debit_base: Mapped[Decimal]
     credit_base: Mapped[Decimal]
+    channel_id: Mapped[ID | None] = mapped_column(Id("chn"))
+    location_id: Mapped[ID | None] = mapped_column(Id("loc"))
+    brand_id: Mapped[ID | None] = mapped_column(Id("dmv"))
+    department_id: Mapped[ID | None] = mapped_column(Id("dmv"))
+    project_id: Mapped[ID | None] = mapped_column(Id("dmv"))
+    item_id: Mapped[ID | None] = mapped_column(Id("itm"), ForeignKey("open_items.id"))
+    """The claim or debt that it founds or settles."""
 
 
 class JournalSeal(Row):
@@ -270,7 +301,7 @@ class JournalDay(Row):
     __tablename__ = "journal_days"
     __table_args__ = (
         numbers("debit", "credit", "debit_base", "credit_base"),
-        PrimaryKeyConstraint("posted_on", "account_id", "recorded_month", "closing", "currency"),
+        PrimaryKeyConstraint("posted_on", "account_id", "recorded_month", "closing", "currency", *COLUMNS.values()),
         Index(None, "account_id", "posted_on"),
         {"info": READ_ONLY},
     )
@@ -282,6 +313,11 @@ class JournalDay(Row):
     closing: Mapped[bool]
     """Whether these are entries that carried the result of a year."""
     currency: Mapped[str]
+    channel_id: Mapped[ID] = mapped_column(Id("chn"), server_default=text(f"'{NONE}'"))
+    location_id: Mapped[ID] = mapped_column(Id("loc"), server_default=text(f"'{NONE}'"))
+    brand_id: Mapped[ID] = mapped_column(Id("dmv"), server_default=text(f"'{NONE}'"))
+    department_id: Mapped[ID] = mapped_column(Id("dmv"), server_default=text(f"'{NONE}'"))
+    project_id: Mapped[ID] = mapped_column(Id("dmv"), server_default=text(f"'{NONE}'"))
     debit: Mapped[Decimal] = mapped_column(Numeric(27, 6))
     credit: Mapped[Decimal] = mapped_column(Numeric(27, 6))
     debit_base: Mapped[Decimal] = mapped_column(Numeric(27, 6))
@@ -405,22 +441,25 @@ invariant(
       AND starts_on < (SELECT max(starts_on) FROM accounting_periods WHERE state = 'LOCKED')
     """,
 )
+_DIMENSIONS = ", ".join(f"coalesce({column}, '{NONE}') AS {column}" for column in COLUMNS.values())
+
 invariant(
     "days of the journal",
     "What is kept of each day and account is the sum of the sealed lines.",
-    """
+    f"""
     WITH told AS (
       SELECT line.posted_on, account_id, date_trunc('month', recorded_at AT TIME ZONE 'UTC')::date AS recorded_month,
-        kind = 'CLOSING' AS closing, line.currency, sum(debit) AS debit, sum(credit) AS credit,
+        kind = 'CLOSING' AS closing, line.currency, {_DIMENSIONS}, sum(debit) AS debit, sum(credit) AS credit,
         sum(debit_base) AS debit_base, sum(credit_base) AS credit_base
       FROM journal_seals JOIN journal_entries AS entry ON entry.id = entry_id
-      JOIN journal_lines AS line ON line.entry_id = entry.id GROUP BY 1, 2, 3, 4, 5
+      JOIN journal_lines AS line ON line.entry_id = entry.id GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
     )
     SELECT coalesce(told.account_id, kept.account_id) AS account_id, coalesce(told.posted_on, kept.posted_on) AS on
-    FROM told FULL JOIN journal_days AS kept USING (posted_on, account_id, recorded_month, closing, currency)
+    FROM told FULL JOIN journal_days AS kept
+      USING (posted_on, account_id, recorded_month, closing, currency, {", ".join(COLUMNS.values())})
     WHERE (told.debit, told.credit, told.debit_base, told.credit_base)
       IS DISTINCT FROM (kept.debit, kept.credit, kept.debit_base, kept.credit_base)
-    """,
+    """,  # noqa: S608  names of ours
 )
 invariant(
     "places in the journal",

@@ -1,0 +1,393 @@
+"""Entries by hand: what a bookkeeper posts, and takes back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from domain.kernel import bulk, words
+from domain.kernel.errors import Invalid, NotAllowedNow, NotFound
+from domain.kernel.ids import ID, is_id
+from domain.kernel.money import Money, currency_codes, currency_digits
+from domain.kernel.rounding import product
+from domain.kernel.scopes import Scope
+from domain.kernel.work import Work
+from domain.ledger import dimensions, items, months
+from domain.ledger.entries import Amounts, entry_number, entry_row, line_row, reverse_lines
+from domain.ledger.events import JournalEntryPosted, JournalEntryReversed
+from domain.ledger.items import Held, NewOpenItem
+from domain.ledger.operations import Books, accounts_by_role, books, with_period
+from domain.ledger.rates import LARGEST_RATE, rate_on
+from domain.ledger.tables import (
+    AccountingDimension,
+    ControlAccount,
+    EntryKind,
+    JournalEntry,
+    JournalLine,
+    Role,
+    Unbalanced,
+)
+from domain.ledger.tables.dimensions import COLUMNS, DimensionMissing
+
+MOST_LINES = 500
+"""Lines of an entry by hand."""
+_Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class NewLine:
+    """One line of an entry by hand: an account, and a debit or a credit."""
+
+    account_id: ID | None = None
+    """The account, by its id; or give `accountCode`."""
+    account_code: str | None = None
+    """The account, by its code."""
+    debit: Money | None = None
+    """The amount, where it is a debit."""
+    credit: Money | None = None
+    """The amount, where it is a credit."""
+    channel_id: ID | None = None
+    """The sales channel it is about."""
+    location_id: ID | None = None
+    """The location it is about."""
+    brand_id: ID | None = None
+    """The brand it is about: a dimension value."""
+    department_id: ID | None = None
+    """The department that answers for it: a dimension value."""
+    project_id: ID | None = None
+    """The project it belongs to: a dimension value."""
+    opens: NewOpenItem | None = None
+    """The open item that it founds, on an account that keeps them: what a party owes, or is owed."""
+    settles: ID | None = None
+    """The open item that it settles, in part or in whole."""
+
+
+@dataclass(frozen=True)
+class NewJournalEntry:
+    """An entry by hand."""
+
+    on: date
+    """The day it counts for, in an open period."""
+    description: str
+    """What it is for; at most 500 characters."""
+    lines: list[NewLine]
+    """At least two, in one currency, whose debits equal their credits."""
+    is_adjusting: bool = False
+    """Whether it puts a closed period right, which takes `ledger:close`. A locked one takes no entry at all."""
+    exchange_rate: Decimal | None = None
+    """What one unit of the entry's currency is worth in that of the books; the rate of its day, when left out."""
+    reverse_on: date | None = None
+    """A later day on which it is taken back by itself: the reversal is posted along with it."""
+
+
+@dataclass
+class _Line:
+    """A line on its way into the books."""
+
+    account: ID
+    amounts: Amounts
+    about: dict[str, ID | None]
+    settled: Held | None = None
+    founded: dict[str, Any] | None = None
+
+
+@dataclass
+class _Entry:
+    """What an entry by hand comes to, before anything is written."""
+
+    row: dict[str, Any]
+    lines: list[_Line]
+    held: list[Held] = field(default_factory=list)
+
+
+async def post_by_hand(work: Work, new: NewJournalEntry) -> ID:
+    """An entry by hand stands in the books, and its reversal too where it says so. Returns its id.
+
+    Refused with Unbalanced; with ControlAccount for accounts that other capabilities own, unless the line says whose
+    open item it founds or settles; with DimensionMissing; with BeyondOpenItem; with PeriodLocked or PeriodClosed for a
+    day in no open period; and with Invalid or NotFound for whatever else cannot be.
+    """
+    if new.is_adjusting:
+        work.require(Scope.LEDGER_CLOSE)
+    kept = await books(work)
+    description = words.line(new.description, path=("input", "description"), longest=500)
+    if len(new.lines) < 2:
+        raise Unbalanced("An entry has at least two lines.", path=("input", "lines"))
+    if len(new.lines) > MOST_LINES:
+        raise Invalid(f"An entry by hand has at most {MOST_LINES} lines.", path=("input", "lines"))
+    if new.reverse_on is not None and new.reverse_on <= new.on:
+        raise Invalid("An entry is taken back on a later day than its own.", path=("input", "reverseOn"))
+    held = await items.lock(work, {line.settles for line in new.lines if line.settles is not None})
+    accounts = await _accounts(work, new.lines, held)
+    amounts = _amounts(new.lines, kept.currency)
+    await dimensions.check(work, _named(new.lines))
+    currency = amounts[0].currency
+    rate = await _rate(work, new, currency, kept)
+    period = await months.period_of(work, new.on, today=kept.today, adjusting=new.is_adjusting)
+    kind = EntryKind.ADJUSTING if new.is_adjusting else EntryKind.ORDINARY
+    row = entry_row(work, new.on, description, currency, period=period, manual=True, kind=kind, exchange_rate=rate)
+    lines = _weighed(work, new, row, accounts, amounts, held, kept)
+    await _balance(work, lines)
+    await _write(work, row, lines, kept)
+    items.announce_moved(work, [each.settled for each in lines if each.settled is not None])
+    if new.reverse_on is not None:
+        await _take_back(work, row["id"], f"Reversal of: {description}"[:500], currency, new.reverse_on, kept, rate)
+    return row["id"]
+
+
+async def _write(work: Work, row: dict[str, Any], lines: Sequence[_Line], kept: Books) -> None:
+    await bulk.insert(work, JournalEntry, [row])
+    if founded := [each.founded for each in lines if each.founded is not None]:
+        await items.open_all(work, founded)
+    rows = [
+        line_row(row["id"], n, each.account, row["posted_on"], kept.currency, each.amounts, **each.about)
+        for n, each in enumerate(lines, 1)
+    ]
+    await bulk.insert(work, JournalLine, rows)
+    work.announce(JournalEntryPosted(row["id"], source=None))
+
+
+# --- what it says -----------------------------------------------------------------------------------------------------
+
+_FIND = """
+SELECT id, code, is_control, keeps_items, currency, required_dimensions FROM accounts
+WHERE id = ANY($1) OR code = ANY($2)
+"""
+
+
+async def _accounts(work: Work, lines: Sequence[NewLine], held: dict[ID, Held]) -> list[ID]:
+    """The accounts that lines name, in their order. Refused where one is unknown, or not open to such a line."""
+    ids = {line.account_id for line in lines if line.account_id is not None and is_id(line.account_id, "acc")}
+    ids |= {each.account for each in held.values()}
+    codes = [line.account_code for line in lines if line.account_code is not None]
+    rows = await work.raw.fetch(_FIND, [each[4:] for each in ids], codes)
+    by_key = {ID("acc_" + row["id"]): row for row in rows} | {row["code"]: row for row in rows}
+    accounts = []
+    for n, line in enumerate(lines):
+        path: _Path = ("input", "lines", n)
+        if line.settles is not None and line.settles not in held:
+            raise items.unknown((*path, "settles"))
+        if line.opens is not None and line.settles is not None:
+            raise Invalid("A line founds an open item or settles one, not both.", path=path)
+        if line.settles is not None and line.account_id is None and line.account_code is None:
+            accounts.append(held[line.settles].account)
+            continue
+        if (line.account_id is None) == (line.account_code is None):
+            raise Invalid("Name the account by its id or by its code.", path=path)
+        name = "accountId" if line.account_id is not None else "accountCode"
+        row = by_key.get(line.account_id if line.account_id is not None else line.account_code)  # type: ignore[arg-type]
+        if row is None:
+            raise NotFound("There is no such account.", path=(*path, name))
+        _check_items(line, row, (*path, name))
+        _check_dimensions(line, row, path)
+        account = ID("acc_" + row["id"])
+        if line.settles is not None and held[line.settles].account != account:
+            raise Invalid("This open item stands on another account.", path=(*path, "settles"))
+        accounts.append(account)
+    return accounts
+
+
+def _check_items(line: NewLine, account: Any, path: _Path) -> None:
+    names_one = line.opens is not None or line.settles is not None
+    if account["is_control"] and not (account["keeps_items"] and names_one):
+        raise ControlAccount(
+            f"Account {account['code']} is closed to entries by hand: "
+            + (
+                "say whose open item the line founds or settles, or post the document it belongs to."
+                if account["keeps_items"]
+                else "post the document it belongs to instead."
+            ),
+            path=path,
+        )
+    if account["keeps_items"] and not names_one:
+        raise Invalid(f"Account {account['code']} keeps open items: say which one the line is about.", path=path)
+    if names_one and not account["keeps_items"]:
+        raise Invalid(f"Account {account['code']} keeps no open items.", path=path)
+
+
+def _check_dimensions(line: NewLine, account: Any, path: _Path) -> None:
+    for dimension in map(AccountingDimension, account["required_dimensions"]):
+        if getattr(line, COLUMNS[dimension]) is None:
+            raise DimensionMissing(
+                f"Account {account['code']} demands a {dimension.lower()}.", path=(*path, f"{dimension.lower()}Id")
+            )
+
+
+def _named(lines: Sequence[NewLine]) -> list[dimensions.Named]:
+    """The dimensions that lines name."""
+    return [
+        dimensions.Named(dimension, value, ("input", "lines", n, f"{dimension.lower()}Id"))
+        for n, line in enumerate(lines)
+        for dimension, column in COLUMNS.items()
+        if (value := getattr(line, column)) is not None
+    ]
+
+
+def _amounts(lines: Sequence[NewLine], base: str) -> list[Money]:
+    """The amount of each line, above zero where it is a debit: all in one currency, and zero together."""
+    amounts = [_amount(line, n) for n, line in enumerate(lines)]
+    currency = base if any(each.currency == base for each in amounts) else amounts[0].currency
+    for n, each in enumerate(amounts):
+        if each.currency != currency:
+            side = "debit" if each.amount > 0 else "credit"
+            raise Invalid("All lines of an entry are in one currency.", path=("input", "lines", n, side, "currency"))
+    debit = sum((each.amount for each in amounts if each.amount > 0), Decimal(0))
+    credit = -sum((each.amount for each in amounts if each.amount < 0), Decimal(0))
+    if debit != credit:
+        raise Unbalanced(f"Debits are {debit:f} and credits {credit:f}; they must be equal.", path=("input", "lines"))
+    return amounts
+
+
+def _amount(line: NewLine, n: int) -> Money:
+    if (line.debit is None) == (line.credit is None):
+        raise Invalid("A line has a debit or a credit.", path=("input", "lines", n))
+    side, money = ("debit", line.debit) if line.debit is not None else ("credit", line.credit)
+    assert money is not None
+    path = ("input", "lines", n, side)
+    if money.currency not in currency_codes():
+        raise Invalid(f"{money.currency} is no currency code of ISO 4217.", path=(*path, "currency"))
+    if money.amount <= 0:
+        raise Invalid("The amount must be more than zero: change the side instead of the sign.", path=(*path, "amount"))
+    if -int(money.amount.as_tuple().exponent) > currency_digits(money.currency):
+        raise Invalid(
+            f"Amounts in {money.currency} have at most {currency_digits(money.currency)} decimals.",
+            path=(*path, "amount"),
+        )
+    return money if side == "debit" else Money(-money.amount, money.currency)
+
+
+async def _rate(work: Work, new: NewJournalEntry, currency: str, kept: Books) -> Decimal | None:
+    """What the entry's currency is worth in that of the books; None where it is that."""
+    path = ("input", "exchangeRate")
+    if currency == kept.currency:
+        if new.exchange_rate is not None:
+            raise Invalid("The entry is in the currency of the books: there is no rate.", path=path)
+        return None
+    if new.exchange_rate is None:
+        return await rate_on(work, currency, new.on, path=path)
+    if not 0 < new.exchange_rate < LARGEST_RATE or -int(new.exchange_rate.as_tuple().exponent) > 10:
+        raise Invalid("A rate is more than zero and has at most ten decimals.", path=path)
+    return new.exchange_rate
+
+
+# --- what it comes to -------------------------------------------------------------------------------------------------
+
+
+def _weighed(  # noqa: PLR0917  what a line is made of
+    work: Work,
+    new: NewJournalEntry,
+    entry: dict[str, Any],
+    accounts: Sequence[ID],
+    amounts: Sequence[Money],
+    held: dict[ID, Held],
+    kept: Books,
+) -> list[_Line]:
+    """The lines with what they are worth: at the entry's rate, or, where they settle an item, at that of the item."""
+    digits = currency_digits(kept.currency)
+    rate: Decimal | None = entry["exchange_rate"]
+    lines = []
+    for n, (line, account, money) in enumerate(zip(new.lines, accounts, amounts, strict=True)):
+        path: _Path = ("input", "lines", n)
+        base = money.amount if rate is None else product(money.amount, rate, digits)
+        about: dict[str, ID | None] = {column: getattr(line, column) for column in COLUMNS.values()}
+        made = _Line(account, Amounts.of(money.currency, money.amount, base), about | {"item_id": None})
+        if line.settles is not None:
+            made.settled = held[line.settles]
+            if made.settled.currency != money.currency:
+                raise Invalid(f"This open item is in {made.settled.currency}.", path=(*path, "settles"))
+            worth = made.settled.settle(money.amount, digits, path=(*path, "settles"))
+            made.amounts = Amounts.of(money.currency, money.amount, worth)
+            made.about["item_id"] = made.settled.id
+        elif line.opens is not None:
+            made.founded = items.row_of(work, line.opens, account, entry["id"], new.on, money, (*path, "opens"))
+            made.about["item_id"] = made.founded["id"]
+        lines.append(made)
+    return lines
+
+
+async def _balance(work: Work, lines: list[_Line]) -> None:
+    """Debits equal credits in the currency of the books too.
+
+    Where open items were settled at another rate than they were founded with, the difference is a realized gain or
+    loss, on a line of its own. Else it is cents of rounding: the largest line on the smaller side takes them.
+    """
+    difference = sum((each.amounts.base for each in lines), Decimal(0))
+    if not difference:
+        return
+    currency = lines[0].amounts.currency
+    if any(each.settled is not None for each in lines):
+        account = (await accounts_by_role(work))[Role.REALIZED_EXCHANGE]
+        about = dict.fromkeys(lines[0].about)
+        lines.append(_Line(account, Amounts.of(currency, Decimal(0), -difference), about))
+        return
+    smaller = [each for each in lines if (each.amounts.base > 0) != (difference > 0)]
+    taker = max(smaller, key=lambda each: abs(each.amounts.base))
+    taker.amounts = Amounts.of(currency, taker.amounts.amount, taker.amounts.base - difference)
+
+
+# --- taking back ------------------------------------------------------------------------------------------------------
+
+
+async def reverse(work: Work, entry_id: str, on: date | None = None) -> ID:
+    """An entry by hand is taken back: another one with the sides changed stands beside it, each naming the other.
+
+    Refused with NotFound; with NotAllowedNow when it has been reversed, is itself a reversal, belongs to a document,
+    which has to be undone instead, or founded an item that was settled since; with PeriodLocked for a day in no open
+    period.
+    """
+    entry = await _locked(work, entry_id)
+    if not entry.manual:
+        raise NotAllowedNow(
+            "This entry belongs to a document: undo the document, and its entry goes with it.", path=("id",)
+        )
+    if entry.reversal_of_id is not None:
+        raise NotAllowedNow("This entry is itself a reversal: post the original again instead.", path=("id",))
+    if await work.raw.fetchval("SELECT EXISTS (SELECT FROM journal_entries WHERE reversal_of_id = $1)", entry.id[4:]):
+        raise NotAllowedNow("This entry has been reversed already.", path=("id",))
+    kept = await with_period(work, await books(work))
+    description = f"Reversal of {entry_number(entry.number)}"
+    day = on or kept.posting_on
+    return await _take_back(work, entry.id, description, entry.currency, day, kept, entry.exchange_rate)
+
+
+async def _locked(work: Work, entry_id: str) -> JournalEntry:
+    """The entry, so that two reversals of it wait for each other: its subject's head is what they meet at."""
+    if is_id(entry_id, "jen"):
+        entry = await work.session.get(JournalEntry, entry_id)
+        if entry is not None:
+            await work.raw.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", entry_id)
+            return entry
+    raise NotFound("There is no such entry.", path=("id",))
+
+
+_MOVED = """
+SELECT item_id, sum(debit) - sum(credit) AS amount, sum(debit_base) - sum(credit_base) AS base
+FROM journal_lines WHERE entry_id = $1 AND item_id IS NOT NULL GROUP BY item_id
+"""
+
+
+async def _take_back(  # noqa: PLR0917  what the reversal says
+    work: Work, entry_id: ID, description: str, currency: str, on: date, kept: Books, rate: Decimal | None
+) -> ID:
+    """Write the reversal of an entry, and give back what it settled."""
+    moved = {ID("itm_" + row["item_id"]): row for row in await work.raw.fetch(_MOVED, entry_id[4:])}
+    held = await items.lock(work, moved)
+    for each in held.values():
+        each.balance -= moved[each.id]["amount"]
+        if each.balance and (each.balance > 0) != each.is_debit:
+            raise NotAllowedNow(
+                "What this entry founded has been settled, in part at least: take the settlement back first.",
+                path=("id",),
+            )
+    period = await months.period_of(work, on, today=kept.today)
+    reversal = entry_row(
+        work, on, description, currency, period=period, manual=True, reversal_of=entry_id, exchange_rate=rate
+    )
+    await bulk.insert(work, JournalEntry, [reversal])
+    await reverse_lines(work, [reversal["id"]])
+    work.announce(
+        JournalEntryPosted(reversal["id"], source=None), JournalEntryReversed(entry_id, reversal=reversal["id"])
+    )
+    items.announce_moved(work, list(held.values()))
+    return reversal["id"]

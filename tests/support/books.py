@@ -1,0 +1,82 @@
+"""Entries by hand, for tests that need some."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.support.api import Api
+
+POST = """
+mutation Post($input: JournalEntryPostInput!, $dryRun: Boolean! = false) {
+  journalEntryPost(input: $input, dryRun: $dryRun) {
+    journalEntry {
+      id on kind exchangeRate
+      lines {
+        account { code } debit { amount currency } credit { amount } debitBase { amount } creditBase { amount }
+        channel { id } location { id } brand { code } department { code } project { code }
+        openItem { id party document dueOn status isOwedToUs balance { amount currency } foundedBy { id } }
+      }
+    }
+    effects { events { nodes { type } } }
+    userErrors { code message path }
+  }
+}"""
+REVERSE = """
+mutation Reverse($id: ID!, $on: Date) {
+  journalEntryReverse(id: $id, on: $on) {
+    journalEntry { id on reversalOf { id } lines { openItem { id } } } effects { events { nodes { type } } }
+    userErrors { code message path }
+  }
+}"""
+RATES = """
+mutation Rates($input: ExchangeRatesSetInput!) {
+  exchangeRatesSet(input: $input) { rates { id } userErrors { code message path } }
+}"""
+VALUE = """
+mutation Value($input: DimensionValueCreateInput!) {
+  dimensionValueCreate(input: $input) {
+    dimensionValue { id code name dimension isActive } userErrors { code message path }
+  }
+}"""
+ACCOUNT = """
+mutation Account($input: AccountCreateInput!) {
+  accountCreate(input: $input) { account { id code } userErrors { code message path } }
+}"""
+ACCOUNT_UPDATE = """
+mutation Account($id: ID!, $input: AccountUpdateInput!) {
+  accountUpdate(id: $id, input: $input) {
+    account { id code currency requiredDimensions } userErrors { code message path }
+  }
+}"""
+
+
+def money(amount: Any, currency: str = "USD") -> dict[str, str]:
+    return {"amount": str(amount), "currency": currency}
+
+
+def debit(code: str, amount: Any, currency: str = "USD", **more: Any) -> dict[str, Any]:
+    return {"accountCode": code, "debit": money(amount, currency), **more}
+
+
+def credit(code: str, amount: Any, currency: str = "USD", **more: Any) -> dict[str, Any]:
+    return {"accountCode": code, "credit": money(amount, currency), **more}
+
+
+def today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+def entry(*lines: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The input of an entry by hand."""
+    return {"on": today(), "description": "By hand", "lines": list(lines), **more}
+
+
+def bill(party: str, amount: Any, currency: str = "USD", **more: Any) -> dict[str, Any]:
+    """The input of an entry for a bill: an expense, and what is owed for it."""
+    opens = {"party": party, "document": more.pop("document", None), "dueOn": more.pop("dueOn", None)}
+    return entry(debit("6090", amount, currency), credit("2010", amount, currency, opens=opens), **more)
+
+
+async def account_id(api: Api, code: str) -> str:
+    """The id of an account."""
+    query = "query A($code: String!) { account(by: {code: $code}) { id } }"
+    return (await api.data(query, {"code": code}))["account"]["id"]
