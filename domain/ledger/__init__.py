@@ -17,6 +17,7 @@ from domain.ledger.dimensions import (
 from domain.ledger.entries import entry_number
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed, JournalEntrySealed
 from domain.ledger.items import NewOpenItem, open_items
+from domain.ledger.opening import NewOpeningBalances, begin_opening, complete_opening, post_opening
 from domain.ledger.operations import (
     Books,
     Draft,
@@ -34,7 +35,9 @@ from domain.ledger.periods import PeriodAction, close_period, lock_period, perio
 from domain.ledger.periods import life as period_life
 from domain.ledger.queries import Balance, accounts, entries, trial_balance
 from domain.ledger.rates import NewExchangeRate, NewExchangeRates, NoExchangeRate, rate_on, rates, set_rates
+from domain.ledger.revaluation import NewRevaluation, revalue
 from domain.ledger.sealing import seal, unsealed
+from domain.ledger.statement_lines import LedgerRow, Statement, StatementLine, account_statement, general_ledger
 from domain.ledger.statements import (
     BalanceSheet,
     CashFlows,
@@ -56,6 +59,7 @@ from domain.ledger.tables import (
     JournalEntry,
     JournalLine,
     JournalSeal,
+    OpeningBalances,
     OpenItem,
     OpenItemStatus,
     Period,
@@ -87,6 +91,7 @@ __all__ = [
     "JournalEntrySealed",
     "JournalLine",
     "JournalSeal",
+    "LedgerRow",
     "NewAccount",
     "NewDimensionValue",
     "NewExchangeRate",
@@ -94,9 +99,12 @@ __all__ = [
     "NewJournalEntry",
     "NewLine",
     "NewOpenItem",
+    "NewOpeningBalances",
+    "NewRevaluation",
     "NoExchangeRate",
     "OpenItem",
     "OpenItemStatus",
+    "OpeningBalances",
     "Period",
     "PeriodAction",
     "PeriodState",
@@ -105,23 +113,29 @@ __all__ = [
     "Role",
     "Row",
     "Span",
+    "Statement",
+    "StatementLine",
     "Template",
     "Turnover",
     "Verification",
     "about",
+    "account_statement",
     "accounts",
     "ask_books",
     "balance_sheet",
+    "begin_opening",
     "books",
     "cash_flow",
     "close_period",
     "close_year",
+    "complete_opening",
     "create_account",
     "create_dimension_value",
     "dimension_values",
     "entries",
     "entry_number",
     "found",
+    "general_ledger",
     "inventory_account",
     "keep_dimension",
     "lock_period",
@@ -131,11 +145,13 @@ __all__ = [
     "periods",
     "post",
     "post_by_hand",
+    "post_opening",
     "profit_and_loss",
     "rate_on",
     "rates",
     "reopen_period",
     "reopen_year",
+    "revalue",
     "reverse",
     "seal",
     "set_rates",

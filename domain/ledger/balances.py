@@ -64,10 +64,11 @@ UNSEALED = """
 """
 """The entries that are posted and not sealed yet: the log is sealed in its order."""
 
-_SPAN_COLUMNS = ", ".join(f"{column} uuid[]" for column in COLUMNS.values())
+SPAN_COLUMNS = ", ".join(f"{column} uuid[]" for column in COLUMNS.values())
+"""In SQL: the columns of a span that say what lines are about."""
 
 
-def _narrowed(of: str) -> str:
+def narrowed(of: str) -> str:
     """In SQL: the condition that a line, or a sum of lines, is about what a span asks for."""
     return " AND ".join(
         f"(span.{column} IS NULL OR coalesce({of}.{column}, '{NONE}') = ANY(span.{column}))"
@@ -78,12 +79,12 @@ def _narrowed(of: str) -> str:
 _SUMS = f"""
 WITH span AS (
   SELECT * FROM json_to_recordset($1::json)
-    AS span(n int, since date, until date, known timestamptz, {_SPAN_COLUMNS})
+    AS span(n int, since date, until date, known timestamptz, {SPAN_COLUMNS})
 ),
 unsealed AS ({UNSEALED}),
 part AS (
   SELECT span.n, account_id, closing, sum(debit_base) AS debit, sum(credit_base) AS credit
-  FROM span JOIN journal_days AS day ON posted_on BETWEEN since AND until AND {_narrowed("day")}
+  FROM span JOIN journal_days AS day ON posted_on BETWEEN since AND until AND {narrowed("day")}
     AND (known IS NULL OR recorded_month < date_trunc('month', known AT TIME ZONE 'UTC')::date)
   WHERE $2::uuid[] IS NULL OR account_id = ANY($2) GROUP BY 1, 2, 3
   UNION ALL
@@ -98,7 +99,7 @@ part AS (
   FROM unsealed JOIN journal_entries AS entry ON entry.id = unsealed.id
   JOIN span ON posted_on BETWEEN since AND until
     AND (known IS NULL OR recorded_at < date_trunc('month', known AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')
-  JOIN journal_lines AS line ON line.entry_id = entry.id AND {_narrowed("line")}
+  JOIN journal_lines AS line ON line.entry_id = entry.id AND {narrowed("line")}
   WHERE $2::uuid[] IS NULL OR account_id = ANY($2) GROUP BY 1, 2, 3
 )
 SELECT n, account_id,
@@ -115,7 +116,7 @@ async def turnovers(
 ) -> list[dict[ID, Turnover]]:
     """For each span what the lines of each account come to; accounts without lines in it are left out."""
     asked = [
-        {"n": n, "since": each.since or date.min, "until": each.until, "known": each.known_at, **_about(each)}
+        {"n": n, "since": each.since or date.min, "until": each.until, "known": each.known_at, **about_of(each)}
         for n, each in enumerate(spans)
     ]
     rows = await driver.fetch(_SUMS, as_json(asked), None if accounts is None else [each[4:] for each in accounts])
@@ -127,7 +128,8 @@ async def turnovers(
     return found
 
 
-def _about(span: Span) -> dict[str, list[str]]:
+def about_of(span: Span) -> dict[str, list[str]]:
+    """What a span's lines are about, as a statement takes it."""
     return {
         COLUMNS[dimension]: [NONE if each is None else each[4:] for each in values]
         for dimension, values in span.about.items()

@@ -1,6 +1,6 @@
 """Entries by hand: what a bookkeeper posts, and takes back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -110,29 +110,49 @@ async def post_by_hand(work: Work, new: NewJournalEntry) -> ID:
     """
     if new.is_adjusting:
         work.require(Scope.LEDGER_CLOSE)
-    kept = await books(work)
-    description = words.line(new.description, path=("input", "description"), longest=500)
     if len(new.lines) < 2:
         raise Unbalanced("An entry has at least two lines.", path=("input", "lines"))
-    if len(new.lines) > MOST_LINES:
-        raise Invalid(f"An entry by hand has at most {MOST_LINES} lines.", path=("input", "lines"))
     if new.reverse_on is not None and new.reverse_on <= new.on:
         raise Invalid("An entry is taken back on a later day than its own.", path=("input", "reverseOn"))
+    return await post_entry(work, new, kind=EntryKind.ADJUSTING if new.is_adjusting else EntryKind.ORDINARY)
+
+
+async def post_entry(
+    work: Work,
+    new: NewJournalEntry,
+    *,
+    kind: EntryKind,
+    against: Role | None = None,
+    open_to: Collection[Role] = (),
+) -> ID:
+    """The entry stands in the books. Returns its id.
+
+    `against`: the account that takes what debits and credits differ by; without, they must be equal. `open_to`: control
+    accounts that it may name, though it is written by hand; the entry is one of the books' own then.
+    """
+    kept = await books(work)
+    description = words.line(new.description, path=("input", "description"), longest=500)
+    if len(new.lines) > MOST_LINES:
+        raise Invalid(f"An entry by hand has at most {MOST_LINES} lines.", path=("input", "lines"))
     held = await items.lock(work, {line.settles for line in new.lines if line.settles is not None})
-    accounts = await _accounts(work, new.lines, held)
-    amounts = _amounts(new.lines, kept.currency)
+    accounts = await _accounts(work, new.lines, held, open_to)
+    amounts = _amounts(new.lines, kept.currency, balanced=against is None)
     await dimensions.check(work, _named(new.lines))
     currency = amounts[0].currency
     rate = await _rate(work, new, currency, kept)
-    period = await months.period_of(work, new.on, today=kept.today, adjusting=new.is_adjusting)
-    kind = EntryKind.ADJUSTING if new.is_adjusting else EntryKind.ORDINARY
-    row = entry_row(work, new.on, description, currency, period=period, manual=True, kind=kind, exchange_rate=rate)
+    period = await months.period_of(work, new.on, today=kept.today, adjusting=kind == EntryKind.ADJUSTING)
+    row = entry_row(
+        work, new.on, description, currency, period=period, manual=against is None, kind=kind, exchange_rate=rate
+    )
     lines = _weighed(work, new, row, accounts, amounts, held, kept)
+    if against is not None:
+        await _stand_against(work, lines, against)
     await _balance(work, lines)
     await _write(work, row, lines, kept)
     items.announce_moved(work, [each.settled for each in lines if each.settled is not None])
     if new.reverse_on is not None:
-        await _take_back(work, row["id"], f"Reversal of: {description}"[:500], currency, new.reverse_on, kept, rate)
+        taken_back = await work.session.get_one(JournalEntry, row["id"])
+        await _take_back(work, taken_back, f"Reversal of: {description}"[:500], new.reverse_on, kept)
     return row["id"]
 
 
@@ -151,12 +171,12 @@ async def _write(work: Work, row: dict[str, Any], lines: Sequence[_Line], kept: 
 # --- what it says -----------------------------------------------------------------------------------------------------
 
 _FIND = """
-SELECT id, code, is_control, keeps_items, currency, required_dimensions FROM accounts
+SELECT id, code, role, is_control, keeps_items, currency, required_dimensions FROM accounts
 WHERE id = ANY($1) OR code = ANY($2)
 """
 
 
-async def _accounts(work: Work, lines: Sequence[NewLine], held: dict[ID, Held]) -> list[ID]:
+async def _accounts(work: Work, lines: Sequence[NewLine], held: dict[ID, Held], open_to: Collection[Role]) -> list[ID]:
     """The accounts that lines name, in their order. Refused where one is unknown, or not open to such a line."""
     ids = {line.account_id for line in lines if line.account_id is not None and is_id(line.account_id, "acc")}
     ids |= {each.account for each in held.values()}
@@ -179,7 +199,7 @@ async def _accounts(work: Work, lines: Sequence[NewLine], held: dict[ID, Held]) 
         row = by_key.get(line.account_id if line.account_id is not None else line.account_code)  # type: ignore[arg-type]
         if row is None:
             raise NotFound("There is no such account.", path=(*path, name))
-        _check_items(line, row, (*path, name))
+        _check_items(line, row, (*path, name), open_to)
         _check_dimensions(line, row, path)
         account = ID("acc_" + row["id"])
         if line.settles is not None and held[line.settles].account != account:
@@ -188,9 +208,9 @@ async def _accounts(work: Work, lines: Sequence[NewLine], held: dict[ID, Held]) 
     return accounts
 
 
-def _check_items(line: NewLine, account: Any, path: _Path) -> None:
+def _check_items(line: NewLine, account: Any, path: _Path, open_to: Collection[Role]) -> None:
     names_one = line.opens is not None or line.settles is not None
-    if account["is_control"] and not (account["keeps_items"] and names_one):
+    if account["is_control"] and not (names_one if account["keeps_items"] else account["role"] in open_to):
         raise ControlAccount(
             f"Account {account['code']} is closed to entries by hand: "
             + (
@@ -224,8 +244,8 @@ def _named(lines: Sequence[NewLine]) -> list[dimensions.Named]:
     ]
 
 
-def _amounts(lines: Sequence[NewLine], base: str) -> list[Money]:
-    """The amount of each line, above zero where it is a debit: all in one currency, and zero together."""
+def _amounts(lines: Sequence[NewLine], base: str, *, balanced: bool) -> list[Money]:
+    """The amount of each line, above zero where it is a debit: all in one currency, and, `balanced`, zero together."""
     amounts = [_amount(line, n) for n, line in enumerate(lines)]
     currency = base if any(each.currency == base for each in amounts) else amounts[0].currency
     for n, each in enumerate(amounts):
@@ -234,7 +254,7 @@ def _amounts(lines: Sequence[NewLine], base: str) -> list[Money]:
             raise Invalid("All lines of an entry are in one currency.", path=("input", "lines", n, side, "currency"))
     debit = sum((each.amount for each in amounts if each.amount > 0), Decimal(0))
     credit = -sum((each.amount for each in amounts if each.amount < 0), Decimal(0))
-    if debit != credit:
+    if balanced and debit != credit:
         raise Unbalanced(f"Debits are {debit:f} and credits {credit:f}; they must be equal.", path=("input", "lines"))
     return amounts
 
@@ -306,6 +326,16 @@ def _weighed(  # noqa: PLR0917  what a line is made of
     return lines
 
 
+async def _stand_against(work: Work, lines: list[_Line], role: Role) -> None:
+    """What debits and credits differ by stands on another account."""
+    first = lines[0].amounts
+    amount = sum((each.amounts.amount for each in lines), Decimal(0))
+    base = sum((each.amounts.base for each in lines), Decimal(0))
+    if amount or base:
+        account = (await accounts_by_role(work))[role]
+        lines.append(_Line(account, Amounts.of(first.currency, -amount, -base), dict.fromkeys(lines[0].about)))
+
+
 async def _balance(work: Work, lines: list[_Line]) -> None:
     """Debits equal credits in the currency of the books too.
 
@@ -337,7 +367,7 @@ async def reverse(work: Work, entry_id: str, on: date | None = None) -> ID:
     period.
     """
     entry = await _locked(work, entry_id)
-    if not entry.manual:
+    if (not entry.manual and entry.kind != EntryKind.OPENING) or entry.source is not None:
         raise NotAllowedNow(
             "This entry belongs to a document: undo the document, and its entry goes with it.", path=("id",)
         )
@@ -348,7 +378,7 @@ async def reverse(work: Work, entry_id: str, on: date | None = None) -> ID:
     kept = await with_period(work, await books(work))
     description = f"Reversal of {entry_number(entry.number)}"
     day = on or kept.posting_on
-    return await _take_back(work, entry.id, description, entry.currency, day, kept, entry.exchange_rate)
+    return await _take_back(work, entry, description, day, kept)
 
 
 async def _locked(work: Work, entry_id: str) -> JournalEntry:
@@ -367,11 +397,9 @@ FROM journal_lines WHERE entry_id = $1 AND item_id IS NOT NULL GROUP BY item_id
 """
 
 
-async def _take_back(  # noqa: PLR0917  what the reversal says
-    work: Work, entry_id: ID, description: str, currency: str, on: date, kept: Books, rate: Decimal | None
-) -> ID:
+async def _take_back(work: Work, entry: JournalEntry, description: str, on: date, kept: Books) -> ID:
     """Write the reversal of an entry, and give back what it settled."""
-    moved = {ID("itm_" + row["item_id"]): row for row in await work.raw.fetch(_MOVED, entry_id[4:])}
+    moved = {ID("itm_" + row["item_id"]): row for row in await work.raw.fetch(_MOVED, entry.id[4:])}
     held = await items.lock(work, moved)
     for each in held.values():
         each.balance -= moved[each.id]["amount"]
@@ -381,13 +409,22 @@ async def _take_back(  # noqa: PLR0917  what the reversal says
                 path=("id",),
             )
     period = await months.period_of(work, on, today=kept.today)
+    opening = entry.kind == EntryKind.OPENING
     reversal = entry_row(
-        work, on, description, currency, period=period, manual=True, reversal_of=entry_id, exchange_rate=rate
+        work,
+        on,
+        description,
+        entry.currency,
+        period=period,
+        manual=entry.manual,
+        kind=EntryKind.OPENING if opening else EntryKind.ORDINARY,
+        reversal_of=entry.id,
+        exchange_rate=entry.exchange_rate,
     )
     await bulk.insert(work, JournalEntry, [reversal])
     await reverse_lines(work, [reversal["id"]])
     work.announce(
-        JournalEntryPosted(reversal["id"], source=None), JournalEntryReversed(entry_id, reversal=reversal["id"])
+        JournalEntryPosted(reversal["id"], source=None), JournalEntryReversed(entry.id, reversal=reversal["id"])
     )
     items.announce_moved(work, list(held.values()))
     return reversal["id"]

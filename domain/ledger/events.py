@@ -92,6 +92,16 @@ class DimensionValueUpdated(Event):
 
 
 @dataclass(frozen=True)
+class OpeningBalancesStarted(Event):
+    """Something of what there was when the books began stands in them."""
+
+
+@dataclass(frozen=True)
+class OpeningBalancesCompleted(Event):
+    """All of it does: nothing is opened any more."""
+
+
+@dataclass(frozen=True)
 class OpenItemOpened(Event):
     """A party owes something, or is owed it. Said of the item."""
 

@@ -24,7 +24,7 @@ from domain.ledger import months
 from domain.ledger.charts import CHARTS, Template
 from domain.ledger.entries import Amounts, entry_row, line_row
 from domain.ledger.events import JournalEntryPosted
-from domain.ledger.tables import Account, JournalEntry, JournalLine, Role
+from domain.ledger.tables import Account, EntryKind, JournalEntry, JournalLine, Role
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ class Draft:
     """When it really happened; now, when left out."""
     currency: str | None = None
     """The currency of the document; that of the books, when left out."""
+    kind: EntryKind = EntryKind.ORDINARY
+    """OPENING for what brings in what there was when the books began."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ async def open_entries(work: Work, drafts: Sequence[Draft], kept: Books) -> list
             draft.currency or kept.currency,
             period=kept.period,
             source=draft.source,
+            kind=draft.kind,
             effective_at=draft.effective_at,
         )
         for draft in drafts

@@ -22,11 +22,14 @@ ACCOUNTS: dict[StockAdjustmentReason, Role] = {
 """Which account bears a loss of each reason, and is credited with a gain."""
 
 
-def receipt(value: Decimal, document: Money | None = None) -> list[Posting]:
-    """Goods came in, and their bill is still to come. `document`: what they cost, where that is a foreign currency."""
+def receipt(value: Decimal, document: Money | None = None, *, opening: bool = False) -> list[Posting]:
+    """Goods came in, and their bill is still to come; or, `opening`, they were there when the books began. `document`:
+    what they cost, where that is a foreign currency.
+    """
+    against = Role.OPENING_BALANCES if opening else Role.RECEIVED_NOT_BILLED
     return [
         Posting(Role.INVENTORY, debit=value, document=document),
-        Posting(Role.RECEIVED_NOT_BILLED, credit=value, document=document),
+        Posting(against, credit=value, document=document),
     ]
 
 

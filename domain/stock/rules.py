@@ -201,7 +201,8 @@ invariant(
       SELECT coalesce(sum(credit_base) - sum(debit_base), 0) AS balance FROM journal_lines
       WHERE account_id IN (SELECT id FROM accounts WHERE role = 'RECEIVED_NOT_BILLED')) AS books
     CROSS JOIN (
-      SELECT coalesce(sum(value_amount), 0) AS value FROM stock_movements WHERE kind = 'RECEIPT') AS stock
+      SELECT coalesce(sum(value_amount), 0) AS value FROM stock_movements WHERE kind = 'RECEIPT'
+        AND (entry_id IS NULL OR entry_id NOT IN (SELECT id FROM journal_entries WHERE kind = 'OPENING'))) AS stock
     WHERE books.balance <> stock.value
     """,
 )

@@ -151,6 +151,15 @@ class _Clerk:
             "locationUpdate": self._location,
             "journalEntryPost": self._entry,
             "journalEntryReverse": lambda: {"id": self.chance.choice(self.known.entries)},
+            "dimensionValueCreate": self._dimension,
+            "dimensionValueUpdate": lambda: {
+                "id": self.values.id("DimensionValue", "id"),
+                "input": {"name": "Called otherwise", "isActive": self.values.happens(0.5)},
+            },
+            "currencyRevalue": lambda: {"input": {"on": self.known.today}},
+            "openingBalancesPost": lambda: {
+                "input": {"on": self.known.today, "lines": self._entry()["input"]["lines"]}
+            },
             "accountCreate": self._account,
             "accountUpdate": lambda: {"id": self.values.id("Account", "id"), "input": {"name": "Called otherwise"}},
             "accountingPeriodClose": lambda: {"id": self._period("CLOSE")},
@@ -186,6 +195,7 @@ class _Clerk:
             "AccountingPeriod",
             "Account",
             "FiscalYear",
+            "DimensionValue",
         )
         return next(
             (noun for noun in nouns if name.lower().startswith(noun.lower())), get_named_type(definition.type).name
@@ -356,6 +366,10 @@ class _Clerk:
         lines = [{"accountCode": debit, "debit": money}, {"accountCode": credit, "credit": money}]
         on = self.known.today if self.values.happens(0.9) else "1999-12-31"
         return {"input": {"on": on, "description": "By hand", "lines": lines}}
+
+    def _dimension(self) -> dict[str, Any]:
+        dimension = self.chance.choice(("BRAND", "DEPARTMENT", "PROJECT", "CHANNEL"))
+        return {"input": {"dimension": dimension, "code": self.chance.choice(("NEW", "MAIN", "-")), "name": "Another"}}
 
     def _account(self) -> dict[str, Any]:
         parent = self.chance.choice(self.known.groups)

@@ -5,7 +5,7 @@ import itertools
 from typing import Any
 
 from api import demo
-from tests.support import shelves, transfers
+from tests.support import books, shelves, transfers
 from tests.support.api import Api
 from tests.support.shop import (
     ADJUST,
@@ -49,6 +49,8 @@ _REVERSE = """mutation R($id: ID!, $on: Date) {
   journalEntryReverse(id: $id, on: $on) { journalEntry { id } userErrors { message } } }"""
 _REPLENISH = """mutation R($input: StockReplenishmentSetInput!) {
   stockReplenishmentSet(input: $input) { level { id } userErrors { message } } }"""
+_OPEN = """mutation O($input: OpeningBalancesPostInput!) {
+  openingBalancesPost(input: $input) { journalEntry { id } userErrors { message } } }"""
 _numbers = itertools.count(1)
 
 
@@ -248,6 +250,19 @@ async def _books(api: Api) -> None:
         given = {"on": day, "description": f"By hand {amount}", "lines": list(sides)}
         posted.append((await done(api, _POST, {"input": given}))["journalEntry"]["id"])
     await done(api, _REVERSE, {"id": posted[1]})
+    about = {}
+    for dimension in ("BRAND", "DEPARTMENT", "PROJECT"):
+        value = {"dimension": dimension, "code": "MAIN", "name": f"Main {dimension.lower()}"}
+        made = (await done(api, books.VALUE, {"input": value}))["dimensionValue"]
+        about[f"{dimension.lower()}Id"] = made["id"]
+    for currency, rate in (("USD", None), ("EUR", "1.08")):
+        lines = [
+            books.debit("6090", "45.10", currency, **about, channelId=await default_channel(api)),
+            books.credit("2010", "45.10", currency, opens={"party": "Paper & Sons", "document": f"B-{currency}"}),
+        ]
+        await done(api, books.POST, {"input": books.entry(*lines, on=day, exchangeRate=rate)})
+    opening = {"on": day, "lines": [books.debit("1010", "80.00")]}
+    await done(api, _OPEN, {"input": opening})
     await done(api, _CLOSE, {"on": f"{int(day[:4]) - 2}-01-01"})
     await sealed(api)
     await done(api, _REVERSE, {"id": posted[2]})

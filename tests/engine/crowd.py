@@ -109,6 +109,14 @@ _AROUND_THE_GOODS = (
          WHERE location_id = counts.location_id ORDER BY id LIMIT 4) AS lying""",
     """INSERT INTO exchange_rates (id, currency, starts_on, rate, recorded_at, act)
        SELECT uuid7(), 'EUR', date '2020-01-01' + n, 1.1, now(), uuid7() FROM generate_series(1, 260) AS n""",
+    """INSERT INTO dimension_values (id, dimension, code, name, created_at)
+       SELECT uuid7(), 'PROJECT', 'P' || n, 'Project ' || n, now() FROM generate_series(1, 260) AS n""",
+    "ALTER TABLE open_items DISABLE TRIGGER open_items_founded",  # lists do not care
+    """INSERT INTO open_items (id, account_id, party, currency, is_debit, opened_on, due_on, entry_id, created_at)
+       SELECT uuid7(), account.id, 'Party ' || n, 'USD', false, date '2020-01-01' + n, date '2020-01-01' + n, entry.id,
+         now()
+       FROM generate_series(1, 260) AS n, (SELECT id FROM accounts WHERE role = 'PAYABLE') AS account,
+         (SELECT id FROM journal_entries LIMIT 1) AS entry""",
 )
 
 # Each entry takes the one before it back. No operation does that; the lists should not care.

@@ -247,6 +247,23 @@ def cases() -> Iterator[Case]:
         lambda size, _: {"on": ["2099-12-31"] * size},
     )
     yield case(
+        "generalLedger",
+        lambda inner: f"query($span: StatementDaysInput!) {{ generalLedger(span: $span) {{ {inner} }} }}",
+        core.type_map["GeneralLedger"],
+        ("GeneralLedger", "rows"),
+        lambda size, crowd: {"span": {"since": "2020-01-01", "until": crowd.days[size].isoformat()}},
+    )
+    yield case(
+        "accountStatement",
+        lambda inner: (
+            "query($of: ID!, $first: Int!) { accountStatement(accountId: $of, first: $first,"
+            f' span: {{since: "2020-01-01", until: "2099-12-31"}}) {{ {inner} }} }}'
+        ),
+        core.type_map["AccountStatement"],
+        ("AccountStatement", "lines"),
+        lambda size, crowd: {"of": crowd.ids["acc"][0], "first": size},
+    )
+    yield case(
         "stockValuation",
         lambda inner: f"query($places: [ID!]) {{ stockValuation(locationIds: $places) {{ {inner} }} }}",
         core.type_map["StockValuation"],

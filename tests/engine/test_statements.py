@@ -10,6 +10,7 @@ from api.graphql.schema import built
 from bench import dataset
 from tests.engine.whole import NESTED_PAGE, Whole, is_list, lists_of
 from tests.graphql.test_lists import is_read
+from tests.support import books
 from tests.support.api import Api
 from tests.support.shop import a_few_of_everything
 
@@ -77,6 +78,17 @@ CASH = ("opening", "result", "operating", "investing", "financing", "closing")
 async def test_as_many_statements_for_reports_of_any_length(shop: Api) -> None:
     for selected, key in (
         ("trialBalance { rows { account { code parent { code } } debit { amount } } }", ("TrialBalance", "rows")),
+        (
+            'generalLedger(span: {since: "2020-01-01", until: "2099-01-01"})'
+            " { rows { account { code } closing { amount } } }",
+            ("GeneralLedger", "rows"),
+        ),
+        (
+            f'accountStatement(accountId: "{await books.account_id(shop, "1000")}", first: 250,'
+            ' span: {since: "2020-01-01", until: "2099-01-01"})'
+            " { lines { entry { id } account { code } balance { amount } } }",
+            ("AccountStatement", "lines"),
+        ),
         ("stockValuation { rows { location { name } value { amount } } }", ("StockValuation", "rows")),
         *(
             (f"{report} {{ {lists} }}", (kind, name))

@@ -11,7 +11,7 @@ from api.graphql.schema import built
 from domain.kernel.scopes import Scope
 from tests.graphql.test_ledger import POST, capital, dollars, today
 from tests.graphql.test_products import CREATE, created
-from tests.support import shelves, shop, transfers
+from tests.support import books, shelves, shop, transfers
 from tests.support.api import Api
 
 UPDATE = """mutation U($id: ID!, $input: ProductUpdateInput!) { productUpdate(id: $id, input: $input) {
@@ -124,6 +124,10 @@ async def seeded(api: Api) -> Api:
         await shop.count(api, place, counted, found)
     rates = [{"currency": "EUR", "on": f"2026-01-0{n}", "rate": "1.1"} for n in range(1, 4)]
     await shop.done(api, RATES, {"input": {"rates": rates}})
+    for code in ("A", "B", "C"):
+        value = {"dimension": "PROJECT", "code": code, "name": "Same"}
+        await shop.done(api, books.VALUE, {"input": value})
+        await shop.done(api, books.POST, {"input": books.bill("Same", "1.00")})
     this_year = int((await today(api))[:4])
     for year in range(this_year - 4, this_year - 1):
         await shop.done(api, CLOSE, {"on": f"{year}-01-01"})

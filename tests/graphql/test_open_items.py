@@ -42,13 +42,6 @@ def paid(item_id: str, amount: Any, currency: str = "USD", **more: Any) -> dict[
     return entry({"debit": books.money(amount, currency), "settles": item_id}, credit("1020", amount, currency), **more)
 
 
-def in_base(made: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """The lines of an entry: account, debit and credit in the currency of the books."""
-    return [
-        (each["account"]["code"], each["debitBase"]["amount"], each["creditBase"]["amount"]) for each in made["lines"]
-    ]
-
-
 @pytest.fixture(autouse=True)
 async def _invariants_hold(api: Api) -> AsyncIterator[None]:
     yield

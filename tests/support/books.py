@@ -80,3 +80,10 @@ async def account_id(api: Api, code: str) -> str:
     """The id of an account."""
     query = "query A($code: String!) { account(by: {code: $code}) { id } }"
     return (await api.data(query, {"code": code}))["account"]["id"]
+
+
+def in_base(made: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The lines of an entry: account, debit and credit in the currency of the books."""
+    return [
+        (each["account"]["code"], each["debitBase"]["amount"], each["creditBase"]["amount"]) for each in made["lines"]
+    ]

@@ -7,7 +7,7 @@ from api.graphql.kit.access import access
 from api.graphql.kit.inputs import input_name
 from api.graphql.kit.operations import mutation
 from api.graphql.kit.views import Connection, Node, derived, extends, pages, view
-from api.graphql.ledger.journal import same_day
+from api.graphql.ledger.journal import JournalEntry, same_day
 from domain import ledger
 from domain.kernel.money import CurrencyCode
 from domain.kernel.scopes import Scope
@@ -37,6 +37,15 @@ class ExchangeRate(Node):
 class RateQueries:
     exchange_rates: Connection[ExchangeRate] = pages(ledger.rates)
     """Rates of exchange: by default the earliest first."""
+
+
+@mutation(noun="journalEntries")
+@access(Scope.LEDGER_WRITE)
+async def currency_revalue(work: Work, input: ledger.NewRevaluation) -> list[JournalEntry]:
+    """Shows accounts kept in other currencies, and open items in them, at the rates of a day. The difference is an
+    unrealized gain or loss of that day; the day after takes it back. Done again it posts only what differs since.
+    """
+    return await ledger.revalue(work, input)  # type: ignore[return-value]
 
 
 @mutation(noun="rates")

@@ -13,13 +13,15 @@ from sqlalchemy import select
 from api.graphql.kit.access import access, restrict
 from api.graphql.kit.context import Context
 from api.graphql.kit.inputs import input_name, to_domain
+from api.graphql.kit.lists import PageInfo
 from api.graphql.kit.operations import query
 from api.graphql.kit.plain import refers
 from api.graphql.kit.scalars import MoneyType
-from api.graphql.ledger.journal import Account
+from api.graphql.ledger.journal import Account, JournalEntry, OpenItem
 from domain import business, ledger
 from domain.kernel.errors import Invalid
 from domain.kernel.ids import ID, is_id
+from domain.kernel.listing import PAGE, slice_of
 from domain.kernel.money import CurrencyCode, Money
 from domain.kernel.scopes import Scope
 from domain.ledger import AccountingDimension
@@ -238,16 +240,144 @@ async def cash_flow(context: Context, spans: Spans, known_at: KnownAt = None) ->
     )
 
 
+@restrict(Scope.LEDGER_READ)
+@strawberry.type(name="GeneralLedgerRow", description="An account over a span of days. Debits are positive.")
+class GeneralLedgerRow:
+    account_id: strawberry.Private[ID]
+    account = refers(Account, by="account_id", nullable=False, description="The account.")
+    opening: MoneyType = strawberry.field(description="Its balance before the first day: debits less credits.")
+    debit: MoneyType = strawberry.field(description="The sum of the debits.")
+    credit: MoneyType = strawberry.field(description="The sum of the credits.")
+    closing: MoneyType = strawberry.field(description="Its balance at the end of the last day.")
+
+
+@restrict(Scope.LEDGER_READ)
+@strawberry.type(name="GeneralLedger", description="Every account over a span of days: debits equal credits.")
+class GeneralLedger:
+    rows: list[GeneralLedgerRow] = strawberry.field(description="By account, in the order of their codes.")
+    debit: MoneyType = strawberry.field(description="The sum of all debits.")
+    credit: MoneyType = strawberry.field(description="The sum of all credits.")
+
+
+@restrict(Scope.LEDGER_READ)
+@strawberry.type(name="AccountStatementLine", description="A line of the journal on the statement of an account.")
+class AccountStatementLine:
+    entry_id: strawberry.Private[ID]
+    account_id: strawberry.Private[ID]
+    item_id: strawberry.Private[ID | None]
+    entry = refers(
+        JournalEntry, by="entry_id", nullable=False, description="The entry: its `source` is the document behind it."
+    )
+    account = refers(Account, by="account_id", nullable=False, description="The account it stands on.")
+    open_item = refers(OpenItem, by="item_id", description="The open item that it founds or settles.")
+    on: date = strawberry.field(description="The day it counts for.")
+    debit: MoneyType = strawberry.field(description="The debit, in the currency of the books.")
+    credit: MoneyType = strawberry.field(description="The credit, in the currency of the books.")
+    balance: MoneyType = strawberry.field(description="What stood on the account behind it: debits less credits.")
+
+
+@restrict(Scope.LEDGER_READ)
+@strawberry.type(
+    name="AccountStatement",
+    description="An account over a span of days, line by line: opening + debits - credits = closing.",
+)
+class AccountStatement:
+    opening: MoneyType = strawberry.field(description="The balance before the first day: debits less credits.")
+    debit: MoneyType = strawberry.field(description="The sum of all debits, beyond this page too.")
+    credit: MoneyType = strawberry.field(description="The sum of all credits, beyond this page too.")
+    closing: MoneyType = strawberry.field(description="The balance at the end of the last day.")
+    lines: list[AccountStatementLine] = strawberry.field(description="A page of its lines, by day.")
+    page_info: PageInfo = strawberry.field(description="Whether there is more, and the cursor to go on with.")
+
+
+@query
+@access(Scope.LEDGER_READ)
+async def general_ledger(
+    context: Context,
+    span: Annotated[Days, "The days, and which lines of theirs."],
+    known_at: KnownAt = None,
+) -> GeneralLedger | None:
+    """Every account with lines up to the last day. `accountStatement` tells each of them line by line."""
+    kept = await _books(context)
+    (wanted,) = _spans([span], known_at, path="span")
+    found = await context.reading.run(lambda connection: ledger.general_ledger(connection, wanted))
+    rows = [
+        GeneralLedgerRow(
+            account_id=row.account,
+            opening=kept.money(row.opening),
+            debit=kept.money(row.debit),
+            credit=kept.money(row.credit),
+            closing=kept.money(row.closing),
+        )
+        for row in found
+    ]
+    return GeneralLedger(
+        rows=rows,
+        debit=kept.money(sum((row.debit for row in found), Decimal(0))),
+        credit=kept.money(sum((row.credit for row in found), Decimal(0))),
+    )
+
+
+@query
+@access(Scope.LEDGER_READ)
+async def account_statement(  # noqa: PLR0917  the arguments of the field
+    context: Context,
+    account_id: Annotated[ID, "The account; one with others under it tells the lines of all of them."],
+    span: Annotated[Days, "The days, and which lines of theirs."],
+    party: Annotated[str | None, "Only lines about the open items of this party."] = None,
+    known_at: KnownAt = None,
+    first: Annotated[int, "How many lines: 250 at most."] = PAGE,
+    after: Annotated[str | None, "Lines behind this cursor: `pageInfo.endCursor` of the page before."] = None,
+) -> AccountStatement | None:
+    """An account line by line, with a running balance: what any figure of a statement is made of, and the documents
+    behind it. Null where there is no such account.
+    """
+    kept = await _books(context)
+    (wanted,) = _spans([span], known_at, path="span")
+    size = slice_of(first=first, after=after).size
+    found = await context.reading.run(
+        lambda connection: ledger.account_statement(connection, account_id, wanted, party, size, after)
+    )
+    if found is None:
+        return None
+    lines = [
+        AccountStatementLine(
+            entry_id=line.entry,
+            account_id=line.account,
+            item_id=line.item,
+            on=line.on,
+            debit=kept.money(line.debit),
+            credit=kept.money(line.credit),
+            balance=kept.money(line.balance),
+        )
+        for line in found.lines
+    ]
+    return AccountStatement(
+        opening=kept.money(found.row.opening),
+        debit=kept.money(found.row.debit),
+        credit=kept.money(found.row.credit),
+        closing=kept.money(found.row.closing),
+        lines=lines,
+        page_info=PageInfo(
+            has_next_page=found.has_next_page,
+            has_previous_page=after is not None,
+            start_cursor=found.lines[0].cursor if found.lines else None,
+            end_cursor=found.lines[-1].cursor if found.lines else None,
+        ),
+    )
+
+
 def _rows(found: Sequence[ledger.Row], kept: _Books) -> list[StatementRow]:
     return [StatementRow(account_id=row.account, level=row.level, amounts=kept.all(row.amounts)) for row in found]
 
 
-def _spans(given: Sequence[Days], known_at: datetime | None) -> list[ledger.Span]:
+def _spans(given: Sequence[Days], known_at: datetime | None, *, path: str = "spans") -> list[ledger.Span]:
     days: list[Days] = to_domain(given)
-    _check(days, path="spans")
+    _check(days, path=path)
     for n, each in enumerate(days):
         if each.since > each.until:
-            raise Invalid("The first day lies behind the last one.", path=("spans", n, "since"))
+            where = (path, n, "since") if path == "spans" else (path, "since")
+            raise Invalid("The first day lies behind the last one.", path=where)
     return [
         ledger.Span(each.until, since=each.since, known_at=known_at, about=_about(each.dimensions)) for each in days
     ]

@@ -22,7 +22,7 @@ IFRS = (
     Line("2110", "Share capital", EQUITY, "2", cash_flow=FINANCING),
     Line("2120", "Retained earnings", EQUITY, "2", role=Role.RETAINED_EARNINGS, cash_flow=FINANCING),
     Line("2130", "Other reserves", EQUITY, "2", cash_flow=FINANCING),
-    Line("2900", "Opening balances", EQUITY, "2", role=Role.OPENING_BALANCES, cash_flow=FINANCING),
+    Line("2900", "Opening balances", EQUITY, "2", role=Role.OPENING_BALANCES, is_control=True, cash_flow=FINANCING),
     Line("3", "Liabilities", LIABILITY),
     Line("31", "Non-current liabilities", LIABILITY, "3", cash_flow=FINANCING),
     Line("3110", "Borrowings", LIABILITY, "31", cash_flow=FINANCING),

@@ -21,7 +21,7 @@ RETAIL = (
     Line("3000", "Equity", EQUITY, cash_flow=FINANCING),
     Line("3010", "Owners' capital", EQUITY, "3000", cash_flow=FINANCING),
     Line("3100", "Retained earnings", EQUITY, "3000", role=Role.RETAINED_EARNINGS, cash_flow=FINANCING),
-    Line("3900", "Opening balances", EQUITY, "3000", role=Role.OPENING_BALANCES, cash_flow=FINANCING),
+    Line("3900", "Opening balances", EQUITY, "3000", role=Role.OPENING_BALANCES, is_control=True, cash_flow=FINANCING),
     Line("4000", "Income", INCOME),
     Line("4010", "Sales", INCOME, "4000", role=Role.REVENUE),
     Line("4800", "Realized exchange gains and losses", INCOME, "4000", role=Role.REALIZED_EXCHANGE),

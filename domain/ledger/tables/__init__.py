@@ -21,6 +21,7 @@ from domain.ledger.tables.books import (
 )
 from domain.ledger.tables.dimensions import AccountingDimension, DimensionValue
 from domain.ledger.tables.items import OpenItem, OpenItemStatus
+from domain.ledger.tables.opening import OpeningBalances, OpeningCompleted
 
 __all__ = [
     "Account",
@@ -38,6 +39,8 @@ __all__ = [
     "JournalSeal",
     "OpenItem",
     "OpenItemStatus",
+    "OpeningBalances",
+    "OpeningCompleted",
     "Period",
     "PeriodClosed",
     "PeriodLocked",

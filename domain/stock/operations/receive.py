@@ -11,6 +11,7 @@ from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals, of_one
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.money import Money, Quantity, currency_digits, format_quantity
+from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 from domain.stock import costs, postings
 from domain.stock.contents import Content
@@ -63,6 +64,8 @@ class NewReceipt:
     received_at: datetime | None = None
     """When they really came in; now, when left out. Never in the future. What left since then is costed anew: the
     difference is posted today, and no row of the books changes."""
+    is_opening: bool = False
+    """Whether they were there when the books began: no bill comes for them. It takes `ledger:close`."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,9 @@ async def receive_many(work: Work, news: Sequence[NewReceipt]) -> list[Received]
     Refused as `receive` is, each path starting with the index of the receipt.
     """
     await _check(work, news)
+    if any(new.is_opening for new in news):
+        work.require(Scope.LEDGER_CLOSE)
+        await ledger.begin_opening(work)
     kept = await ledger.books(work)
     arrivals = [await _arrival(work, n, new, kept) for n, new in enumerate(news)]
     lines = [(n, m, line) for n, new in enumerate(news) for m, line in enumerate(new.lines)]
@@ -100,11 +106,15 @@ async def receive_many(work: Work, news: Sequence[NewReceipt]) -> list[Received]
     worthy = [arrival for arrival in arrivals if arrival.value]
     drafts = [
         ledger.Draft(
-            "Goods received",
+            "Opening stock" if arrival.new.is_opening else "Goods received",
             arrival.id,
-            ledger.about(postings.receipt(arrival.value, arrival.document), location=arrival.new.location_id),
+            ledger.about(
+                postings.receipt(arrival.value, arrival.document, opening=arrival.new.is_opening),
+                location=arrival.new.location_id,
+            ),
             arrival.received_at,
             arrival.document.currency if arrival.document else None,
+            ledger.EntryKind.OPENING if arrival.new.is_opening else ledger.EntryKind.ORDINARY,
         )
         for arrival in worthy
     ]

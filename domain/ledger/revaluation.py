@@ -1,0 +1,179 @@
+"""What foreign balances are worth at the rates of a day, until the next morning.
+
+At the end of a month accounts kept in another currency, and open items in one, are shown at that day's rates. The
+difference to what they were posted at is not realized: it stands in the books for that day, and is taken back on the
+day after by an entry of its own. So what an item was founded at stays what a settlement is measured by.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from domain.kernel import bulk
+from domain.kernel.ids import ID
+from domain.kernel.money import currency_digits
+from domain.kernel.rounding import product
+from domain.kernel.scopes import Scope
+from domain.kernel.work import Work
+from domain.ledger import items, months
+from domain.ledger.balances import UNSEALED
+from domain.ledger.entries import Amounts, entry_row, line_row
+from domain.ledger.events import JournalEntryPosted, JournalEntryReversed
+from domain.ledger.operations import Books, accounts_by_role, books
+from domain.ledger.rates import NoExchangeRate
+from domain.ledger.tables import EntryKind, JournalEntry, JournalLine, Role
+
+_TURN = "SELECT pg_advisory_xact_lock(hashtextextended('ledger.revalue', 0))"
+_FOREIGN_ITEMS = """
+SELECT id FROM open_items AS item WHERE currency <> $1 AND opened_on <= $2
+  AND (status = 'OPEN' OR EXISTS (SELECT FROM journal_lines WHERE item_id = item.id AND posted_on > $2))
+"""
+_STANDING = f"""
+WITH unsealed AS ({UNSEALED}),
+kept AS (SELECT id FROM accounts WHERE currency <> $1 AND NOT keeps_items),
+moved AS (
+  SELECT account_id, NULL::uuid AS item_id, currency, debit - credit AS amount, debit_base - credit_base AS base
+  FROM journal_days WHERE account_id IN (SELECT id FROM kept) AND posted_on <= $2
+  UNION ALL
+  SELECT account_id, NULL, currency, debit - credit, debit_base - credit_base
+  FROM unsealed JOIN journal_lines ON entry_id = unsealed.id
+  WHERE account_id IN (SELECT id FROM kept) AND posted_on <= $2
+  UNION ALL
+  SELECT account_id, item_id, currency, debit - credit, debit_base - credit_base
+  FROM journal_lines WHERE item_id = ANY($3) AND posted_on <= $2
+)
+SELECT account_id, item_id, currency, sum(amount) AS amount, sum(base) AS base FROM moved
+GROUP BY account_id, item_id, currency HAVING sum(amount) <> 0 OR sum(base) <> 0
+ORDER BY currency, account_id, item_id
+"""  # noqa: S608  the query within is ours
+_RATES = """
+SELECT DISTINCT ON (currency) currency, id, rate FROM exchange_rates
+WHERE currency = ANY($1) AND starts_on <= $2 ORDER BY currency, starts_on DESC
+"""
+
+
+@dataclass(frozen=True)
+class NewRevaluation:
+    """The day at whose rates foreign balances are shown."""
+
+    on: date
+    """The day, usually the last one of a month; the day after takes it back."""
+    is_adjusting: bool = False
+    """Whether the period of the day is closed already, which takes `ledger:close`."""
+
+
+async def revalue(work: Work, new: NewRevaluation) -> list[ID]:
+    """Accounts kept in another currency, and open items in one, are worth what the rates of the day say, on that day.
+
+    Returns the entries, one per currency whose worth differs; none, where all is at these rates already. Refused with
+    NoExchangeRate where a currency has none, and with PeriodLocked or PeriodClosed for the day or the one after it.
+    """
+    if new.is_adjusting:
+        work.require(Scope.LEDGER_CLOSE)
+    kept = await books(work)
+    await work.raw.execute(_TURN)
+    found = await work.raw.fetch(_FOREIGN_ITEMS, kept.currency, new.on)
+    held = await items.lock(work, [ID("itm_" + row["id"]) for row in found])
+    standing = await work.raw.fetch(_STANDING, kept.currency, new.on, [each[4:] for each in held])
+    rates = await _rates(work, {row["currency"] for row in standing}, new.on)
+    by_currency: dict[str, list[tuple[Any, Decimal]]] = {}
+    digits = currency_digits(kept.currency)
+    for row in standing:
+        difference = product(row["amount"], rates[row["currency"]]["rate"], digits) - row["base"]
+        if difference:
+            by_currency.setdefault(row["currency"], []).append((row, difference))
+    return await _post(work, new, by_currency, rates, kept) if by_currency else []
+
+
+async def _rates(work: Work, currencies: set[str], on: date) -> dict[str, Any]:
+    rates = {row["currency"]: row for row in await work.raw.fetch(_RATES, sorted(currencies), on)}
+    for missing in sorted(currencies - rates.keys()):
+        raise NoExchangeRate(
+            f"There is no rate of {missing} for {on}: set one first (exchangeRatesSet).", path=("input", "on")
+        )
+    return rates
+
+
+async def _post(
+    work: Work,
+    new: NewRevaluation,
+    by_currency: Mapping[str, Sequence[tuple[Any, Decimal]]],
+    rates: Mapping[str, Any],
+    kept: Books,
+) -> list[ID]:
+    """The entries of the day, and those that take them back on the day after. The source is the rate."""
+    next_day = new.on + timedelta(days=1)
+    period = await months.period_of(work, new.on, today=kept.today, adjusting=new.is_adjusting)
+    period_after = await months.period_of(work, next_day, today=kept.today)
+    kind = EntryKind.ADJUSTING if new.is_adjusting else EntryKind.ORDINARY
+    entries: list[dict[str, Any]] = []
+    reversals: list[dict[str, Any]] = []
+    for currency in by_currency:
+        rate = rates[currency]
+        source, worth = ID("fxr_" + rate["id"]), rate["rate"]
+        text = f"Revaluation of {currency}"
+        entry = entry_row(work, new.on, text, currency, period=period, source=source, kind=kind, exchange_rate=worth)
+        entries.append(entry)
+        reversals.append(
+            entry_row(
+                work,
+                next_day,
+                f"Reversal of: {text}",
+                currency,
+                period=period_after,
+                source=source,
+                reversal_of=entry["id"],
+                exchange_rate=worth,
+            )
+        )
+    await bulk.insert(work, JournalEntry, [*entries, *reversals])
+    # In one statement: an item that is settled by now is worth nothing before it and after it, never in between.
+    lines = await _lines(work, entries, by_currency, kept)
+    await bulk.insert(work, JournalLine, [*lines, *_reversed(lines, reversals)])
+    for entry, reversal in zip(entries, reversals, strict=True):
+        work.announce(
+            JournalEntryPosted(entry["id"], source=entry["source"]),
+            JournalEntryPosted(reversal["id"], source=entry["source"]),
+            JournalEntryReversed(entry["id"], reversal=reversal["id"]),
+        )
+    return [entry["id"] for entry in entries]
+
+
+def _reversed(
+    lines: Sequence[Mapping[str, Any]], reversals: Sequence[Mapping[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    """The same lines for the entries that take theirs back, the sides changed."""
+    taken_back = {each["reversal_of_id"]: each for each in reversals}
+    for line in lines:
+        reversal = taken_back[line["entry_id"]]
+        yield {
+            **line,
+            "entry_id": reversal["id"],
+            "posted_on": reversal["posted_on"],
+            "debit_base": line["credit_base"],
+            "credit_base": line["debit_base"],
+        }
+
+
+async def _lines(
+    work: Work,
+    entries: Sequence[Mapping[str, Any]],
+    by_currency: Mapping[str, Sequence[tuple[Any, Decimal]]],
+    kept: Books,
+) -> list[dict[str, Any]]:
+    unrealized = (await accounts_by_role(work))[Role.UNREALIZED_EXCHANGE]
+    rows: list[dict[str, Any]] = []
+    for entry in entries:
+        differences: list[tuple[ID, ID | None, Decimal]] = [
+            (ID("acc_" + row["account_id"]), ID("itm_" + row["item_id"]) if row["item_id"] else None, difference)
+            for row, difference in by_currency[entry["currency"]]
+        ]
+        sum_of_all = sum((difference for *_, difference in differences), Decimal(0))
+        if sum_of_all:
+            differences.append((unrealized, None, -sum_of_all))
+        for n, (account, item, difference) in enumerate(differences, 1):
+            amounts = Amounts.of(entry["currency"], Decimal(0), difference)
+            rows.append(line_row(entry["id"], n, account, entry["posted_on"], kept.currency, amounts, item_id=item))
+    return rows
