@@ -109,6 +109,7 @@ _AROUND_THE_GOODS = (
          WHERE location_id = counts.location_id ORDER BY id LIMIT 4) AS lying""",
     """INSERT INTO exchange_rates (id, currency, starts_on, rate, recorded_at, act)
        SELECT uuid7(), 'EUR', date '2020-01-01' + n, 1.1, now(), uuid7() FROM generate_series(1, 260) AS n""",
+    "INSERT INTO opening_balances (id, started_at) VALUES (uuid7(), now())",
     """INSERT INTO dimension_values (id, dimension, code, name, created_at)
        SELECT uuid7(), 'PROJECT', 'P' || n, 'Project ' || n, now() FROM generate_series(1, 260) AS n""",
     "ALTER TABLE open_items DISABLE TRIGGER open_items_founded",  # lists do not care
@@ -116,7 +117,7 @@ _AROUND_THE_GOODS = (
        SELECT uuid7(), account.id, 'Party ' || n, 'USD', false, date '2020-01-01' + n, date '2020-01-01' + n, entry.id,
          now()
        FROM generate_series(1, 260) AS n, (SELECT id FROM accounts WHERE role = 'PAYABLE') AS account,
-         (SELECT id FROM journal_entries LIMIT 1) AS entry""",
+         (SELECT entry_id AS id FROM journal_lines GROUP BY 1 ORDER BY count(*) DESC LIMIT 1) AS entry""",
 )
 
 # Each entry takes the one before it back. No operation does that; the lists should not care.
@@ -324,7 +325,7 @@ async def _ids(owner: "asyncpg.Connection[asyncpg.Record]") -> dict[str, list[ID
     """A page of ids of each kind, in the order in which they were made."""
     found = {}
     for view in VIEWS.values():
-        if view.is_node:
+        if view.prefix:
             query = f"SELECT replace(id::text, '-', '') FROM {view.row.__tablename__} ORDER BY id LIMIT {PAGE}"
             found[view.prefix] = [ID(f"{view.prefix}_{record[0]}") for record in await owner.fetch(query)]
     return found
