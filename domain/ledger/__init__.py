@@ -17,6 +17,7 @@ from domain.ledger.dimensions import (
 from domain.ledger.entries import entry_number
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed, JournalEntrySealed
 from domain.ledger.items import NewOpenItem, open_items
+from domain.ledger.numbers import DocumentKind, DocumentNumber, document_number
 from domain.ledger.operations import (
     Books,
     Draft,
@@ -35,6 +36,7 @@ from domain.ledger.periods import life as period_life
 from domain.ledger.queries import Balance, accounts, entries, trial_balance
 from domain.ledger.rates import NewExchangeRate, NewExchangeRates, NoExchangeRate, rate_on, rates, set_rates
 from domain.ledger.sealing import seal, unsealed
+from domain.ledger.series import Series, number, number_series, numbers_of
 from domain.ledger.statements import (
     BalanceSheet,
     CashFlows,
@@ -77,6 +79,8 @@ __all__ = [
     "CashFlows",
     "DimensionValue",
     "DimensionValueChanges",
+    "DocumentKind",
+    "DocumentNumber",
     "Draft",
     "EntryKind",
     "ExchangeRate",
@@ -104,6 +108,7 @@ __all__ = [
     "ProfitAndLoss",
     "Role",
     "Row",
+    "Series",
     "Span",
     "Template",
     "Turnover",
@@ -119,12 +124,16 @@ __all__ = [
     "create_account",
     "create_dimension_value",
     "dimension_values",
+    "document_number",
     "entries",
     "entry_number",
     "found",
     "inventory_account",
     "keep_dimension",
     "lock_period",
+    "number",
+    "number_series",
+    "numbers_of",
     "open_entries",
     "open_items",
     "period_life",
