@@ -30,6 +30,7 @@ from tests.support.shop import (
     dollars,
     done,
     location,
+    numbered,
     ordered,
     receipt,
     sealed,
@@ -249,5 +250,6 @@ async def _books(api: Api) -> None:
         posted.append((await done(api, _POST, {"input": given}))["journalEntry"]["id"])
     await done(api, _REVERSE, {"id": posted[1]})
     await done(api, _CLOSE, {"on": f"{int(day[:4]) - 2}-01-01"})
+    await numbered(api)
     await sealed(api)
     await done(api, _REVERSE, {"id": posted[2]})

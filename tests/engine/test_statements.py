@@ -77,6 +77,7 @@ CASH = ("opening", "result", "operating", "investing", "financing", "closing")
 async def test_as_many_statements_for_reports_of_any_length(shop: Api) -> None:
     for selected, key in (
         ("trialBalance { rows { account { code parent { code } } debit { amount } } }", ("TrialBalance", "rows")),
+        ("numberSeries { last count gaps }", ("Query", "numberSeries")),
         ("stockValuation { rows { location { name } value { amount } } }", ("StockValuation", "rows")),
         *(
             (f"{report} {{ {lists} }}", (kind, name))
