@@ -29,8 +29,8 @@ WITH made AS (
 )
 INSERT INTO journal_lines
   (entry_id, n, account_id, posted_on, currency, debit, credit, base_currency, debit_base, credit_base)
-SELECT made.id, side.n, $4[1 + (made.number * side.n + side.n) % array_length($4, 1)], posted_on, base_currency,
-  debit, credit, base_currency, debit, credit
+SELECT made.id, side.n, ($4::uuid[])[1 + (made.number * side.n + side.n) % cardinality($4::uuid[])], posted_on,
+  base_currency, debit, credit, base_currency, debit, credit
 FROM made, business, (VALUES (1, 7.5, 0), (2, 2.25, 0), (3, 0, 4.5), (4, 0, 5.25)) AS side(n, debit, credit)
 """
 _DAYS = """
