@@ -5,7 +5,6 @@ the sealing writer's own code, the place and digest of each and the sums by day.
 come by the batch, without triggers and without the indexes that nothing here needs meanwhile, as a restore writes them.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
@@ -14,7 +13,7 @@ import asyncpg
 
 from bench.database import Server
 from domain import ledger
-from domain.kernel.database import Database
+from domain.kernel.database import Database, driver_of
 from domain.kernel.errors import Trouble
 from domain.kernel.work import SYSTEM, begin
 
@@ -64,6 +63,10 @@ EXCEPT SELECT account_id, sum(debit_base), sum(credit_base) FROM journal_days GR
 """
 
 
+_TURN = "SELECT pg_advisory_lock(hashtextextended('ledger.seal', 0))"
+"""Of the whole session: the sealing writer's own lock, so that nobody seals beside it by the thousand."""
+
+
 async def write(server: Server, *, tick: Callable[[int], None] = lambda _: None) -> date:
     """Ten million lines stand in the books of the last two years, all of them sealed. Returns the first of their days.
 
@@ -104,15 +107,17 @@ async def _as_a_restore(connection: "asyncpg.Connection[asyncpg.Record]") -> Asy
 
 
 async def _seal(app_url: str, tick: Callable[[int], None]) -> None:
-    """Every entry has its place. The server that is measured keeps house meanwhile, and takes turns with this."""
+    """Every entry has its place. The server that is measured keeps house meanwhile: it leaves this turn alone."""
     database = Database(app_url, pool=1)
     try:
         async with database.connection() as connection:
-            while await ledger.unsealed(connection):
+            await driver_of(connection).execute(_TURN)
+            sealed = 1
+            while sealed:
                 async with begin(connection, actor=SYSTEM) as work:
                     sealed = await ledger.seal(work, at_once=SEALED)
                 tick(sealed * LINES_OF_ENTRY // 2)
-                if not sealed:
-                    await asyncio.sleep(0.05)
+            if await ledger.unsealed(connection):
+                raise Trouble("Some entries are not sealed.", "Is there a transaction that does not end?")
     finally:
         await database.close()
