@@ -8,11 +8,12 @@ from functools import partial
 import asyncpg
 import httpx
 
-from bench import acts, contestants, equality
+from bench import acts, contestants, equality, numbering
+from bench.acts import ACTS, Act
 from bench.contestants import WATERLINE, Contestant
 from bench.counting import logged
-from bench.questions import DEEP_PAGE, PAGE, PLACE_ORDER, Question, order_of
-from bench.stage import ACTS, READS, Stage, some_order
+from bench.questions import DEEP_PAGE, PAGE, Question
+from bench.stage import READS, Stage
 
 
 def answers(stage: Stage) -> None:
@@ -27,29 +28,35 @@ def answers(stage: Stage) -> None:
 
 
 def changes(stage: Stage) -> None:
-    """Every way of placing an order changes the same; raises Trouble otherwise."""
-    for act, lines in ACTS.items():
+    """Every way of doing an act changes the same; raises Trouble otherwise."""
+    wanted = [act for act in ACTS if stage.plan.wants(act.name)]
+    for act in wanted:
         told: dict[str, dict[str, int]] = {}
         for form in acts.forms(act):
             once = partial(acts.run, stage.pgbench, stage.server.owner_url, form, stage.plan.size, times=1)
-            told[form.name] = _changed(stage, "reference", once)
+            told[form.name] = _changed(stage, "reference", act, once)
         with httpx.Client() as client:
-            body = PLACE_ORDER.body(order_of(some_order(stage, act)))
-            told[WATERLINE] = _changed(stage, "public", partial(stage.waterline.ask, client, PLACE_ORDER, body))
-        equality.compare_acts(told, equality.expected_of(lines))
-    stage.console.print(f"All acts change the same: {', '.join(ACTS)}.", highlight=False)
+            told[WATERLINE] = _changed(stage, "public", act, _by_waterline(stage, client, act))
+        equality.compare_acts(told, act.expected)
+    stage.console.print(f"All acts change the same: {', '.join(act.name for act in wanted)}.", highlight=False)
 
 
-def _changed(stage: Stage, schema: str, act: Callable[[], object]) -> dict[str, int]:
-    before = asyncio.run(_state(stage, schema))
-    act()
-    return equality.difference(before, asyncio.run(_state(stage, schema)))
+def _by_waterline(stage: Stage, client: httpx.Client, act: Act) -> Callable[[], object]:
+    if act.question is None:
+        return partial(numbering.run, stage.server.app_url, clients=1, times=1)
+    return partial(stage.waterline.ask, client, act.question, stage.requests(act)[0])
 
 
-async def _state(stage: Stage, schema: str) -> dict[str, int]:
+def _changed(stage: Stage, schema: str, act: Act, once: Callable[[], object]) -> dict[str, int]:
+    before = asyncio.run(_state(stage, schema, act))
+    once()
+    return equality.difference(before, asyncio.run(_state(stage, schema, act)))
+
+
+async def _state(stage: Stage, schema: str, act: Act) -> dict[str, int]:
     connection = await asyncpg.connect(stage.server.owner_url)
     try:
-        return await acts.state(connection, schema)
+        return await acts.state(connection, schema, act)
     finally:
         await connection.close()
 
@@ -63,10 +70,10 @@ def count_reads(stage: Stage) -> None:
 
 
 def count_acts(stage: Stage) -> None:
-    """Statements and round trips of placing orders."""
-    orders = [(act, PLACE_ORDER, PLACE_ORDER.body(order_of(some_order(stage, act)))) for act in ACTS]
+    """Statements and round trips of the acts that are asked for over HTTP."""
+    asked = [(act.name, act.question, stage.requests(act)[0]) for act in ACTS if act.question is not None]
     with _quiet(stage) as quiet:
-        _count(stage, {quiet: orders})
+        _count(stage, {quiet: asked})
 
 
 def _quiet(stage: Stage) -> AbstractContextManager[Contestant]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from domain import catalog, customers, orders, stock
 from domain.catalog import NewProduct, NewVariant
 from domain.customers import NewCustomer
-from domain.kernel.database import Database
+from domain.kernel.database import Database, raw
 from domain.kernel.ids import ID
 from domain.kernel.money import CurrencyCode, Money, Quantity
 from domain.kernel.work import SYSTEM, begin
@@ -27,6 +27,14 @@ BATCH, RECEIVED = 500, 3_000
 PLENTY, HOT_PLENTY = (2_000, 9_000), 10_000_000
 """Units of a variant at a place, from and to; and of the one that a whole run orders."""
 USD = CurrencyCode("USD")
+
+ACCOUNTS = 16
+"""Accounts that entries are posted to."""
+_ACCOUNTS = """
+SELECT id FROM accounts AS account
+WHERE NOT is_control AND NOT EXISTS (SELECT FROM accounts AS child WHERE child.parent_id = account.id)
+ORDER BY code LIMIT $1
+"""
 
 Report = Callable[[str, int], None]
 """Hears what came in, and how much of it."""
@@ -56,6 +64,8 @@ class Dataset:
     products: list[ID] = field(default_factory=list)
     variants: list[ID] = field(default_factory=list)
     customers: list[ID] = field(default_factory=list)
+    accounts: list[ID] = field(default_factory=list)
+    """Those that entries by hand are posted to."""
 
     @property
     def hot(self) -> ID:
@@ -95,6 +105,7 @@ async def load(database: Database, size: Size, *, report: Report = lambda *_: No
                 instants = [work.now - timedelta(minutes=size.orders - n) for n in batch]
                 await orders.place_many(work, news, placed_at=instants)
             report("orders", len(batch))
+        made.accounts.extend(ID("acc_" + row["id"]) for row in await (await raw(connection)).fetch(_ACCOUNTS, ACCOUNTS))
     return made
 
 

@@ -43,12 +43,6 @@ def compare_acts(told: Mapping[str, Mapping[str, int]], expected: Mapping[str, i
             raise Trouble(f"{name} changed {dict(changed)}, and the act is {dict(expected)}.", "Does `make test` pass?")
 
 
-def expected_of(lines: int) -> dict[str, int]:
-    """What an order of so many lines, one of each, changes."""
-    rows = dict.fromkeys(("lines", "allocations", "allocated", "quantity"), lines)
-    return {"orders": 1, **rows, "events": lines + 1, "versions": lines + 1, "total": 0}
-
-
 def difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
     """What changed between two counts."""
     return {name: after[name] - before[name] for name in before}

@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 
-from bench import acts, deep, equality, memory, questions, rounds
-from bench.acts import Form
+from bench import acts, deep, equality, memory, numbering, questions, rounds
+from bench.acts import Act, Form
 from bench.contestants import RAW, STRAWBERRY, WATERLINE, Contestant
 from bench.counting import Count
-from bench.questions import DEEP_PAGE, PLACE_ORDER, Question
+from bench.questions import DEEP_PAGE, Question
 from bench.results import Measured, Record
 from bench.rounds import Run
 from bench.stage import Stage, bar
@@ -28,11 +28,11 @@ def read(stage: Stage, question: Question) -> None:
         _record(stage, question.name, reference, ours, theirs)
 
 
-def act(stage: Stage, name: str) -> None:
-    """Placing orders: through GraphQL over HTTP, and by pgbench in both forms."""
-    file, forms = stage.written(name, stage.orders(name)), acts.forms(name)
-    runs: dict[str, Run] = {f"{name}, {WATERLINE}": _asks(stage, stage.waterline, PLACE_ORDER, file)}
-    runs |= {f"{name}, {form.name}": _by_hand(stage, form) for form in forms}
+def act(stage: Stage, done: Act) -> None:
+    """An act: through GraphQL over HTTP or by Waterline's own code, and by pgbench in both forms."""
+    name, forms = done.name, acts.forms(done)
+    runs: dict[str, Run] = {f"{name}, {WATERLINE}": _by_waterline(stage, done)}
+    runs |= {f"{name}, {form.name}": _by_hand(stage, form, done.clients) for form in forms}
     ours, *theirs = _interleaved(stage, name, runs).values()
     pairs = list(zip(forms, theirs, strict=True))
     best, reached = max(pairs, key=lambda pair: pair[1].rate)
@@ -42,7 +42,7 @@ def act(stage: Stage, name: str) -> None:
         "pgbench",
         ours,
         reached,
-        unit="orders/s",
+        unit=done.unit,
         reference_count=Count(best.messages - 2, best.messages),  # but BEGIN and COMMIT
         reference_form=best.name,
         reference_forms={form.name: round(each.rate, 1) for form, each in pairs},
@@ -111,9 +111,17 @@ def _asks(stage: Stage, contestant: Contestant, question: Question, file: Path) 
     return lambda seconds, start: drive(stage.wrk, contestant, question, file, seconds=seconds, start=start)
 
 
-def _by_hand(stage: Stage, form: Form) -> Run:
+def _by_waterline(stage: Stage, done: Act) -> Run:
+    if done.question is None:
+        return lambda seconds, _: numbering.run(stage.server.app_url, clients=done.clients, seconds=seconds)
+    return _asks(stage, stage.waterline, done.question, stage.written(done.name, stage.requests(done)))
+
+
+def _by_hand(stage: Stage, form: Form, clients: int) -> Run:
     url, size = stage.server.owner_url, stage.plan.size
-    return lambda seconds, start: acts.run(stage.pgbench, url, form, size, seconds=seconds, seed=start + 1)
+    return lambda seconds, start: acts.run(
+        stage.pgbench, url, form, size, clients=clients, seconds=seconds, seed=start + 1
+    )
 
 
 def _record(

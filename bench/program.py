@@ -3,8 +3,9 @@
 from rich.console import Console
 
 from bench import checks, deep, measuring, results, single
+from bench.acts import ACTS
 from bench.questions import DEEP_PAGE
-from bench.stage import ACTS, READS, Plan, Stage, open_stage
+from bench.stage import READS, Plan, Stage, open_stage
 
 
 def run(plan: Plan, console: Console) -> Stage:
@@ -22,11 +23,11 @@ def run(plan: Plan, console: Console) -> Stage:
                 measuring.read(stage, question)
         if plan.wants("memory"):
             measuring.watch_memory(stage)
-        if plan.wants(*ACTS):
+        if plan.wants(*(each.name for each in ACTS)):
             checks.changes(stage)
             checks.count_acts(stage)
         for act in ACTS:
-            if plan.wants(act):
+            if plan.wants(act.name):
                 measuring.act(stage, act)
         if plan.wants(DEEP_PAGE.name):
             measuring.long_list(stage)

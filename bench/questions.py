@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,7 +18,7 @@ PAGE = 50
 DEEP_PAGE_SIZE = 100
 """Customers on a page of the long list."""
 ORDERS = 20_000
-"""Different orders that are sent in turn; a run begins anew when it has sent them all."""
+"""Different orders or entries that are sent in turn; a run begins anew when it has sent them all."""
 
 _PRODUCT = (
     "id name slug description variants { id sku price { amount currency }"
@@ -73,6 +75,12 @@ PLACE_ORDER = Question(
     '{"data":{"orderPlace":{"order":{"id":"ord_',
 )
 
+POST_ENTRY = Question(
+    "post_entry",
+    "mutation PostEntry($input: JournalEntryPostInput!) { journalEntryPost(input: $input) {"
+    " journalEntry { id number on description } userErrors { code message } } }",
+    '{"data":{"journalEntryPost":{"journalEntry":{"id":"jen_',
+)
 STOCK_RECEIVE = Question(
     "stock_receive",
     "mutation StockReceive($input: StockReceiveInput!) { stockReceive(input: $input) {"
@@ -102,6 +110,26 @@ def orders_over(variants: Sequence[ID], *, seed: int) -> list[bytes]:
     """Bodies of orders with three lines, of variants by the dice."""
     dice = Random(seed)
     return [PLACE_ORDER.body(order_of(dice.sample(variants, LINES))) for _ in range(ORDERS)]
+
+
+def entry_of(accounts: Sequence[ID], on: date, amounts: Sequence[Decimal]) -> dict[str, Any]:
+    """The variables of an entry of two debits and two credits, of two amounts each."""
+    sides = zip(accounts, ("debit", "debit", "credit", "credit"), (*amounts, *amounts), strict=True)
+    lines = [
+        {"accountId": account, side: {"amount": f"{amount:.2f}", "currency": "USD"}} for account, side, amount in sides
+    ]
+    return {"input": {"on": on.isoformat(), "description": "By hand", "lines": lines}}
+
+
+def entries_over(accounts: Sequence[ID], on: date, *, seed: int) -> list[bytes]:
+    """Bodies of entries with four lines, of accounts and amounts by the dice."""
+    dice = Random(seed)
+    return [
+        POST_ENTRY.body(
+            entry_of(dice.choices(accounts, k=4), on, [Decimal(dice.randint(100, 100_000)) / 100 for _ in range(2)])
+        )
+        for _ in range(ORDERS)
+    ]
 
 
 def different_documents(products: Sequence[ID], customers: Sequence[ID], many: int) -> list[bytes]:

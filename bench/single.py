@@ -59,7 +59,7 @@ def as_of(stage: Stage) -> None:
 def trial_balance(stage: Stage) -> None:
     """What all accounts come to at the end of days in books of ten million lines."""
     with bar(stage.console, "Writing long books", long_books.LINES) as step:
-        first = asyncio.run(long_books.write(stage.server.owner_url, tick=lambda many: step("lines", many)))
+        first = asyncio.run(long_books.write(stage.server, tick=lambda many: step("lines", many)))
     days = [first + timedelta(days=30 * n) for n in range(TRIAL_BALANCES)]
     runs = _timed(stage.waterline, TRIAL_BALANCE, [TRIAL_BALANCE.body({"asOf": day.isoformat()}) for day in days])
     what = f"a trial balance over {long_books.LINES:,} lines"

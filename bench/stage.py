@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from api.surroundings import Place, prepare
 from bench import acts, contestants, database, dataset, questions, tools
+from bench.acts import ACTS, HOT, Act
 from bench.contestants import Contestant
 from bench.counting import Count
 from bench.database import Server
@@ -21,14 +23,11 @@ from bench.memory import Memory
 from bench.questions import CATALOG_PAGE, DEEP_PAGE, ORDER_PAGE, PAGE, PLACE_ORDER, PRODUCT_BY_ID, Question
 from bench.results import Record, Timing
 from domain.kernel.database import Database
-from domain.kernel.ids import ID
 
 READS = (CATALOG_PAGE, PRODUCT_BY_ID, ORDER_PAGE)
-ACTS = {"place_order": dataset.LINES, "place_order_hot": 1}
-"""The acts, and how many lines their orders have."""
 ONCE = ("stock_receive_bulk", "late_receipt", "as_of", "trial_balance")
 """What is done once in a while, and timed by itself."""
-PARTS = (*(each.name for each in READS), "memory", *ACTS, DEEP_PAGE.name, *ONCE)
+PARTS = (*(each.name for each in READS), "memory", *(each.name for each in ACTS), DEEP_PAGE.name, *ONCE)
 """What can be run by itself."""
 
 
@@ -78,10 +77,12 @@ class Stage:
             variables = [{"id": product} for product in dataset.shuffled(self.data.products)]
         return [question.body(each) for each in variables]
 
-    def orders(self, act: str) -> list[bytes]:
-        """The requests that place orders: of variants by the dice, or of the one that everybody wants."""
-        if ACTS[act] == 1:
+    def requests(self, act: Act) -> list[bytes]:
+        """The requests of an act: orders and entries by the dice, or orders of the one variant that everybody wants."""
+        if act is HOT:
             return [PLACE_ORDER.body(questions.order_of([self.data.hot]))]
+        if act is acts.POST:
+            return questions.entries_over(self.data.accounts, datetime.now(UTC).date(), seed=20_260_505)
         return questions.orders_over(self.data.variants, seed=20_260_404)
 
     def written(self, name: str, bodies: list[bytes]) -> Path:
@@ -134,8 +135,3 @@ def bar(console: Console, what: str, total: int) -> Iterator[Callable[[str, int]
             progress.update(task, description=noun, advance=many)
 
         yield step
-
-
-def some_order(stage: Stage, act: str) -> list[ID]:
-    """Variants that an order of this act may have."""
-    return [stage.data.hot] if ACTS[act] == 1 else stage.data.variants[: ACTS[act]]

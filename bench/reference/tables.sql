@@ -1,4 +1,5 @@
--- Lean tables for placing an order by hand: what the act needs, as Waterline's tables hold it, and nothing more.
+-- Lean tables for placing an order, posting an entry and numbering an invoice by hand: what the acts need, as
+-- Waterline's tables hold it, and nothing more.
 -- Filled from the data set. The tables of the event log are those of Waterline, with fewer indexes.
 
 CREATE SCHEMA reference;
@@ -100,7 +101,75 @@ SELECT 'slv_' || variant_id || '_' || location_id, 1, 1, pg_current_xact_id() FR
 INSERT INTO reference.events (id, epoch, order_key, type, subject, version, at, data)
 SELECT uuidv7(), 1, order_key, 'stock.received', subject, 1, now(), '{}' FROM reference.event_heads;
 
--- The act in one call. Lock, then look: a statement of a VOLATILE function has a fresh snapshot.
+-- The books: accounts that entries by hand may be posted to, by small numbers; months; entries and their lines.
+CREATE TABLE reference.accounts (
+  id int PRIMARY KEY,
+  code text COLLATE "C" NOT NULL UNIQUE,
+  is_leaf boolean NOT NULL,
+  is_control boolean NOT NULL
+);
+
+CREATE TABLE reference.accounting_periods (
+  id int PRIMARY KEY,
+  starts_on date NOT NULL UNIQUE,
+  ends_on date NOT NULL,
+  state text NOT NULL
+);
+
+CREATE SEQUENCE reference.entry_numbers;
+
+CREATE TABLE reference.journal_entries (
+  id uuid PRIMARY KEY,
+  number bigint NOT NULL UNIQUE DEFAULT nextval('reference.entry_numbers'),
+  posted_on date NOT NULL,
+  recorded_at timestamptz NOT NULL DEFAULT now(),
+  description text NOT NULL,
+  currency text NOT NULL,
+  period_id int NOT NULL
+);
+CREATE INDEX ON reference.journal_entries (recorded_at, id);
+
+CREATE TABLE reference.journal_lines (
+  entry_id uuid NOT NULL REFERENCES reference.journal_entries,
+  n int NOT NULL,
+  account_id int NOT NULL REFERENCES reference.accounts,
+  posted_on date NOT NULL,
+  debit numeric(18, 6) NOT NULL,
+  credit numeric(18, 6) NOT NULL,
+  debit_base numeric(18, 6) NOT NULL,
+  credit_base numeric(18, 6) NOT NULL,
+  PRIMARY KEY (entry_id, n),
+  CHECK (debit >= 0 AND credit >= 0 AND (debit = 0) <> (credit = 0))
+);
+CREATE INDEX ON reference.journal_lines (account_id, posted_on);
+
+INSERT INTO reference.accounts
+SELECT row_number() OVER (ORDER BY code), code, true, false FROM public.accounts AS account
+WHERE NOT is_control AND NOT EXISTS (SELECT FROM public.accounts AS child WHERE child.parent_id = account.id);
+
+INSERT INTO reference.accounting_periods
+SELECT row_number() OVER (ORDER BY starts_on), starts_on, ends_on, state FROM public.accounting_periods;
+
+-- Numbers without gaps: a counter for each series.
+CREATE TABLE reference.number_series (
+  kind text NOT NULL,
+  year int NOT NULL,
+  last int NOT NULL,
+  PRIMARY KEY (kind, year)
+) WITH (fillfactor = 50);
+
+CREATE TABLE reference.document_numbers (
+  kind text NOT NULL,
+  year int NOT NULL,
+  n int NOT NULL,
+  document uuid NOT NULL UNIQUE,
+  recorded_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (kind, year, n)
+);
+
+INSERT INTO reference.number_series VALUES ('INVOICE', 2026, 0);
+
+-- An order in one call. Lock, then look: a statement of a VOLATILE function has a fresh snapshot.
 CREATE FUNCTION reference.place_order(wanted int[]) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
   made uuid := uuidv7();
@@ -157,6 +226,49 @@ BEGIN
   INSERT INTO reference.events (id, epoch, order_key, type, subject, version, at, data)
   SELECT uuidv7(), heads.epoch, heads.order_key, announced.type, heads.subject, heads.version, now(), announced.data
   FROM heads JOIN announced USING (subject);
+
+  RETURN made;
+END $$;
+
+-- An entry of two debits and two credits in one call. Closing a month takes its lock exclusively: lock, then look.
+CREATE FUNCTION reference.post_entry(accounts int[], amounts numeric[]) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+  made uuid := uuidv7();
+  found_period int;
+  lines int;
+BEGIN
+  SELECT id INTO found_period FROM reference.accounting_periods WHERE current_date BETWEEN starts_on AND ends_on;
+  PERFORM pg_advisory_xact_lock_shared(found_period);
+  INSERT INTO reference.journal_entries (id, posted_on, description, currency, period_id)
+  SELECT made, current_date, 'By hand', 'USD', id FROM reference.accounting_periods
+  WHERE id = found_period AND state = 'OPEN';
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the period is closed';
+  END IF;
+
+  IF amounts[1] + amounts[2] <> amounts[3] + amounts[4] THEN
+    RAISE EXCEPTION 'debits and credits differ';
+  END IF;
+  INSERT INTO reference.journal_lines
+  SELECT made, n, account.id, current_date, side.debit, side.credit, side.debit, side.credit
+  FROM unnest(accounts, amounts) WITH ORDINALITY AS line(account, amount, n)
+  JOIN reference.accounts AS account ON account.id = line.account AND is_leaf AND NOT is_control
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN n <= 2 THEN amount ELSE 0 END AS debit, CASE WHEN n > 2 THEN amount ELSE 0 END AS credit) AS side;
+  GET DIAGNOSTICS lines = ROW_COUNT;
+  IF lines < cardinality(accounts) THEN
+    RAISE EXCEPTION 'there is no such account';
+  END IF;
+
+  WITH heads AS (
+    INSERT INTO reference.event_heads AS head (subject, epoch, version, order_key)
+    SELECT 'jen_' || replace(made::text, '-', ''), epoch, 1, pg_current_xact_id() FROM reference.event_epoch
+    ON CONFLICT (subject) DO UPDATE SET version = head.version + 1, epoch = excluded.epoch,
+      order_key = CASE WHEN head.epoch = excluded.epoch THEN greatest(head.order_key, excluded.order_key)
+        ELSE excluded.order_key END
+    RETURNING subject, epoch, version, order_key)
+  INSERT INTO reference.events (id, epoch, order_key, type, subject, version, at, data)
+  SELECT uuidv7(), epoch, order_key, 'journal_entry.posted', subject, version, now(), '{"source": null}' FROM heads;
 
   RETURN made;
 END $$;

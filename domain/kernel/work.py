@@ -79,6 +79,9 @@ class Work:
     """What rooms looked up for this act and need not ask for again: settings that no act changes under way."""
     closing: dict[str, "Callable[[Work], Awaitable[None]]"] = field(default_factory=dict)
     """What rooms write last, each once however often it was asked for: figures that an act changes more than once."""
+    last: dict[str, "Callable[[Work], Awaitable[None]]"] = field(default_factory=dict)
+    """What rooms write even after that, as close to the commit as there is: it locks rows that every act of its kind
+    waits for. They say it with `later`, so that it goes out together with the events."""
     finished: bool = False
     _session: AsyncSession | None = None
 
@@ -110,6 +113,8 @@ class Work:
             await self._session.flush()
         for close in self.closing.values():
             await close(self)
+        for write in self.last.values():
+            await write(self)
         await events.write(self)
         if not self.commit:
             await self.raw.execute(_CHECK)

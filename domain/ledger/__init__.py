@@ -17,6 +17,7 @@ from domain.ledger.dimensions import (
 from domain.ledger.entries import entry_number
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed, JournalEntrySealed
 from domain.ledger.items import NewOpenItem, open_items
+from domain.ledger.numbers import DocumentKind, DocumentNumber, document_number
 from domain.ledger.opening import NewOpeningBalances, begin_opening, complete_opening, post_opening
 from domain.ledger.operations import (
     Books,
@@ -37,6 +38,7 @@ from domain.ledger.queries import Balance, accounts, entries, trial_balance
 from domain.ledger.rates import NewExchangeRate, NewExchangeRates, NoExchangeRate, rate_on, rates, set_rates
 from domain.ledger.revaluation import NewRevaluation, revalue
 from domain.ledger.sealing import seal, unsealed
+from domain.ledger.series import Series, number, number_series, numbers_of
 from domain.ledger.statement_lines import LedgerRow, Statement, StatementLine, account_statement, general_ledger
 from domain.ledger.statements import (
     BalanceSheet,
@@ -81,6 +83,8 @@ __all__ = [
     "CashFlows",
     "DimensionValue",
     "DimensionValueChanges",
+    "DocumentKind",
+    "DocumentNumber",
     "Draft",
     "EntryKind",
     "ExchangeRate",
@@ -112,6 +116,7 @@ __all__ = [
     "ProfitAndLoss",
     "Role",
     "Row",
+    "Series",
     "Span",
     "Statement",
     "StatementLine",
@@ -132,6 +137,7 @@ __all__ = [
     "create_account",
     "create_dimension_value",
     "dimension_values",
+    "document_number",
     "entries",
     "entry_number",
     "found",
@@ -139,6 +145,9 @@ __all__ = [
     "inventory_account",
     "keep_dimension",
     "lock_period",
+    "number",
+    "number_series",
+    "numbers_of",
     "open_entries",
     "open_items",
     "period_life",

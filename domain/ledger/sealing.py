@@ -15,7 +15,7 @@ from domain.ledger.events import JournalEntryPosted, JournalEntrySealed
 from domain.ledger.tables import JournalSeal
 
 AT_ONCE = 1_000
-"""Entries sealed in one act."""
+"""Entries sealed in one act, unless said otherwise."""
 
 _TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('ledger.seal', 0))"
 _LAST = "SELECT position, event_id, digest FROM journal_seals ORDER BY position DESC LIMIT 1"
@@ -25,8 +25,8 @@ SELECT {chain.canonical("given.id")} AS content FROM unnest($1::uuid[]) WITH ORD
 _UNSEALED = f"SELECT count(*) FROM ({balances.UNSEALED}) AS unsealed"  # noqa: S608  no outside text in it
 
 
-async def seal(work: Work) -> int:
-    """The next committed entries have their places and digests; returns how many.
+async def seal(work: Work, *, at_once: int = AT_ONCE) -> int:
+    """The next committed entries, at most so many, have their places and digests; returns how many.
 
     0 as well while another writer is at it. The last place and its digest are announced.
     """
@@ -37,7 +37,7 @@ async def seal(work: Work) -> int:
     if last is not None:
         position, digest = last["position"], last["digest"]
         after = await events.position_of(work.connection, ID("evt_" + last["event_id"]))
-    posted = await events.read(work.connection, after=after, limit=AT_ONCE, types=[JournalEntryPosted.type])
+    posted = await events.read(work.connection, after=after, limit=at_once, types=[JournalEntryPosted.type])
     if not posted:
         return 0
     contents = await work.raw.fetch(_CONTENTS, [event.subject[4:] for event in posted])

@@ -30,6 +30,7 @@ from tests.support.shop import (
     dollars,
     done,
     location,
+    numbered,
     ordered,
     receipt,
     sealed,
@@ -264,5 +265,6 @@ async def _books(api: Api) -> None:
     opening = {"on": day, "lines": [books.debit("1010", "80.00")]}
     await done(api, _OPEN, {"input": opening})
     await done(api, _CLOSE, {"on": f"{int(day[:4]) - 2}-01-01"})
+    await numbered(api)
     await sealed(api)
     await done(api, _REVERSE, {"id": posted[2]})

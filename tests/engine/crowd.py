@@ -20,7 +20,7 @@ from domain.kernel.database import Database
 from domain.kernel.ids import ID, new_id
 from domain.kernel.money import CurrencyCode, Money, Quantity
 from domain.kernel.work import SYSTEM, Work, begin
-from domain.ledger import NewJournalEntry, NewLine
+from domain.ledger import DocumentKind, NewJournalEntry, NewLine
 from domain.orders import NewOrder, NewOrderLine, OrderPayment
 from domain.payments import NewPayment, PaymentMethod
 from domain.stock import (
@@ -145,6 +145,8 @@ class Crowd:
     """Variants by the number of locations that have them."""
     days: dict[int, date]
     """Days by the number of accounts that had a balance by then."""
+    years: dict[int, int]
+    """Years by the number of series of numbers from them on."""
     ids: dict[str, list[ID]]
     """A page of ids by their prefix, the first rows first."""
 
@@ -156,6 +158,7 @@ async def fill(database: Database, owner: "asyncpg.Connection[asyncpg.Record]") 
     async with database.connection() as connection:
         async with begin(connection, actor=SYSTEM) as work:
             days, chain = await _books(work)
+            years = _numbers(work)
         async with begin(connection, actor=SYSTEM) as work:
             people = await customers.create_many(
                 work, [NewCustomer(name=f"Person {n:03}", addresses=_HOUSES) for n in range(PAGE)]
@@ -181,7 +184,7 @@ async def fill(database: Database, owner: "asyncpg.Connection[asyncpg.Record]") 
         await owner.execute(statement)
     await owner.execute("ANALYZE")
     ids = await _ids(owner)
-    return Crowd(acts[0], wide, days, ids | {"jen": chain, "bin": shelves})
+    return Crowd(acts[0], wide, days, years, ids | {"jen": chain, "bin": shelves})
 
 
 # --- products, places, goods ----------------------------------------------------------------------------------------
@@ -304,6 +307,16 @@ async def _books(work: Work) -> tuple[dict[int, date], list[ID]]:
     await work.raw.execute(_CHAIN, chain, [entry[4:], *chain[:-1]], instants, entry[4:])
     await work.raw.execute(_CHAIN_LINES, chain, entry[4:])
     return days, [ID(f"jen_{link}") for link in chain[:PAGE]]
+
+
+def _numbers(work: Work) -> dict[int, int]:
+    """A series of invoices in each of the last ten years, and one of each kind in as many before as fill a page."""
+    kinds, alone, last = list(DocumentKind), 10, work.now.year
+    first = last + 1 - alone - (PAGE - alone) // len(kinds)
+    for year in range(first, last + 1):
+        for kind in kinds if year <= last - alone else [DocumentKind.INVOICE]:
+            ledger.number(work, kind, [new_id("doc") for _ in range(MANY)], on=date(year, 1, 1))
+    return dict(zip(SIZES, (last, last + 1 - alone, first), strict=True))
 
 
 # --- names and ids --------------------------------------------------------------------------------------------------

@@ -231,6 +231,13 @@ def cases() -> Iterator[Case]:
         ("TrialBalance", "rows"),
         lambda size, crowd: {"on": crowd.days[size].isoformat()},
     )
+    yield case(
+        "numberSeries",
+        lambda inner: f"query($since: Int) {{ numberSeries(since: $since) {{ {inner} }} }}",
+        core.type_map["NumberSeries"],
+        ("Query", "numberSeries"),
+        lambda size, crowd: {"since": crowd.years[size]},
+    )
     for name, kind, amounts in (
         ("profitAndLoss", "ProfitAndLoss", "result"),
         ("cashFlow", "CashFlowStatement", "closing"),

@@ -89,6 +89,7 @@ async def test_as_many_statements_for_reports_of_any_length(shop: Api) -> None:
             " { lines { entry { id } account { code } balance { amount } } }",
             ("AccountStatement", "lines"),
         ),
+        ("numberSeries { last count gaps }", ("Query", "numberSeries")),
         ("stockValuation { rows { location { name } value { amount } } }", ("StockValuation", "rows")),
         *(
             (f"{report} {{ {lists} }}", (kind, name))

@@ -29,6 +29,7 @@ BREAKING = {
         "UPDATE journal_lines SET account_id = (SELECT id FROM accounts WHERE code = '6090')"
         " WHERE n = 1 AND entry_id = (SELECT entry_id FROM journal_seals WHERE position = 3)"
     ],
+    "document numbers have no gaps": ["DELETE FROM document_numbers WHERE n = 2"],
     "places in the journal": ["UPDATE journal_seals SET position = position + 1000 WHERE position > 2"],
     "products have variants": [
         "INSERT INTO products (id, name, slug, status, created_at, updated_at)"
@@ -131,6 +132,7 @@ async def open_shop(api: Api) -> Api:
     await shop.done(api, shop.RECEIVE, {"input": shop.receipt(place, [(twice, 1, "1.00"), (twice, 1, "2.00")])})
     await shelves.some_of_each(api)
     await shop.done(api, books.POST, {"input": books.bill("Paper & Sons", 120)})
+    await shop.numbered(api)
     await shop.sealed(api)
     await shop.invariants_hold(api)
     return api

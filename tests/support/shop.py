@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Coroutine, Iterable, Sequence
+from datetime import date
 from typing import Any
 
 from domain import ledger
@@ -227,6 +228,14 @@ async def sealed(api: Api) -> None:
     """Every entry that is committed by now has its place in the journal."""
     async with api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
         await ledger.seal(work)
+
+
+async def numbered(api: Api, many: int = 3) -> None:
+    """So many documents of each kind have a number without gaps, in two years."""
+    for year in (2025, 2026):
+        async with api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+            for kind in ledger.DocumentKind:
+                ledger.number(work, kind, [new_id("doc") for _ in range(many)], on=date(year, 7, 1))
 
 
 async def invariants_hold(api: Api) -> None:
