@@ -1,12 +1,15 @@
 """Entries by hand: what a bookkeeper posts, and takes back."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from asyncpg import Record
+
 from domain.kernel import bulk, words
+from domain.kernel.asking import Ask, Query, together
 from domain.kernel.errors import Invalid, NotAllowedNow, NotFound
 from domain.kernel.ids import ID, is_id
 from domain.kernel.money import Money, currency_codes, currency_digits
@@ -17,7 +20,7 @@ from domain.ledger import dimensions, items, months
 from domain.ledger.entries import Amounts, entry_number, entry_row, line_row, reverse_lines
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed
 from domain.ledger.items import Held, NewOpenItem
-from domain.ledger.operations import Books, accounts_by_role, books, with_period
+from domain.ledger.operations import Books, accounts_by_role, ask_books, books, with_period
 from domain.ledger.rates import LARGEST_RATE, rate_on
 from domain.ledger.tables import (
     AccountingDimension,
@@ -92,15 +95,6 @@ class _Line:
     founded: dict[str, Any] | None = None
 
 
-@dataclass
-class _Entry:
-    """What an entry by hand comes to, before anything is written."""
-
-    row: dict[str, Any]
-    lines: list[_Line]
-    held: list[Held] = field(default_factory=list)
-
-
 async def post_by_hand(work: Work, new: NewJournalEntry) -> ID:
     """An entry by hand stands in the books, and its reversal too where it says so. Returns its id.
 
@@ -130,17 +124,19 @@ async def post_entry(
     `against`: the account that takes what debits and credits differ by; without, they must be equal. `open_to`: control
     accounts that it may name, though it is written by hand; the entry is one of the books' own then.
     """
-    kept = await books(work)
     description = words.line(new.description, path=("input", "description"), longest=500)
     if len(new.lines) > MOST_LINES:
         raise Invalid(f"An entry by hand has at most {MOST_LINES} lines.", path=("input", "lines"))
     held = await items.lock(work, {line.settles for line in new.lines if line.settles is not None})
-    accounts = await _accounts(work, new.lines, held, open_to)
+    kept, named, month = await together(
+        work, ask_books(work), _ask_accounts(new.lines, held), months.ask_period(new.on)
+    )
+    accounts = _accounts(new.lines, named, held, open_to)
     amounts = _amounts(new.lines, kept.currency, balanced=against is None)
     await dimensions.check(work, _named(new.lines))
     currency = amounts[0].currency
     rate = await _rate(work, new, currency, kept)
-    period = await months.period_of(work, new.on, today=kept.today, adjusting=kind == EntryKind.ADJUSTING)
+    period = await months.allowed(work, month, new.on, today=kept.today, adjusting=kind == EntryKind.ADJUSTING)
     row = entry_row(
         work, new.on, description, currency, period=period, manual=against is None, kind=kind, exchange_rate=rate
     )
@@ -157,32 +153,42 @@ async def post_entry(
 
 
 async def _write(work: Work, row: dict[str, Any], lines: Sequence[_Line], kept: Books) -> None:
-    await bulk.insert(work, JournalEntry, [row])
+    await bulk.insert_later(work, JournalEntry, [row])
     if founded := [each.founded for each in lines if each.founded is not None]:
         await items.open_all(work, founded)
     rows = [
         line_row(row["id"], n, each.account, row["posted_on"], kept.currency, each.amounts, **each.about)
         for n, each in enumerate(lines, 1)
     ]
-    await bulk.insert(work, JournalLine, rows)
+    await bulk.insert_later(work, JournalLine, rows)
     work.announce(JournalEntryPosted(row["id"], source=None))
 
 
 # --- what it says -----------------------------------------------------------------------------------------------------
 
-_FIND = """
-SELECT id, code, role, is_control, keeps_items, currency, required_dimensions FROM accounts
-WHERE id = ANY($1) OR code = ANY($2)
-"""
+_FIND = Query(
+    """SELECT id, code, role, is_control, keeps_items, currency, required_dimensions FROM accounts
+    WHERE id = ANY(ARRAY(SELECT unnest($1::uuid[]))) OR code = ANY(ARRAY(SELECT unnest($2::text[])))""",
+    "id uuid, code text, role text, is_control boolean, keeps_items boolean, currency text, required_dimensions text[]",
+)
 
 
-async def _accounts(work: Work, lines: Sequence[NewLine], held: dict[ID, Held], open_to: Collection[Role]) -> list[ID]:
-    """The accounts that lines name, in their order. Refused where one is unknown, or not open to such a line."""
+def _ask_accounts(lines: Sequence[NewLine], held: dict[ID, Held]) -> Ask[Mapping[str, Any]]:
+    """The accounts that lines name, by their ids and their codes."""
     ids = {line.account_id for line in lines if line.account_id is not None and is_id(line.account_id, "acc")}
     ids |= {each.account for each in held.values()}
-    codes = [line.account_code for line in lines if line.account_code is not None]
-    rows = await work.raw.fetch(_FIND, [each[4:] for each in ids], codes)
-    by_key = {ID("acc_" + row["id"]): row for row in rows} | {row["code"]: row for row in rows}
+    codes = {line.account_code for line in lines if line.account_code is not None}
+
+    def read(rows: Sequence[Record]) -> Mapping[str, Any]:
+        return {ID("acc_" + row["id"]): row for row in rows} | {row["code"]: row for row in rows}
+
+    return Ask(_FIND, ([each[4:] for each in sorted(ids)], sorted(codes)), read)
+
+
+def _accounts(
+    lines: Sequence[NewLine], named: Mapping[str, Any], held: dict[ID, Held], open_to: Collection[Role]
+) -> list[ID]:
+    """The accounts that lines name, in their order. Refused where one is unknown, or not open to such a line."""
     accounts = []
     for n, line in enumerate(lines):
         path: _Path = ("input", "lines", n)
@@ -196,7 +202,7 @@ async def _accounts(work: Work, lines: Sequence[NewLine], held: dict[ID, Held], 
         if (line.account_id is None) == (line.account_code is None):
             raise Invalid("Name the account by its id or by its code.", path=path)
         name = "accountId" if line.account_id is not None else "accountCode"
-        row = by_key.get(line.account_id if line.account_id is not None else line.account_code)  # type: ignore[arg-type]
+        row = named.get(line.account_id if line.account_id is not None else line.account_code)  # type: ignore[arg-type]
         if row is None:
             raise NotFound("There is no such account.", path=(*path, name))
         _check_items(line, row, (*path, name), open_to)

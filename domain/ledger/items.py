@@ -119,7 +119,7 @@ def row_of(  # noqa: PLR0917  the columns of an item
 
 async def open_all(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:
     """The items exist; the lines of their entry, which follow, say how much they are for."""
-    await bulk.insert(work, OpenItem, rows)
+    await bulk.insert_later(work, OpenItem, rows)
     work.announce(*(OpenItemOpened(row["id"], account=row["account_id"]) for row in rows))
 
 

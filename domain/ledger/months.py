@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.dialects.postgresql import insert
 
+from domain.kernel.asking import Ask, Query
 from domain.kernel.ids import ID, new_id
 from domain.kernel.work import Work
 from domain.ledger.tables import Period, PeriodClosed, PeriodLocked, PeriodState
@@ -33,13 +34,25 @@ async def lay_out(work: Work, first: date, last: date) -> None:
         await work.connection.execute(insert(Period).on_conflict_do_nothing(), months)
 
 
+_ASKED = Query(_OF_A_DAY.replace("$1", "$1::date"), "id uuid, state text")
+
+
+def ask_period(on: date) -> Ask[Any]:
+    """The id and state of the period that a day lies in, to be asked together with something else."""
+    return Ask(_ASKED, (on,), lambda rows: rows[0] if rows else None)
+
+
 async def period_of(work: Work, on: date, *, today: date, adjusting: bool = False) -> ID:
-    """The period of a day that somebody chose.
+    """The period of a day that somebody chose. Refused as `allowed` is."""
+    return await allowed(work, await found_at(work, on), on, today=today, adjusting=adjusting)
+
+
+async def allowed(work: Work, found: Any, on: date, *, today: date, adjusting: bool = False) -> ID:
+    """The period of a day that somebody chose, of which `found` is what there is.
 
     Refused with PeriodLocked where it is locked, or there is none and none can be made; with PeriodClosed where it is
     closed and the entry is not an adjusting one.
     """
-    found = await found_at(work, on)
     if found is None and await _reach(work, on, today):
         found = await found_at(work, on)
     if found is None:
