@@ -322,6 +322,11 @@ def _weighed(  # noqa: PLR0917  what a line is made of
             made.settled = held[line.settles]
             if made.settled.currency != money.currency:
                 raise Invalid(f"This open item is in {made.settled.currency}.", path=(*path, "settles"))
+            if new.on < made.settled.opened_on:
+                raise Invalid(
+                    f"This open item begins on {made.settled.opened_on}: it is settled then or later.",
+                    path=(*path, "settles"),
+                )
             worth = made.settled.settle(money.amount, digits, path=(*path, "settles"))
             made.amounts = Amounts.of(money.currency, money.amount, worth)
             made.about["item_id"] = made.settled.id
@@ -383,7 +388,9 @@ async def reverse(work: Work, entry_id: str, on: date | None = None) -> ID:
         raise NotAllowedNow("This entry has been reversed already.", path=("id",))
     kept = await with_period(work, await books(work))
     description = f"Reversal of {entry_number(entry.number)}"
-    day = on or kept.posting_on
+    day = on or max(kept.posting_on, entry.posted_on)
+    if day < entry.posted_on:
+        raise Invalid(f"An entry is taken back on its own day, {entry.posted_on}, or later.", path=("on",))
     return await _take_back(work, entry, description, day, kept)
 
 

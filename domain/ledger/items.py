@@ -46,6 +46,7 @@ class Held:
     account: ID
     currency: CurrencyCode
     is_debit: bool
+    opened_on: date
     balance: Decimal
     """Debits less credits, in its currency."""
     base: Decimal
@@ -73,7 +74,7 @@ class Held:
 
 
 _LOCK = """
-SELECT id, account_id, currency, is_debit, balance, balance_base FROM open_items
+SELECT id, account_id, currency, is_debit, opened_on, balance, balance_base FROM open_items
 WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE
 """
 
@@ -88,6 +89,7 @@ async def lock(work: Work, ids: Collection[ID]) -> dict[ID, Held]:
             ID("acc_" + row["account_id"]),
             CurrencyCode(row["currency"]),
             row["is_debit"],
+            row["opened_on"],
             row["balance"],
             row["balance_base"],
         )

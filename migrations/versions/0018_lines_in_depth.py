@@ -194,9 +194,9 @@ BEGIN
   IF EXISTS (SELECT FROM fresh WHERE item_id IS NOT NULL) THEN
     IF EXISTS (
       SELECT FROM fresh AS line CROSS JOIN LATERAL (SELECT * FROM open_items WHERE id = line.item_id OFFSET 0) AS item
-      WHERE (item.account_id, item.currency) <> (line.account_id, line.currency)
+      WHERE (item.account_id, item.currency) <> (line.account_id, line.currency) OR line.posted_on < item.opened_on
     ) THEN
-      RAISE EXCEPTION 'a line names an item of another account or currency'
+      RAISE EXCEPTION 'a line names an item of another account or currency, or before it began'
         USING ERRCODE = 'check_violation', CONSTRAINT = 'journal_line_item';
     END IF;
     UPDATE open_items AS item

@@ -97,7 +97,8 @@ explain(
 explain("open_item_founded", "An open item begins with a line of the entry that founds it.", path=("input", "lines"))
 explain(
     "journal_line_item",
-    "Lines on an account that keeps open items name one of the same account and currency; other lines name none.",
+    "Lines on an account that keeps open items name one of the same account and currency, from its first day on;"
+    " other lines name none.",
     path=("input", "lines"),
 )
 explain(
@@ -127,6 +128,7 @@ invariant(
     JOIN accounts AS account ON account.id = line.account_id
     LEFT JOIN open_items AS item ON item.id = line.item_id
     WHERE (account.keeps_items OR line.item_id IS NOT NULL)
-      AND (item.account_id, item.currency) IS DISTINCT FROM (line.account_id, line.currency)
+      AND ((item.account_id, item.currency) IS DISTINCT FROM (line.account_id, line.currency)
+        OR line.posted_on < item.opened_on)
     """,
 )
