@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -19,8 +20,19 @@ from api.demo import seed
 from domain import ledger
 from domain.kernel.database import Database
 from domain.kernel.errors import Invalid
+from domain.kernel.ids import ID
+from domain.kernel.money import CurrencyCode, Money
 from domain.kernel.work import SYSTEM, begin
-from domain.ledger import export
+from domain.ledger import (
+    NewAccount,
+    NewExchangeRate,
+    NewExchangeRates,
+    NewJournalEntry,
+    NewLine,
+    NewOpenItem,
+    NewRevaluation,
+    export,
+)
 from domain.ledger.export import Format, Span
 from tests.ledger.test_chain import field, post, sealed
 from tests.support.process import waterline
@@ -50,9 +62,38 @@ async def shop(database: Database, server: Server, database_name: str) -> Databa
         for table in ("journal_entries", "journal_lines", "accounting_periods"):
             await owner.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
     await owner.close()
+    await _abroad(database)
     while await sealed(database):
         pass
     return database
+
+
+async def _abroad(database: Database) -> None:
+    """A bank account in euros, a bill that is paid at another rate, and a day at whose rates all is shown."""
+
+    def line(code: str, amount: int, **more: Any) -> NewLine:
+        money = Money(Decimal(abs(amount)), CurrencyCode("EUR"))
+        side = {"debit": money} if amount > 0 else {"credit": money}
+        return NewLine(account_code=code, **side, **more)
+
+    async with database.connection() as connection:
+        async with begin(connection, actor=SYSTEM) as work:
+            day = (await ledger.books(work)).today - timedelta(days=1)
+            parent = await work.raw.fetchval("SELECT id FROM accounts WHERE code = '1000'")
+            await ledger.create_account(
+                work, NewAccount("1030", "Bank in euros", ID("acc_" + parent), currency=CurrencyCode("EUR"))
+            )
+            rates = [NewExchangeRate(CurrencyCode("EUR"), day, Decimal("1.25"))]
+            await ledger.set_rates(work, NewExchangeRates(rates))
+            bill = [line("6090", 30), line("2010", -30, opens=NewOpenItem("Papier"))]
+            for text, rate, lines in (("Capital", "1.1", [line("1030", 90), line("3010", -90)]), ("Bill", "1.1", bill)):
+                entry = NewJournalEntry(day, text, lines, exchange_rate=Decimal(rate))
+                await ledger.post_by_hand(work, entry)
+        async with begin(connection, actor=SYSTEM) as work:
+            item = ID("itm_" + await work.raw.fetchval("SELECT id FROM open_items WHERE party = 'Papier'"))
+            paid = [line("2010", 20, settles=item), line("1030", -20)]
+            await ledger.post_by_hand(work, NewJournalEntry(day, "Paid", paid))
+            await ledger.revalue(work, NewRevaluation(day))
 
 
 async def written(database: Database, form: Format, span: Span | None = None) -> str:
