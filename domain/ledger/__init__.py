@@ -2,7 +2,7 @@
 
 from domain.ledger.accounts import AccountChanges, NewAccount, create_account, update_account
 from domain.ledger.balances import Span, Turnover, turnovers
-from domain.ledger.by_hand import NewJournalEntry, NewLine, post_by_hand, reverse
+from domain.ledger.by_hand import NewJournalEntry, NewLine, PlainLine, post_by_hand, reverse
 from domain.ledger.chain import Verification, verify
 from domain.ledger.charts import Template
 from domain.ledger.dimensions import (
@@ -36,6 +36,19 @@ from domain.ledger.periods import PeriodAction, close_period, lock_period, perio
 from domain.ledger.periods import life as period_life
 from domain.ledger.queries import Balance, accounts, entries, trial_balance
 from domain.ledger.rates import NewExchangeRate, NewExchangeRates, NoExchangeRate, rate_on, rates, set_rates
+from domain.ledger.recurring import (
+    NewRecurringEntry,
+    RecurringAction,
+    RecurringEntryChanges,
+    create_recurring,
+    end_recurring,
+    post_due,
+    post_due_by_itself,
+    recurring_entries,
+    recurring_life,
+    recurring_occurrences,
+    update_recurring,
+)
 from domain.ledger.revaluation import NewRevaluation, revalue
 from domain.ledger.sealing import seal, unsealed
 from domain.ledger.series import Series, number, number_series, numbers_of
@@ -66,6 +79,11 @@ from domain.ledger.tables import (
     OpenItemStatus,
     Period,
     PeriodState,
+    RecurringEntry,
+    RecurringLine,
+    RecurringOccurrence,
+    RecurringSchedule,
+    RecurringStatus,
     Role,
 )
 from domain.ledger.years import close_year, reopen_year, years
@@ -104,6 +122,7 @@ __all__ = [
     "NewLine",
     "NewOpenItem",
     "NewOpeningBalances",
+    "NewRecurringEntry",
     "NewRevaluation",
     "NoExchangeRate",
     "OpenItem",
@@ -112,8 +131,16 @@ __all__ = [
     "Period",
     "PeriodAction",
     "PeriodState",
+    "PlainLine",
     "Posting",
     "ProfitAndLoss",
+    "RecurringAction",
+    "RecurringEntry",
+    "RecurringEntryChanges",
+    "RecurringLine",
+    "RecurringOccurrence",
+    "RecurringSchedule",
+    "RecurringStatus",
     "Role",
     "Row",
     "Series",
@@ -136,8 +163,10 @@ __all__ = [
     "complete_opening",
     "create_account",
     "create_dimension_value",
+    "create_recurring",
     "dimension_values",
     "document_number",
+    "end_recurring",
     "entries",
     "entry_number",
     "found",
@@ -154,10 +183,15 @@ __all__ = [
     "periods",
     "post",
     "post_by_hand",
+    "post_due",
+    "post_due_by_itself",
     "post_opening",
     "profit_and_loss",
     "rate_on",
     "rates",
+    "recurring_entries",
+    "recurring_life",
+    "recurring_occurrences",
     "reopen_period",
     "reopen_year",
     "revalue",
@@ -169,6 +203,7 @@ __all__ = [
     "unsealed",
     "update_account",
     "update_dimension_value",
+    "update_recurring",
     "verify",
     "write_lines",
     "years",

@@ -114,3 +114,28 @@ class OpenItemMoved(Event):
 
     balance: str
     """What is open, in its currency."""
+
+
+@dataclass(frozen=True)
+class RecurringEntryCreated(Event):
+    """The entry comes again from now on."""
+
+
+@dataclass(frozen=True)
+class RecurringEntryUpdated(Event):
+    """Its postings to come are different."""
+
+    fields: list[str]
+
+
+@dataclass(frozen=True)
+class RecurringEntryFailed(Event):
+    """It could not be posted for a day that was due. It is tried again."""
+
+    on: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class RecurringEntryEnded(Event):
+    """It is posted no more."""

@@ -58,6 +58,8 @@ class Desk:
             for action in ("CLOSE", "LOCK", "REOPEN")
         }
         """Months of the books, by what can be done to each."""
+        self.recurring = {each["id"]: each["availableActions"] for each in read["recurringEntries"]["nodes"]}
+        """What can be done with entries that come again."""
         self.groups = [read["account"]["id"]]
         """Accounts that others are part of."""
         self.years = [each["id"] for each in read["fiscalYears"]["nodes"] if each["closedAt"]]
@@ -86,6 +88,7 @@ async def desk(ask: Ask) -> Desk:
             stockBackorders(first: 250) { nodes { source } } locations(first: 250) { nodes { id } }
             channels(first: 250) { nodes { id } } fiscalYears { nodes { id closedAt } }
             account(by: {code: "6000"}) { id } accountingPeriods(first: 250) { nodes { id availableActions } }
+            recurringEntries(first: 250) { nodes { id availableActions } }
             stockCounts { nodes { id availableActions lines(first: 9) { nodes { id } } } }
             openCases: stockDiscrepancies(filter: {status: {in: [OPEN]}}) { nodes { id } } }"""
         )
@@ -160,6 +163,10 @@ class _Clerk:
             "openingBalancesPost": lambda: {
                 "input": {"on": self.known.today, "lines": self._entry()["input"]["lines"]}
             },
+            "recurringEntryCreate": self._recurring,
+            "recurringEntryUpdate": self._recurring_update,
+            "recurringEntryEnd": lambda: {"id": self._recurring_that("END")},
+            "recurringEntriesPost": lambda: {"until": self.chance.choice((ABSENT, None, self.known.today))},
             "accountCreate": self._account,
             "accountUpdate": lambda: {"id": self.values.id("Account", "id"), "input": {"name": "Called otherwise"}},
             "accountingPeriodClose": lambda: {"id": self._period("CLOSE")},
@@ -196,6 +203,7 @@ class _Clerk:
             "Account",
             "FiscalYear",
             "DimensionValue",
+            "RecurringEntry",
         )
         return next(
             (noun for noun in nouns if name.lower().startswith(noun.lower())), get_named_type(definition.type).name
@@ -370,6 +378,21 @@ class _Clerk:
     def _dimension(self) -> dict[str, Any]:
         dimension = self.chance.choice(("BRAND", "DEPARTMENT", "PROJECT", "CHANNEL"))
         return {"input": {"dimension": dimension, "code": self.chance.choice(("NEW", "MAIN", "-")), "name": "Another"}}
+
+    def _recurring(self) -> dict[str, Any]:
+        entry = self._entry()["input"]
+        schedule = Name(self.chance.choice(("WEEKLY", "MONTHLY", "QUARTERLY", "YEARLY")))
+        given = {"schedule": schedule, "startsOn": entry["on"], "reversesNextMonth": self.values.happens(0.5)}
+        return {"input": {"description": "Again", "lines": entry["lines"], **given}}
+
+    def _recurring_update(self) -> dict[str, Any]:
+        changes: dict[str, Any] = self.chance.choice(
+            ({"description": "Otherwise"}, {"endsOn": self.known.today}, {"lines": self._entry()["input"]["lines"]})
+        )
+        return {"id": self._recurring_that("UPDATE"), "input": changes}
+
+    def _recurring_that(self, action: str) -> str:
+        return self.chance.choice([each for each, actions in self.known.recurring.items() if action in actions])
 
     def _account(self) -> dict[str, Any]:
         parent = self.chance.choice(self.known.groups)

@@ -20,7 +20,7 @@ from domain.kernel.database import Database
 from domain.kernel.ids import ID, new_id
 from domain.kernel.money import CurrencyCode, Money, Quantity
 from domain.kernel.work import SYSTEM, Work, begin
-from domain.ledger import DocumentKind, NewJournalEntry, NewLine
+from domain.ledger import DocumentKind, NewJournalEntry, NewLine, NewRecurringEntry, PlainLine, RecurringSchedule
 from domain.orders import NewOrder, NewOrderLine, OrderPayment
 from domain.payments import NewPayment, PaymentMethod
 from domain.stock import (
@@ -306,6 +306,7 @@ async def _books(work: Work) -> tuple[dict[int, date], list[ID]]:
     instants = [long_ago + timedelta(seconds=n) for n in range(len(chain))]
     await work.raw.execute(_CHAIN, chain, [entry[4:], *chain[:-1]], instants, entry[4:])
     await work.raw.execute(_CHAIN_LINES, chain, entry[4:])
+    await _recurring(work, today)
     return days, [ID(f"jen_{link}") for link in chain[:PAGE]]
 
 
@@ -317,6 +318,16 @@ def _numbers(work: Work) -> dict[int, int]:
         for kind in kinds if year <= last - alone else [DocumentKind.INVOICE]:
             ledger.number(work, kind, [new_id("doc") for _ in range(MANY)], on=date(year, 1, 1))
     return dict(zip(SIZES, (last, last + 1 - alone, first), strict=True))
+
+
+async def _recurring(work: Work, today: date) -> None:
+    """A page of entries that come again, each posted once."""
+    sides = [PlainLine(account_code="X001", debit=_money("5.00")) for _ in range(MANY // 2)]
+    sides += [PlainLine(account_code="X002", credit=_money("5.00")) for _ in range(MANY // 2)]
+    for n in range(PAGE):
+        await ledger.create_recurring(work, NewRecurringEntry(f"Again {n}", RecurringSchedule.MONTHLY, today, sides))
+    while (await ledger.post_due(work)).entries:
+        pass
 
 
 # --- names and ids --------------------------------------------------------------------------------------------------

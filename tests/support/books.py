@@ -49,6 +49,20 @@ mutation Account($id: ID!, $input: AccountUpdateInput!) {
 }"""
 
 
+RECURRING = """
+mutation Recurring($input: RecurringEntryCreateInput!) {
+  recurringEntryCreate(input: $input) { recurringEntry { id } userErrors { code message path } }
+}"""
+RECURRING_POST = """
+mutation Post {
+  recurringEntriesPost { entries { id } failed { id } userErrors { code message path } }
+}"""
+RECURRING_END = """
+mutation End($id: ID!) {
+  recurringEntryEnd(id: $id) { recurringEntry { id } userErrors { code message path } }
+}"""
+
+
 def money(amount: Any, currency: str = "USD") -> dict[str, str]:
     return {"amount": str(amount), "currency": currency}
 
@@ -87,3 +101,19 @@ def in_base(made: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [
         (each["account"]["code"], each["debitBase"]["amount"], each["creditBase"]["amount"]) for each in made["lines"]
     ]
+
+
+def rent(**more: Any) -> dict[str, Any]:
+    """The input of a rent that comes again each month, from today on."""
+    lines = [debit("6010", "900.00"), credit("1020", "900.00")]
+    return {"description": "Rent", "schedule": "MONTHLY", "startsOn": today(), "lines": lines, **more}
+
+
+async def recurring_of_each_kind(api: Api) -> None:
+    """Entries that come again: one posted, one that cannot be, one that is ended, and one that is due later."""
+    foreign = [debit("6010", 1, "XOF"), credit("1020", 1, "XOF")]
+    for given in (rent(), rent(lines=foreign), rent(endsOn=today()), rent(startsOn=f"{int(today()[:4]) + 1}-12-31")):
+        (payload,) = (await api.data(RECURRING, {"input": given})).values()
+        assert payload["userErrors"] == []
+    (payload,) = (await api.data(RECURRING_POST)).values()
+    assert (len(payload["entries"]), len(payload["failed"])) == (2, 1)

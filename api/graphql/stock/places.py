@@ -28,6 +28,12 @@ class JournalLinePlace:
     """Where it came about."""
 
 
+@extends("RecurringLine")
+class RecurringLinePlace:
+    location: "Location | None" = one(by="location_id")
+    """The location it is about."""
+
+
 @view(stock.Bin)
 @access(Scope.STOCK_READ)
 class Bin(Node):

@@ -22,6 +22,13 @@ from domain.ledger.tables.books import (
 from domain.ledger.tables.dimensions import AccountingDimension, DimensionValue
 from domain.ledger.tables.items import OpenItem, OpenItemStatus
 from domain.ledger.tables.opening import OpeningBalances, OpeningCompleted
+from domain.ledger.tables.recurring import (
+    RecurringEntry,
+    RecurringLine,
+    RecurringOccurrence,
+    RecurringSchedule,
+    RecurringStatus,
+)
 
 __all__ = [
     "Account",
@@ -45,6 +52,11 @@ __all__ = [
     "PeriodClosed",
     "PeriodLocked",
     "PeriodState",
+    "RecurringEntry",
+    "RecurringLine",
+    "RecurringOccurrence",
+    "RecurringSchedule",
+    "RecurringStatus",
     "Role",
     "Unbalanced",
 ]
