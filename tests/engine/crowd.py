@@ -165,6 +165,7 @@ async def fill(database: Database, owner: "asyncpg.Connection[asyncpg.Record]") 
             )
             places = await _places(work)
             shelves = await _bins(work, places)
+            await _recurring(work, places)
             rows, lost, wide = await _products(work)
         async with begin(connection, actor=SYSTEM) as work:
             await stock.receive_many(work, _receipts(places, shelves, rows, lost, wide))
@@ -306,7 +307,6 @@ async def _books(work: Work) -> tuple[dict[int, date], list[ID]]:
     instants = [long_ago + timedelta(seconds=n) for n in range(len(chain))]
     await work.raw.execute(_CHAIN, chain, [entry[4:], *chain[:-1]], instants, entry[4:])
     await work.raw.execute(_CHAIN_LINES, chain, entry[4:])
-    await _recurring(work, today)
     return days, [ID(f"jen_{link}") for link in chain[:PAGE]]
 
 
@@ -320,11 +320,12 @@ def _numbers(work: Work) -> dict[int, int]:
     return dict(zip(SIZES, (last, last + 1 - alone, first), strict=True))
 
 
-async def _recurring(work: Work, today: date) -> None:
+async def _recurring(work: Work, places: Sequence[ID]) -> None:
     """A page of entries that come again, each posted once."""
-    sides = [PlainLine(account_code="X001", debit=_money("5.00")) for _ in range(MANY // 2)]
-    sides += [PlainLine(account_code="X002", credit=_money("5.00")) for _ in range(MANY // 2)]
-    for n in range(PAGE):
+    today = (await ledger.books(work)).today
+    for n, place in enumerate(places):
+        sides = [PlainLine(account_code="X001", debit=_money("5.00"), location_id=place) for _ in range(MANY // 2)]
+        sides += [PlainLine(account_code="X002", credit=_money("5.00"), location_id=place) for _ in range(MANY // 2)]
         await ledger.create_recurring(work, NewRecurringEntry(f"Again {n}", RecurringSchedule.MONTHLY, today, sides))
     while (await ledger.post_due(work)).entries:
         pass
