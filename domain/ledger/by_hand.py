@@ -17,6 +17,7 @@ from domain.kernel.rounding import product
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 from domain.ledger import dimensions, items, months
+from domain.ledger.budgets import Asked, hold_against
 from domain.ledger.entries import Amounts, entry_number, entry_row, line_row, reverse_lines
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed
 from domain.ledger.items import Held, NewOpenItem
@@ -110,8 +111,8 @@ async def post_by_hand(
     records happened, where that is not now.
 
     Refused with Unbalanced; with ControlAccount for accounts that other capabilities own, unless the line says whose
-    open item it founds or settles; with DimensionMissing; with BeyondOpenItem; with PeriodLocked or PeriodClosed for a
-    day in no open period; and with Invalid or NotFound for whatever else cannot be.
+    open item it founds or settles; with DimensionMissing; with BeyondOpenItem; with BudgetExceeded; with PeriodLocked
+    or PeriodClosed for a day in no open period; and with Invalid or NotFound for whatever else cannot be.
     """
     if new.is_adjusting:
         work.require(Scope.LEDGER_CLOSE)
@@ -166,6 +167,8 @@ async def post_entry(
     if against is not None:
         await _stand_against(work, lines, against)
     await _balance(work, lines)
+    if against is None:
+        await hold_against(work, row["id"], new.on, _asked(lines), given_back_on=new.reverse_on)
     await _write(work, row, lines, kept)
     items.announce_moved(work, [each.settled for each in lines if each.settled is not None])
     if new.reverse_on is not None:
@@ -409,6 +412,19 @@ async def _balance(work: Work, lines: list[_Line]) -> None:
     smaller = [each for each in lines if (each.amounts.base > 0) != (difference > 0)]
     taker = max(smaller, key=lambda each: abs(each.amounts.base))
     taker.amounts = Amounts.of(currency, taker.amounts.amount, taker.amounts.base - difference)
+
+
+def _asked(lines: Sequence[_Line]) -> list[Asked]:
+    """What the lines would spend, or give back."""
+    return [
+        Asked(
+            each.account,
+            each.amounts.base,
+            tuple(named and named[4:] for named in map(each.about.get, COLUMNS.values())),
+            ("input", "lines", n),
+        )
+        for n, each in enumerate(lines)
+    ]
 
 
 # --- taking back ------------------------------------------------------------------------------------------------------

@@ -60,6 +60,8 @@ class Desk:
         """Months of the books, by what can be done to each."""
         self.recurring = {each["id"]: each["availableActions"] for each in read["recurringEntries"]["nodes"]}
         """What can be done with entries that come again."""
+        self.budgets = [(each["id"], each["availableActions"], each["version"]) for each in read["budgets"]["nodes"]]
+        """Budgets, what can be done with each, and their versions."""
         self.groups = [read["account"]["id"]]
         """Accounts that others are part of."""
         self.years = [each["id"] for each in read["fiscalYears"]["nodes"] if each["closedAt"]]
@@ -88,6 +90,7 @@ async def desk(ask: Ask) -> Desk:
             stockBackorders(first: 250) { nodes { source } } locations(first: 250) { nodes { id } }
             channels(first: 250) { nodes { id } } fiscalYears { nodes { id closedAt } }
             account(by: {code: "6000"}) { id } accountingPeriods(first: 250) { nodes { id availableActions } }
+            budgets(first: 250) { nodes { id availableActions version } }
             recurringEntries(first: 250) { nodes { id availableActions } }
             stockCounts { nodes { id availableActions lines(first: 9) { nodes { id } } } }
             openCases: stockDiscrepancies(filter: {status: {in: [OPEN]}}) { nodes { id } } }"""
@@ -163,6 +166,12 @@ class _Clerk:
             "openingBalancesPost": lambda: {
                 "input": {"on": self.known.today, "lines": self._entry()["input"]["lines"]}
             },
+            "budgetCreate": lambda: {
+                "input": {"name": "Plan", "startsOn": f"{self.known.today[:4]}-01-01", "lines": self._planned()}
+            },
+            "budgetRevise": self._revision,
+            "budgetActivate": lambda: {"id": self._budget_that("ACTIVATE")[0]},
+            "budgetClose": lambda: {"id": self._budget_that("CLOSE")[0]},
             "recurringEntryCreate": self._recurring,
             "recurringEntryUpdate": self._recurring_update,
             "recurringEntryEnd": lambda: {"id": self._recurring_that("END")},
@@ -204,6 +213,7 @@ class _Clerk:
             "FiscalYear",
             "DimensionValue",
             "RecurringEntry",
+            "Budget",
         )
         return next(
             (noun for noun in nouns if name.lower().startswith(noun.lower())), get_named_type(definition.type).name
@@ -376,8 +386,24 @@ class _Clerk:
         return {"input": {"on": on, "description": "By hand", "lines": lines}}
 
     def _dimension(self) -> dict[str, Any]:
-        dimension = self.chance.choice(("BRAND", "DEPARTMENT", "PROJECT", "CHANNEL"))
-        return {"input": {"dimension": dimension, "code": self.chance.choice(("NEW", "MAIN", "-")), "name": "Another"}}
+        dimension = Name(self.chance.choice(("BRAND", "DEPARTMENT", "PROJECT", "CHANNEL")))
+        code = self.chance.choice(("NEW", "MAIN", "-"))
+        return {"input": {"dimension": dimension, "code": code, "name": "Another"}}
+
+    def _planned(self) -> list[dict[str, Any]]:
+        month = f"{self.known.today[:4]}-{self.chance.randint(1, 12):02}-01"
+        codes = self.chance.sample(("6010", "6030", "4010", "1500", "6000"), self.chance.choice((1, 1, 2)))
+        return [
+            {"accountCode": code, "month": month, "amount": {"amount": "90.00", "currency": "USD"}} for code in codes
+        ]
+
+    def _revision(self) -> dict[str, Any]:
+        budget, _, version = self._budget_that("CLOSE")
+        told = version if self.values.happens(0.8) else 9
+        return {"id": budget, "input": {"expectedVersion": told, "reason": "Otherwise", "lines": self._planned()}}
+
+    def _budget_that(self, action: str) -> tuple[str, list[str], int]:
+        return self.chance.choice([each for each in self.known.budgets if action in each[1]])
 
     def _recurring(self) -> dict[str, Any]:
         entry = self._entry()["input"]

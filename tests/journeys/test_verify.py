@@ -19,6 +19,8 @@ BREAKING = {
     "control accounts are their open items": ["UPDATE journal_lines SET item_id = NULL WHERE item_id IS NOT NULL"],
     "recurring entries balance": ["UPDATE recurring_entry_lines SET debit = debit + 1 WHERE debit > 0"],
     "recurring entries are posted in turn": ["UPDATE recurring_entries SET next_n = next_n + 1"],
+    "budget versions": ["UPDATE budgets SET version = version + 1"],
+    "budget lines in their year": ["UPDATE budget_lines SET month = month - interval '1 year'"],
     "lines on leaves": [
         "UPDATE accounts SET parent_id = (SELECT id FROM accounts WHERE code = '1200') WHERE code = '1500'"
     ],
@@ -136,6 +138,7 @@ async def open_shop(api: Api) -> Api:
     await shop.done(api, books.POST, {"input": books.bill("Paper & Sons", 120)})
     await shop.numbered(api)
     await books.recurring_of_each_kind(api)
+    await books.budgets_of_each_kind(api)
     await shop.sealed(api)
     await shop.invariants_hold(api)
     return api

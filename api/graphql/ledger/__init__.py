@@ -1,6 +1,7 @@
 """The books: the chart of accounts, the journal, periods and years, statements: one file per noun."""
 
 import api.graphql.ledger.audit
+import api.graphql.ledger.budgets
 import api.graphql.ledger.numbers
 import api.graphql.ledger.opening
 import api.graphql.ledger.rates

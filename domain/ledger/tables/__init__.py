@@ -19,6 +19,14 @@ from domain.ledger.tables.books import (
     Role,
     Unbalanced,
 )
+from domain.ledger.tables.budgets import (
+    Budget,
+    BudgetControl,
+    BudgetExceeded,
+    BudgetLine,
+    BudgetStatus,
+    BudgetVersion,
+)
 from domain.ledger.tables.dimensions import AccountingDimension, DimensionValue
 from domain.ledger.tables.items import OpenItem, OpenItemStatus
 from domain.ledger.tables.opening import OpeningBalances, OpeningCompleted
@@ -34,6 +42,12 @@ __all__ = [
     "Account",
     "AccountType",
     "AccountingDimension",
+    "Budget",
+    "BudgetControl",
+    "BudgetExceeded",
+    "BudgetLine",
+    "BudgetStatus",
+    "BudgetVersion",
     "CashFlow",
     "ControlAccount",
     "DimensionValue",
