@@ -1,5 +1,5 @@
-"""What a process does beside serving: free expired holds, put aside what is past its date, seal the journal, forget
-old idempotency keys.
+"""What a process does beside serving: free expired holds, put aside what is past its date, seal the journal, post what
+comes again, forget old idempotency keys.
 
 Nothing waits for it and nothing depends on it: several processes may do it at once, or none.
 """
@@ -19,6 +19,8 @@ from domain.kernel.work import SYSTEM, Work, begin
 log = structlog.get_logger("waterline.housekeeping")
 
 KEYS_EVERY = timedelta(hours=1)
+RECURRING_EVERY = timedelta(minutes=1)
+"""What comes again is due by the day, so nobody looks for it whenever the journal is sealed."""
 
 
 class Housekeeping:
@@ -30,6 +32,7 @@ class Housekeeping:
         self._wake = wake
         self._task: asyncio.Task[None] | None = None
         self._keys_swept_at = datetime.now(UTC)
+        self._recurring_posted_at = datetime.min.replace(tzinfo=UTC)
 
     async def start(self) -> None:
         """Begin."""
@@ -56,6 +59,9 @@ class Housekeeping:
         await self._until_done(stock.sweep)
         await self._until_done(stock.expire_lots)
         await self._until_done(ledger.seal)
+        if datetime.now(UTC) - self._recurring_posted_at >= RECURRING_EVERY:
+            self._recurring_posted_at = datetime.now(UTC)
+            await self._until_done(ledger.post_due_by_itself)
         if datetime.now(UTC) - self._keys_swept_at >= KEYS_EVERY:
             self._keys_swept_at = datetime.now(UTC)
             await self._once(idempotency.sweep)

@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from asyncpg import Record
 
 from domain.kernel import bulk, words
-from domain.kernel.asking import Ask, Query, together
+from domain.kernel.asking import Ask, Query, ask, together
 from domain.kernel.errors import Invalid, NotAllowedNow, NotFound
 from domain.kernel.ids import ID, is_id
 from domain.kernel.money import Money, currency_codes, currency_digits
@@ -17,6 +17,7 @@ from domain.kernel.rounding import product
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 from domain.ledger import dimensions, items, months
+from domain.ledger.budgets import Asked, hold_against
 from domain.ledger.entries import Amounts, entry_number, entry_row, line_row, reverse_lines
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed
 from domain.ledger.items import Held, NewOpenItem
@@ -39,8 +40,8 @@ _Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
-class NewLine:
-    """One line of an entry by hand: an account, and a debit or a credit."""
+class PlainLine:
+    """One line of an entry: an account, and a debit or a credit."""
 
     account_id: ID | None = None
     """The account, by its id; or give `accountCode`."""
@@ -60,6 +61,12 @@ class NewLine:
     """The department that answers for it: a dimension value."""
     project_id: ID | None = None
     """The project it belongs to: a dimension value."""
+
+
+@dataclass(frozen=True)
+class NewLine(PlainLine):
+    """One line of an entry by hand: an account, and a debit or a credit, and perhaps whose open item it is about."""
+
     opens: NewOpenItem | None = None
     """The open item that it founds, on an account that keeps them: what a party owes, or is owed."""
     settles: ID | None = None
@@ -95,20 +102,25 @@ class _Line:
     founded: dict[str, Any] | None = None
 
 
-async def post_by_hand(work: Work, new: NewJournalEntry) -> ID:
+async def post_by_hand(
+    work: Work, new: NewJournalEntry, *, source: ID | None = None, effective_at: datetime | None = None
+) -> ID:
     """An entry by hand stands in the books, and its reversal too where it says so. Returns its id.
 
+    `source` is what it is a copy of, where it was not written for this day alone; `effective_at` is when what it
+    records happened, where that is not now.
+
     Refused with Unbalanced; with ControlAccount for accounts that other capabilities own, unless the line says whose
-    open item it founds or settles; with DimensionMissing; with BeyondOpenItem; with PeriodLocked or PeriodClosed for a
-    day in no open period; and with Invalid or NotFound for whatever else cannot be.
+    open item it founds or settles; with DimensionMissing; with BeyondOpenItem; with BudgetExceeded; with PeriodLocked
+    or PeriodClosed for a day in no open period; and with Invalid or NotFound for whatever else cannot be.
     """
     if new.is_adjusting:
         work.require(Scope.LEDGER_CLOSE)
-    if len(new.lines) < 2:
-        raise Unbalanced("An entry has at least two lines.", path=("input", "lines"))
+    _check_count(new.lines)
     if new.reverse_on is not None and new.reverse_on <= new.on:
         raise Invalid("An entry is taken back on a later day than its own.", path=("input", "reverseOn"))
-    return await post_entry(work, new, kind=EntryKind.ADJUSTING if new.is_adjusting else EntryKind.ORDINARY)
+    kind = EntryKind.ADJUSTING if new.is_adjusting else EntryKind.ORDINARY
+    return await post_entry(work, new, kind=kind, source=source, effective_at=effective_at)
 
 
 async def post_entry(
@@ -118,6 +130,8 @@ async def post_entry(
     kind: EntryKind,
     against: Role | None = None,
     open_to: Collection[Role] = (),
+    source: ID | None = None,
+    effective_at: datetime | None = None,
 ) -> ID:
     """The entry stands in the books. Returns its id.
 
@@ -138,12 +152,23 @@ async def post_entry(
     rate = await _rate(work, new, currency, kept)
     period = await months.allowed(work, month, new.on, today=kept.today, adjusting=kind == EntryKind.ADJUSTING)
     row = entry_row(
-        work, new.on, description, currency, period=period, manual=against is None, kind=kind, exchange_rate=rate
+        work,
+        new.on,
+        description,
+        currency,
+        period=period,
+        source=source,
+        manual=against is None,
+        kind=kind,
+        effective_at=effective_at,
+        exchange_rate=rate,
     )
     lines = _weighed(work, new, row, accounts, amounts, held, kept)
     if against is not None:
         await _stand_against(work, lines, against)
     await _balance(work, lines)
+    if against is None:
+        await hold_against(work, row["id"], new.on, _asked(lines), given_back_on=new.reverse_on)
     await _write(work, row, lines, kept)
     items.announce_moved(work, [each.settled for each in lines if each.settled is not None])
     if new.reverse_on is not None:
@@ -161,10 +186,32 @@ async def _write(work: Work, row: dict[str, Any], lines: Sequence[_Line], kept: 
         for n, each in enumerate(lines, 1)
     ]
     await bulk.insert_later(work, JournalLine, rows)
-    work.announce(JournalEntryPosted(row["id"], source=None))
+    work.announce(JournalEntryPosted(row["id"], source=row["source"]))
+
+
+async def check_plain(work: Work, lines: Sequence[PlainLine], base: str) -> tuple[list[ID], list[Money]]:
+    """The accounts and amounts of lines that could be posted by hand: an amount is above zero where it is a debit.
+
+    Refused as the entry itself would be, but for what its day decides: periods, rates, and where accounts stand then.
+    """
+    _check_count(lines)
+    given = [NewLine(**vars(each)) for each in lines]
+    named = await ask(work, _ask_accounts(given, {}))
+    accounts = _accounts(given, named, {}, ())
+    amounts = _amounts(given, base, balanced=True)
+    await dimensions.check(work, _named(given))
+    return accounts, amounts
 
 
 # --- what it says -----------------------------------------------------------------------------------------------------
+
+
+def _check_count(lines: Sequence[PlainLine]) -> None:
+    if len(lines) < 2:
+        raise Unbalanced("An entry has at least two lines.", path=("input", "lines"))
+    if len(lines) > MOST_LINES:
+        raise Invalid(f"An entry by hand has at most {MOST_LINES} lines.", path=("input", "lines"))
+
 
 _FIND = Query(
     """SELECT id, code, role, is_control, keeps_items, currency, required_dimensions FROM accounts
@@ -367,6 +414,19 @@ async def _balance(work: Work, lines: list[_Line]) -> None:
     taker.amounts = Amounts.of(currency, taker.amounts.amount, taker.amounts.base - difference)
 
 
+def _asked(lines: Sequence[_Line]) -> list[Asked]:
+    """What the lines would spend, or give back."""
+    return [
+        Asked(
+            each.account,
+            each.amounts.base,
+            tuple(named and named[4:] for named in map(each.about.get, COLUMNS.values())),
+            ("input", "lines", n),
+        )
+        for n, each in enumerate(lines)
+    ]
+
+
 # --- taking back ------------------------------------------------------------------------------------------------------
 
 
@@ -378,7 +438,8 @@ async def reverse(work: Work, entry_id: str, on: date | None = None) -> ID:
     period.
     """
     entry = await _locked(work, entry_id)
-    if (not entry.manual and entry.kind != EntryKind.OPENING) or entry.source is not None:
+    is_of_a_document = entry.source is not None and not is_id(entry.source, "rec")
+    if (not entry.manual and entry.kind != EntryKind.OPENING) or is_of_a_document:
         raise NotAllowedNow(
             "This entry belongs to a document: undo the document, and its entry goes with it.", path=("id",)
         )

@@ -114,3 +114,64 @@ class OpenItemMoved(Event):
 
     balance: str
     """What is open, in its currency."""
+
+
+@dataclass(frozen=True)
+class RecurringEntryCreated(Event):
+    """The entry comes again from now on."""
+
+
+@dataclass(frozen=True)
+class RecurringEntryUpdated(Event):
+    """Its postings to come are different."""
+
+    fields: list[str]
+
+
+@dataclass(frozen=True)
+class RecurringEntryFailed(Event):
+    """It could not be posted for a day that was due. It is tried again."""
+
+    on: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class RecurringEntryEnded(Event):
+    """It is posted no more."""
+
+
+@dataclass(frozen=True)
+class BudgetCreated(Event):
+    """The budget stands as a draft."""
+
+
+@dataclass(frozen=True)
+class BudgetRevised(Event):
+    """The budget says what its next version does."""
+
+    version: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class BudgetActivated(Event):
+    """The budget is the one that counts in its year."""
+
+
+@dataclass(frozen=True)
+class BudgetClosed(Event):
+    """The budget counts no more."""
+
+
+@dataclass(frozen=True)
+class BudgetExceeded(Event):
+    """An entry by hand spent more than the budget allows up to a month."""
+
+    account: ID
+    entry: ID
+    month: str
+    allowed: str
+    spent: str
+    """Before that entry."""
+    asked: str

@@ -91,6 +91,20 @@ async def found_at(work: Work, day: date) -> Any:
     return await work.raw.fetchrow(_OF_A_DAY, day)
 
 
+def end_of_month(day: date) -> date:
+    """The last day of a day's month."""
+    return day.replace(day=monthrange(day.year, day.month)[1])
+
+
+def months_between(first: date, last: date) -> list[date]:
+    """The first days of the months from that of one day to that of another."""
+    months, month = [], first.replace(day=1)
+    while month <= last:
+        months.append(month)
+        month = end_of_month(month) + timedelta(days=1)
+    return months
+
+
 def as_month(day: date) -> str:
     """A day's month as people say it, such as 2026-03."""
     return f"{day:%Y-%m}"

@@ -51,7 +51,7 @@ async def close_year(work: Work, starts_on: date) -> ID:
     kept = await books(work)
     if not EARLIEST <= starts_on < kept.today:
         raise Invalid("No fiscal year that started on this day is over.", path=("startsOn",))
-    ends_on = await _end(work, starts_on)
+    ends_on = await end_of_year(work, starts_on, path=("startsOn",))
     if ends_on >= kept.today:
         raise Invalid(f"This year is not over: it ends on {ends_on}.", path=("startsOn",))
     await in_turn(work)
@@ -116,11 +116,11 @@ async def reopen_year(work: Work, year_id: str, reason: str) -> ID:
     return ID(year_id)
 
 
-async def _end(work: Work, starts_on: date) -> date:
-    """The last day of the year that starts on a day."""
+async def end_of_year(work: Work, starts_on: date, *, path: tuple[str, ...]) -> date:
+    """The last day of the fiscal year that starts on a day. Refused with Invalid where none does."""
     start: str = await work.raw.fetchval(_START)
     if f"{starts_on:%m-%d}" != start:
-        raise Invalid(f"Fiscal years of this business start on {start}.", path=("startsOn",))
+        raise Invalid(f"Fiscal years of this business start on {start}.", path=path)
     return starts_on.replace(year=starts_on.year + 1) - timedelta(days=1)
 
 

@@ -58,6 +58,10 @@ class Desk:
             for action in ("CLOSE", "LOCK", "REOPEN")
         }
         """Months of the books, by what can be done to each."""
+        self.recurring = {each["id"]: each["availableActions"] for each in read["recurringEntries"]["nodes"]}
+        """What can be done with entries that come again."""
+        self.budgets = [(each["id"], each["availableActions"], each["version"]) for each in read["budgets"]["nodes"]]
+        """Budgets, what can be done with each, and their versions."""
         self.groups = [read["account"]["id"]]
         """Accounts that others are part of."""
         self.years = [each["id"] for each in read["fiscalYears"]["nodes"] if each["closedAt"]]
@@ -86,6 +90,8 @@ async def desk(ask: Ask) -> Desk:
             stockBackorders(first: 250) { nodes { source } } locations(first: 250) { nodes { id } }
             channels(first: 250) { nodes { id } } fiscalYears { nodes { id closedAt } }
             account(by: {code: "6000"}) { id } accountingPeriods(first: 250) { nodes { id availableActions } }
+            budgets(first: 250) { nodes { id availableActions version } }
+            recurringEntries(first: 250) { nodes { id availableActions } }
             stockCounts { nodes { id availableActions lines(first: 9) { nodes { id } } } }
             openCases: stockDiscrepancies(filter: {status: {in: [OPEN]}}) { nodes { id } } }"""
         )
@@ -160,6 +166,16 @@ class _Clerk:
             "openingBalancesPost": lambda: {
                 "input": {"on": self.known.today, "lines": self._entry()["input"]["lines"]}
             },
+            "budgetCreate": lambda: {
+                "input": {"name": "Plan", "startsOn": f"{self.known.today[:4]}-01-01", "lines": self._planned()}
+            },
+            "budgetRevise": self._revision,
+            "budgetActivate": lambda: {"id": self._budget_that("ACTIVATE")[0]},
+            "budgetClose": lambda: {"id": self._budget_that("CLOSE")[0]},
+            "recurringEntryCreate": self._recurring,
+            "recurringEntryUpdate": self._recurring_update,
+            "recurringEntryEnd": lambda: {"id": self._recurring_that("END")},
+            "recurringEntriesPost": lambda: {"until": self.chance.choice((ABSENT, None, self.known.today))},
             "accountCreate": self._account,
             "accountUpdate": lambda: {"id": self.values.id("Account", "id"), "input": {"name": "Called otherwise"}},
             "accountingPeriodClose": lambda: {"id": self._period("CLOSE")},
@@ -196,6 +212,8 @@ class _Clerk:
             "Account",
             "FiscalYear",
             "DimensionValue",
+            "RecurringEntry",
+            "Budget",
         )
         return next(
             (noun for noun in nouns if name.lower().startswith(noun.lower())), get_named_type(definition.type).name
@@ -368,8 +386,39 @@ class _Clerk:
         return {"input": {"on": on, "description": "By hand", "lines": lines}}
 
     def _dimension(self) -> dict[str, Any]:
-        dimension = self.chance.choice(("BRAND", "DEPARTMENT", "PROJECT", "CHANNEL"))
-        return {"input": {"dimension": dimension, "code": self.chance.choice(("NEW", "MAIN", "-")), "name": "Another"}}
+        dimension = Name(self.chance.choice(("BRAND", "DEPARTMENT", "PROJECT", "CHANNEL")))
+        code = self.chance.choice(("NEW", "MAIN", "-"))
+        return {"input": {"dimension": dimension, "code": code, "name": "Another"}}
+
+    def _planned(self) -> list[dict[str, Any]]:
+        month = f"{self.known.today[:4]}-{self.chance.randint(1, 12):02}-01"
+        codes = self.chance.sample(("6010", "6030", "4010", "1500", "6000"), self.chance.choice((1, 1, 2)))
+        return [
+            {"accountCode": code, "month": month, "amount": {"amount": "90.00", "currency": "USD"}} for code in codes
+        ]
+
+    def _revision(self) -> dict[str, Any]:
+        budget, _, version = self._budget_that("CLOSE")
+        told = version if self.values.happens(0.8) else 9
+        return {"id": budget, "input": {"expectedVersion": told, "reason": "Otherwise", "lines": self._planned()}}
+
+    def _budget_that(self, action: str) -> tuple[str, list[str], int]:
+        return self.chance.choice([each for each in self.known.budgets if action in each[1]])
+
+    def _recurring(self) -> dict[str, Any]:
+        entry = self._entry()["input"]
+        schedule = Name(self.chance.choice(("WEEKLY", "MONTHLY", "QUARTERLY", "YEARLY")))
+        given = {"schedule": schedule, "startsOn": entry["on"], "reversesNextMonth": self.values.happens(0.5)}
+        return {"input": {"description": "Again", "lines": entry["lines"], **given}}
+
+    def _recurring_update(self) -> dict[str, Any]:
+        changes: dict[str, Any] = self.chance.choice(
+            ({"description": "Otherwise"}, {"endsOn": self.known.today}, {"lines": self._entry()["input"]["lines"]})
+        )
+        return {"id": self._recurring_that("UPDATE"), "input": changes}
+
+    def _recurring_that(self, action: str) -> str:
+        return self.chance.choice([each for each, actions in self.known.recurring.items() if action in actions])
 
     def _account(self) -> dict[str, Any]:
         parent = self.chance.choice(self.known.groups)

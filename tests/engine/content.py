@@ -75,6 +75,8 @@ async def fill(api: Api) -> None:
     await _counts(api)
     await shelves.some_of_each(api)
     await _books(api)
+    await books.recurring_of_each_kind(api)
+    await books.budgets_of_each_kind(api)
     await cart
 
 

@@ -20,7 +20,17 @@ from domain.kernel.database import Database
 from domain.kernel.ids import ID, new_id
 from domain.kernel.money import CurrencyCode, Money, Quantity
 from domain.kernel.work import SYSTEM, Work, begin
-from domain.ledger import DocumentKind, NewJournalEntry, NewLine
+from domain.ledger import (
+    BudgetRevision,
+    DocumentKind,
+    NewBudget,
+    NewBudgetLine,
+    NewJournalEntry,
+    NewLine,
+    NewRecurringEntry,
+    PlainLine,
+    RecurringSchedule,
+)
 from domain.orders import NewOrder, NewOrderLine, OrderPayment
 from domain.payments import NewPayment, PaymentMethod
 from domain.stock import (
@@ -63,6 +73,9 @@ _OF_THE_OWNER = (
     """INSERT INTO accounts (id, code, name, type, parent_id, created_at)
        SELECT uuid7(), 'X' || lpad(n::text, 3, '0'), 'Account ' || n, 'EXPENSE', parent.id, now()
        FROM generate_series(1, 260) n, accounts parent WHERE parent.code = '6000'""",
+    """INSERT INTO accounts (id, code, name, type, created_at)
+       SELECT uuid7(), 'Y' || lpad(n::text, 3, '0'), 'Apart ' || n, 'EXPENSE', now()
+       FROM generate_series(1, 260) n""",
     """INSERT INTO accounting_periods (id, starts_on, ends_on)
        SELECT uuid7(), (next.day + n * interval '1 month')::date, (next.day + (n + 1) * interval '1 month')::date - 1
        FROM generate_series(0, 259) AS n, (SELECT max(ends_on) + 1 AS day FROM accounting_periods) AS next""",
@@ -165,6 +178,8 @@ async def fill(database: Database, owner: "asyncpg.Connection[asyncpg.Record]") 
             )
             places = await _places(work)
             shelves = await _bins(work, places)
+            await _recurring(work, places)
+            await _budgets(work, places)
             rows, lost, wide = await _products(work)
         async with begin(connection, actor=SYSTEM) as work:
             await stock.receive_many(work, _receipts(places, shelves, rows, lost, wide))
@@ -317,6 +332,33 @@ def _numbers(work: Work) -> dict[int, int]:
         for kind in kinds if year <= last - alone else [DocumentKind.INVOICE]:
             ledger.number(work, kind, [new_id("doc") for _ in range(MANY)], on=date(year, 1, 1))
     return dict(zip(SIZES, (last, last + 1 - alone, first), strict=True))
+
+
+async def _recurring(work: Work, places: Sequence[ID]) -> None:
+    """A page of entries that come again, each posted once."""
+    today = (await ledger.books(work)).today
+    for n, place in enumerate(places):
+        sides = [PlainLine(account_code="X001", debit=_money("5.00"), location_id=place) for _ in range(MANY // 2)]
+        sides += [PlainLine(account_code="X002", credit=_money("5.00"), location_id=place) for _ in range(MANY // 2)]
+        await ledger.create_recurring(work, NewRecurringEntry(f"Again {n}", RecurringSchedule.MONTHLY, today, sides))
+    while (await ledger.post_due(work)).entries:
+        pass
+
+
+async def _budgets(work: Work, places: Sequence[ID]) -> None:
+    """A page of budgets of a year in which nothing is posted, each of several versions with lines about places. The
+    first one plans a page of accounts, each about a place of its own.
+    """
+    year = date((await ledger.books(work)).today.year + 1, 1, 1)
+
+    def lines(many: int) -> list[NewBudgetLine]:
+        return [
+            NewBudgetLine(year, _money("5.00"), account_code=f"Y{n + 1:03}", location_id=places[n]) for n in range(many)
+        ]
+
+    for n in range(PAGE):
+        made = await ledger.create_budget(work, NewBudget(f"Plan {n}", year, lines(MANY if n else PAGE)))
+        await ledger.revise_budget(work, made, BudgetRevision(1, "Again", lines(MANY if n else PAGE)))
 
 
 # --- names and ids --------------------------------------------------------------------------------------------------

@@ -257,6 +257,15 @@ def cases() -> Iterator[Case]:
         lambda size, _: {"on": ["2099-12-31"] * size},
     )
     yield case(
+        "budgetReport",
+        lambda inner: (
+            f"query($id: ID!, $of: [ID!]) {{ budgetReport(id: $id, dimensions: {{locationIds: $of}}) {{ {inner} }} }}"
+        ),
+        core.type_map["BudgetReport"],
+        ("BudgetReport", "rows"),
+        lambda size, crowd: {"id": crowd.ids["bdg"][0], "of": crowd.ids["loc"][:size]},
+    )
+    yield case(
         "generalLedger",
         lambda inner: f"query($span: StatementDaysInput!) {{ generalLedger(span: $span) {{ {inner} }} }}",
         core.type_map["GeneralLedger"],

@@ -59,6 +59,8 @@ def desk(pool: Pool) -> Desk:
         "locations": [{"id": "loc_1"}],
         "channels": [{"id": "chn_1"}],
         "accountingPeriods": [{"id": "per_1", "availableActions": ["CLOSE", "LOCK", "REOPEN"]}],
+        "budgets": [{"id": "bdg_1", "availableActions": ["ACTIVATE", "CLOSE"], "version": 1}],
+        "recurringEntries": [{"id": "rec_1", "availableActions": ["UPDATE", "END"]}],
         "fiscalYears": [{"id": "fsy_1", "closedAt": "2026-01-01T00:00:00Z"}],
     }
     single = {"trialBalance": {"asOf": "2026-01-31"}, "account": {"id": "acc_1"}}

@@ -30,6 +30,7 @@ ANSWERED: set[tuple[str, str]] = set()
 async def shop(api: Api) -> Api:
     await dataset.load(api.services.database, dataset.Size(products=300, customers=300, orders=300))
     await a_few_of_everything(api)
+    await books.budgets_of_each_kind(api)
     return api
 
 
@@ -76,7 +77,16 @@ CASH = ("opening", "result", "operating", "investing", "financing", "closing")
 
 
 async def test_as_many_statements_for_reports_of_any_length(shop: Api) -> None:
+    (budget, *_) = (await shop.data("{ budgets { nodes { id } } }"))["budgets"]["nodes"]
+    planned = "rows { account { code } budget { amount } actual { amount } difference { amount } }"
     for selected, key in (
+        *(
+            (f'budgetReport(id: "{budget["id"]}") {{ monthsStartOn {planned} }}', key)
+            for key in (
+                ("BudgetReport", "rows"),
+                *(("BudgetReportRow", name) for name in ("budget", "actual", "difference")),
+            )
+        ),
         ("trialBalance { rows { account { code parent { code } } debit { amount } } }", ("TrialBalance", "rows")),
         (
             'generalLedger(span: {since: "2020-01-01", until: "2099-01-01"})'

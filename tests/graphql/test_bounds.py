@@ -128,6 +128,8 @@ async def seeded(api: Api) -> Api:
         value = {"dimension": "PROJECT", "code": code, "name": "Same"}
         await shop.done(api, books.VALUE, {"input": value})
         await shop.done(api, books.POST, {"input": books.bill("Same", "1.00")})
+    await books.recurring_of_each_kind(api)
+    await books.budgets_of_each_kind(api)
     this_year = int((await today(api))[:4])
     for year in range(this_year - 4, this_year - 1):
         await shop.done(api, CLOSE, {"on": f"{year}-01-01"})

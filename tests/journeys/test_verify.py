@@ -17,6 +17,10 @@ BREAKING = {
     "entries balance": ["UPDATE journal_lines SET debit = debit + 1, debit_base = debit_base + 1 WHERE debit > 0"],
     "open items are their lines": ["UPDATE open_items SET balance = balance - 1 WHERE status = 'OPEN'"],
     "control accounts are their open items": ["UPDATE journal_lines SET item_id = NULL WHERE item_id IS NOT NULL"],
+    "recurring entries balance": ["UPDATE recurring_entry_lines SET debit = debit + 1 WHERE debit > 0"],
+    "recurring entries are posted in turn": ["UPDATE recurring_entries SET next_n = next_n + 1"],
+    "budget versions": ["UPDATE budgets SET version = version + 1"],
+    "budget lines in their year": ["UPDATE budget_lines SET month = month - interval '1 year'"],
     "lines on leaves": [
         "UPDATE accounts SET parent_id = (SELECT id FROM accounts WHERE code = '1200') WHERE code = '1500'"
     ],
@@ -133,6 +137,8 @@ async def open_shop(api: Api) -> Api:
     await shelves.some_of_each(api)
     await shop.done(api, books.POST, {"input": books.bill("Paper & Sons", 120)})
     await shop.numbered(api)
+    await books.recurring_of_each_kind(api)
+    await books.budgets_of_each_kind(api)
     await shop.sealed(api)
     await shop.invariants_hold(api)
     return api

@@ -49,6 +49,29 @@ mutation Account($id: ID!, $input: AccountUpdateInput!) {
 }"""
 
 
+RECURRING = """
+mutation Recurring($input: RecurringEntryCreateInput!) {
+  recurringEntryCreate(input: $input) { recurringEntry { id } userErrors { code message path } }
+}"""
+RECURRING_POST = """
+mutation Post {
+  recurringEntriesPost { entries { id } failed { id } userErrors { code message path } }
+}"""
+RECURRING_END = """
+mutation End($id: ID!) {
+  recurringEntryEnd(id: $id) { recurringEntry { id } userErrors { code message path } }
+}"""
+
+BUDGET = """
+mutation Budget($input: BudgetCreateInput!) {
+  budgetCreate(input: $input) { budget { id version status } userErrors { code message path } }
+}"""
+ACTIVATE = """
+mutation Activate($id: ID!) {
+  budgetActivate(id: $id) { budget { id status } userErrors { code message path } }
+}"""
+
+
 def money(amount: Any, currency: str = "USD") -> dict[str, str]:
     return {"amount": str(amount), "currency": currency}
 
@@ -87,3 +110,44 @@ def in_base(made: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [
         (each["account"]["code"], each["debitBase"]["amount"], each["creditBase"]["amount"]) for each in made["lines"]
     ]
+
+
+def rent(**more: Any) -> dict[str, Any]:
+    """The input of a rent that comes again each month, from today on."""
+    lines = [debit("6010", "900.00"), credit("1020", "900.00")]
+    return {"description": "Rent", "schedule": "MONTHLY", "startsOn": today(), "lines": lines, **more}
+
+
+async def recurring_of_each_kind(api: Api) -> None:
+    """Entries that come again: one posted, one that cannot be, one that is ended, and one that is due later."""
+    foreign = [debit("6010", 1, "XOF"), credit("1020", 1, "XOF")]
+    for given in (rent(), rent(lines=foreign), rent(endsOn=today()), rent(startsOn=f"{int(today()[:4]) + 1}-12-31")):
+        (payload,) = (await api.data(RECURRING, {"input": given})).values()
+        assert payload["userErrors"] == []
+    (payload,) = (await api.data(RECURRING_POST)).values()
+    assert (len(payload["entries"]), len(payload["failed"])) == (2, 1)
+
+
+async def budgets_of_each_kind(api: Api) -> None:
+    """A budget that is active, allows more than anybody spends and is at its second version; a draft; a closed one."""
+    year = today()[:4]
+    lines = [
+        {"accountCode": code, "month": f"{year}-{month:02}-01", "amount": money(1_000_000)}
+        for code in ("6010", "6090")
+        for month in (1, 2)
+    ]
+    made = []
+    for control in ("REFUSE", "WARN", "NONE"):
+        given = {"name": f"Plan {control}", "startsOn": f"{year}-01-01", "control": control, "lines": lines}
+        made.append((await api.data(BUDGET, {"input": given}))["budgetCreate"]["budget"]["id"])
+    revise = """mutation R($id: ID!, $input: BudgetReviseInput!) {
+      budgetRevise(id: $id, input: $input) { userErrors { message } } }"""
+    revision = {"expectedVersion": 1, "reason": "Less", "lines": lines[:3]}
+    close = "mutation C($id: ID!) { budgetClose(id: $id) { userErrors { message } } }"
+    for document, given in (
+        (ACTIVATE, {"id": made[0]}),
+        (revise, {"id": made[0], "input": revision}),
+        (close, {"id": made[2]}),
+    ):
+        (payload,) = (await api.data(document, given)).values()
+        assert payload["userErrors"] == []

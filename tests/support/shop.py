@@ -153,6 +153,7 @@ async def state(api: Api) -> dict[str, list[tuple[Any, ...]]]:
         " order_addresses shipments shipment_lines payments journal_entries journal_lines events event_heads"
         " external_references idempotency_keys bins lots stock_contents stock_months stock_transfers"
         " stock_transfer_lines stock_counts stock_count_lines exchange_rates"
+        " recurring_entries recurring_entry_lines recurring_occurrences budgets budget_versions budget_lines"
     )
     async with api.services.database.snapshot() as connection:
         return {

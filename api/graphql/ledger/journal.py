@@ -165,7 +165,7 @@ class JournalEntry(Node):
     exchange_rate: Decimal | None = derived(_trimmed, needs=["exchange_rate"])
     """What one unit of its currency was worth in that of the books; null where it is in that currency."""
     source: ID | None
-    """What it is the posting of; null for an entry by hand."""
+    """What it is the posting of, such as an order or a recurring entry; null for one that was written by hand."""
     kind: ledger.EntryKind
     """What it does in the course of a year."""
     effective_at: datetime

@@ -80,7 +80,7 @@ class _Books:
         return [self.money(each) for each in amounts]
 
 
-async def _books(context: Context) -> _Books:
+async def books_of(context: Context) -> _Books:
     """The currency of the books, and which day it is for the business."""
     kept = (await context.reading.execute(select(business.Business.base_currency, business.Business.time_zone)))[0]
     return _Books(CurrencyCode(kept["base_currency"]), context.now.astimezone(ZoneInfo(kept["time_zone"])).date())
@@ -113,9 +113,9 @@ async def trial_balance(
     dimensions: DimensionsGiven = None,
 ) -> TrialBalance | None:
     """The balance of every account that has lines, in base currency."""
-    kept = await _books(context)
+    kept = await books_of(context)
     day, money = as_of or kept.today, kept.money
-    span = ledger.Span(day, known_at=known_at, about=_about(to_domain(dimensions)))
+    span = ledger.Span(day, known_at=known_at, about=about_of(to_domain(dimensions)))
     balances = await context.reading.run(lambda connection: ledger.trial_balance(connection, span))
     return TrialBalance(
         as_of=day,
@@ -191,7 +191,7 @@ async def profit_and_loss(context: Context, spans: Spans, known_at: KnownAt = No
     """What was earned and what earning it cost, for spans of days side by side. `journalEntries` by account and
     day lists what a figure is made of.
     """
-    wanted, kept = _spans(spans, known_at), await _books(context)
+    wanted, kept = _spans(spans, known_at), await books_of(context)
     found = await context.reading.run(lambda connection: ledger.profit_and_loss(connection, wanted))
     return ProfitAndLoss(
         rows=_rows(found.rows, kept),
@@ -211,7 +211,7 @@ async def balance_sheet(
 ) -> BalanceSheet | None:
     """What the business had, owed and was worth at the end of days, side by side."""
     _check(as_of, path="asOf")
-    kept, about = await _books(context), _about(to_domain(dimensions))
+    kept, about = await books_of(context), about_of(to_domain(dimensions))
     wanted = [ledger.Span(day, known_at=known_at, about=about) for day in as_of]
     found = await context.reading.run(lambda connection: ledger.balance_sheet(connection, wanted))
     return BalanceSheet(
@@ -227,7 +227,7 @@ async def balance_sheet(
 @access(Scope.LEDGER_READ)
 async def cash_flow(context: Context, spans: Spans, known_at: KnownAt = None) -> CashFlowStatement | None:
     """Where cash came from and went to, by the indirect method, for spans of days side by side."""
-    wanted, kept = _spans(spans, known_at), await _books(context)
+    wanted, kept = _spans(spans, known_at), await books_of(context)
     found = await context.reading.run(lambda connection: ledger.cash_flow(connection, wanted))
     return CashFlowStatement(
         rows=_rows(found.rows, kept),
@@ -298,7 +298,7 @@ async def general_ledger(
     known_at: KnownAt = None,
 ) -> GeneralLedger | None:
     """Every account with lines up to the last day. `accountStatement` tells each of them line by line."""
-    kept = await _books(context)
+    kept = await books_of(context)
     (wanted,) = _spans([span], known_at, path="span")
     found = await context.reading.run(lambda connection: ledger.general_ledger(connection, wanted))
     rows = [
@@ -332,7 +332,7 @@ async def account_statement(  # noqa: PLR0917  the arguments of the field
     """An account line by line, with a running balance: what any figure of a statement is made of, and the documents
     behind it. Null where there is no such account.
     """
-    kept = await _books(context)
+    kept = await books_of(context)
     (wanted,) = _spans([span], known_at, path="span")
     size = slice_of(first=first, after=after).size
     found = await context.reading.run(
@@ -379,11 +379,11 @@ def _spans(given: Sequence[Days], known_at: datetime | None, *, path: str = "spa
             where = (path, n, "since") if path == "spans" else (path, "since")
             raise Invalid("The first day lies behind the last one.", path=where)
     return [
-        ledger.Span(each.until, since=each.since, known_at=known_at, about=_about(each.dimensions)) for each in days
+        ledger.Span(each.until, since=each.since, known_at=known_at, about=about_of(each.dimensions)) for each in days
     ]
 
 
-def _about(dimensions: Dimensions | None) -> dict[AccountingDimension, list[ID | None]]:
+def about_of(dimensions: Dimensions | None) -> dict[AccountingDimension, list[ID | None]]:
     """What lines are about, by dimension. Ids of something else name nothing, so they are left out."""
     about: dict[AccountingDimension, list[ID | None]] = {}
     if dimensions is None:

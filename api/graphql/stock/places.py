@@ -28,6 +28,18 @@ class JournalLinePlace:
     """Where it came about."""
 
 
+@extends("RecurringLine")
+class RecurringLinePlace:
+    location: "Location | None" = one(by="location_id")
+    """The location it is about."""
+
+
+@extends("BudgetLine")
+class BudgetLinePlace:
+    location: "Location | None" = one(by="location_id")
+    """The location it is about; null: whichever."""
+
+
 @view(stock.Bin)
 @access(Scope.STOCK_READ)
 class Bin(Node):

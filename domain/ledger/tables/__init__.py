@@ -19,14 +19,35 @@ from domain.ledger.tables.books import (
     Role,
     Unbalanced,
 )
+from domain.ledger.tables.budgets import (
+    Budget,
+    BudgetControl,
+    BudgetExceeded,
+    BudgetLine,
+    BudgetStatus,
+    BudgetVersion,
+)
 from domain.ledger.tables.dimensions import AccountingDimension, DimensionValue
 from domain.ledger.tables.items import OpenItem, OpenItemStatus
 from domain.ledger.tables.opening import OpeningBalances, OpeningCompleted
+from domain.ledger.tables.recurring import (
+    RecurringEntry,
+    RecurringLine,
+    RecurringOccurrence,
+    RecurringSchedule,
+    RecurringStatus,
+)
 
 __all__ = [
     "Account",
     "AccountType",
     "AccountingDimension",
+    "Budget",
+    "BudgetControl",
+    "BudgetExceeded",
+    "BudgetLine",
+    "BudgetStatus",
+    "BudgetVersion",
     "CashFlow",
     "ControlAccount",
     "DimensionValue",
@@ -45,6 +66,11 @@ __all__ = [
     "PeriodClosed",
     "PeriodLocked",
     "PeriodState",
+    "RecurringEntry",
+    "RecurringLine",
+    "RecurringOccurrence",
+    "RecurringSchedule",
+    "RecurringStatus",
     "Role",
     "Unbalanced",
 ]
