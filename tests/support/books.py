@@ -129,20 +129,25 @@ async def recurring_of_each_kind(api: Api) -> None:
 
 
 async def budgets_of_each_kind(api: Api) -> None:
-    """A budget that is active, allows more than anybody spends and is at its second version; a draft; a closed one."""
-    year = today()[:4]
-    lines = [
-        {"accountCode": code, "month": f"{year}-{month:02}-01", "amount": money(1_000_000)}
-        for code in ("6010", "6090")
-        for month in (1, 2)
-    ]
+    """A budget that is active, allows more than anybody spends and is at its second version; a draft of next year; a
+    closed one.
+    """
+    year = int(today()[:4])
+
+    def lines(of: int) -> list[dict[str, Any]]:
+        return [
+            {"accountCode": code, "month": f"{of}-{month:02}-01", "amount": money(1_000_000)}
+            for code in ("6010", "6090")
+            for month in (1, 2)
+        ]
+
     made = []
-    for control in ("REFUSE", "WARN", "NONE"):
-        given = {"name": f"Plan {control}", "startsOn": f"{year}-01-01", "control": control, "lines": lines}
+    for control, of in (("REFUSE", year), ("WARN", year + 1), ("NONE", year)):
+        given = {"name": f"Plan {control}", "startsOn": f"{of}-01-01", "control": control, "lines": lines(of)}
         made.append((await api.data(BUDGET, {"input": given}))["budgetCreate"]["budget"]["id"])
     revise = """mutation R($id: ID!, $input: BudgetReviseInput!) {
       budgetRevise(id: $id, input: $input) { userErrors { message } } }"""
-    revision = {"expectedVersion": 1, "reason": "Less", "lines": lines[:3]}
+    revision = {"expectedVersion": 1, "reason": "Less", "lines": lines(year)[:3]}
     close = "mutation C($id: ID!) { budgetClose(id: $id) { userErrors { message } } }"
     for document, given in (
         (ACTIVATE, {"id": made[0]}),
