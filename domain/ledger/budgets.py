@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from domain.kernel import bulk, listing, words
+from domain.kernel.asking import Ask, Query
 from domain.kernel.errors import Invalid, NotAllowedNow, NotFound, Refusal, Refusals, StaleVersion
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.lifecycle import Lifecycle
@@ -342,6 +343,18 @@ SELECT line.account_id, line.posted_on, line.debit_base - line.credit_base AS am
 FROM journal_entries AS entry JOIN journal_lines AS line ON line.entry_id = entry.id
 WHERE entry.act = $1 AND line.posted_on BETWEEN $2 AND $3 AND line.account_id = ANY($4)
 """  # noqa: S608  names of ours
+
+
+_BUDGETED = Query(
+    """SELECT EXISTS (SELECT FROM budgets WHERE status = 'ACTIVE' AND $1::date BETWEEN starts_on AND ends_on)
+    AS is_budgeted""",
+    "is_budgeted boolean",
+)
+
+
+def ask_budgeted(on: date) -> Ask[bool]:
+    """Whether there is an active budget for a day, to be asked together with something else."""
+    return Ask(_BUDGETED, (on,), lambda rows: rows[0]["is_budgeted"])
 
 
 async def hold_against(

@@ -17,7 +17,7 @@ from domain.kernel.rounding import product
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 from domain.ledger import dimensions, items, months
-from domain.ledger.budgets import Asked, hold_against
+from domain.ledger.budgets import Asked, ask_budgeted, hold_against
 from domain.ledger.entries import Amounts, entry_number, entry_row, line_row, reverse_lines
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed
 from domain.ledger.items import Held, NewOpenItem
@@ -142,8 +142,8 @@ async def post_entry(
     if len(new.lines) > MOST_LINES:
         raise Invalid(f"An entry by hand has at most {MOST_LINES} lines.", path=("input", "lines"))
     held = await items.lock(work, {line.settles for line in new.lines if line.settles is not None})
-    kept, named, month = await together(
-        work, ask_books(work), _ask_accounts(new.lines, held), months.ask_period(new.on)
+    kept, named, month, is_budgeted = await together(
+        work, ask_books(work), _ask_accounts(new.lines, held), months.ask_period(new.on), ask_budgeted(new.on)
     )
     accounts = _accounts(new.lines, named, held, open_to)
     amounts = _amounts(new.lines, kept.currency, balanced=against is None)
@@ -167,7 +167,7 @@ async def post_entry(
     if against is not None:
         await _stand_against(work, lines, against)
     await _balance(work, lines)
-    if against is None:
+    if against is None and is_budgeted:
         await hold_against(work, row["id"], new.on, _asked(lines), given_back_on=new.reverse_on)
     await _write(work, row, lines, kept)
     items.announce_moved(work, [each.settled for each in lines if each.settled is not None])
@@ -227,7 +227,8 @@ def _ask_accounts(lines: Sequence[NewLine], held: dict[ID, Held]) -> Ask[Mapping
     codes = {line.account_code for line in lines if line.account_code is not None}
 
     def read(rows: Sequence[Record]) -> Mapping[str, Any]:
-        return {ID("acc_" + row["id"]): row for row in rows} | {row["code"]: row for row in rows}
+        by_key: dict[str, Any] = {row["code"]: row for row in rows}
+        return by_key | {"acc_" + row["id"]: row for row in rows}
 
     return Ask(_FIND, ([each[4:] for each in sorted(ids)], sorted(codes)), read)
 

@@ -264,7 +264,7 @@ async def _books(api: Api) -> None:
             books.credit("2010", "45.10", currency, opens={"party": "Paper & Sons", "document": f"B-{currency}"}),
         ]
         await done(api, books.POST, {"input": books.entry(*lines, on=day, exchangeRate=rate)})
-    opening = {"on": day, "lines": [books.debit("1010", "80.00")]}
+    opening = {"on": day, "lines": [books.debit("1010", "80.00"), books.credit("3010", "80.00")]}
     await done(api, _OPEN, {"input": opening})
     await done(api, _CLOSE, {"on": f"{int(day[:4]) - 2}-01-01"})
     await numbered(api)

@@ -21,6 +21,10 @@ BREAKING = {
     "recurring entries are posted in turn": ["UPDATE recurring_entries SET next_n = next_n + 1"],
     "budget versions": ["UPDATE budgets SET version = version + 1"],
     "budget lines in their year": ["UPDATE budget_lines SET month = month - interval '1 year'"],
+    "opening balances come to nothing": [
+        "INSERT INTO opening_balances (id, started_at, completed_at) VALUES (uuid7(), now(), now())",
+        "UPDATE journal_lines SET account_id = (SELECT id FROM accounts WHERE role = 'OPENING_BALANCES') WHERE n = 1",
+    ],
     "lines on leaves": [
         "UPDATE accounts SET parent_id = (SELECT id FROM accounts WHERE code = '1200') WHERE code = '1500'"
     ],

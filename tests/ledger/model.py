@@ -93,7 +93,7 @@ class Books:
         for line in lines:
             base = self.worth(line.amount, rate)
             if line.item is not None and line.item == settles:
-                item = self.items[settles]
+                item = self.items[line.item]
                 share = Fraction(-item.base) * Fraction(abs(line.amount)) / Fraction(abs(item.balance))
                 base = -item.base if line.amount == -item.balance else rounded(share, 2)
             made.append(Line(line.account, line.amount, base, line.project, line.item))
