@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.kernel.constraints import refusal_of
-from domain.kernel.database import driver_of, flush_first, roll_back, settle
+from domain.kernel.database import driver_of, flush_first, prepared_on, roll_back, settle
 from domain.kernel.errors import AccessDenied
 from domain.kernel.ids import ID, new_id
 from domain.kernel.scopes import Scope
@@ -182,7 +182,7 @@ def _introduction(work: Work, provided: "Condition | None") -> str:
     given = [work.actor.id or "", work.actor.app or "", work.act, *([provided.value] if provided else [])]
     values = ", ".join(f"'{_plain(each)}'" for each in given)
     message = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; EXECUTE {name}({values})"
-    prepared: set[str] = work.connection.info.setdefault("waterline.prepared", set())
+    prepared = prepared_on(work.connection)
     if name not in prepared:
         prepared.add(name)
         message = f"PREPARE {name} AS {_INTRODUCE}{f' WHERE {provided.text}' if provided else ''}; {message}"
