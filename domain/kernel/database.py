@@ -21,6 +21,7 @@ from sqlalchemy.util import await_only
 
 from domain.kernel.errors import Trouble
 from domain.kernel.pool import Driver, Pool, Readers, Use, cut_off
+from domain.kernel.writing import Prepared
 
 OLDEST_POSTGRES = 15
 POOL_SECONDS = 5
@@ -33,7 +34,7 @@ _CONNECT: dict[str, Any] = {
     "max_cacheable_statement_size": 0,
     "max_cached_statement_lifetime": 0,
 }
-_SERVER_SETTINGS = {"application_name": "waterline", "jit": "off"}
+_SERVER_SETTINGS = {"application_name": "waterline", "jit": "off", "standard_conforming_strings": "on"}
 # A statement of several levels relies on the order of its parts, which parallel workers would mix.
 _READER_SETTINGS = {"default_transaction_read_only": "on", "max_parallel_workers_per_gather": "0"}
 
@@ -193,10 +194,10 @@ def flush_first(connection: AsyncConnection, flush: Callable[[], Awaitable[None]
         kept.flush = flush
 
 
-def prepared_on(connection: AsyncConnection) -> set[str]:
-    """The names of what was prepared by hand on a connection, to be added to by who prepares something."""
+def prepared_on(connection: AsyncConnection) -> Prepared:
+    """What was prepared by hand on a connection, to be added to by who prepares something."""
     kept = _kept_with(connection)
-    return set() if kept is None else kept.prepared
+    return Prepared() if kept is None else kept.prepared
 
 
 class _Kept:
@@ -208,7 +209,7 @@ class _Kept:
 
     def __init__(self, driver: "Driver[asyncpg.Record]") -> None:
         self.driver = driver
-        self.prepared: set[str] = set()
+        self.prepared = Prepared()
         self.flush: Callable[[], Awaitable[None]] | None = None
         self.begun = True  # nobody knows what it did before
 

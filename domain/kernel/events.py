@@ -232,7 +232,7 @@ class Announced:
 
 
 async def write(work: Work) -> None:
-    """Write what the work announced, in one statement, with whatever else waits. Called once, by `Work.finish`."""
+    """What the work announced waits to be written, together with whatever else does. Called once, at its end."""
     announced = work.announced
     if announced:
         many = Counter(each.subject for each in announced)
@@ -254,7 +254,6 @@ async def write(work: Work) -> None:
         told = orjson.dumps(rows, default=str).decode()
         values = [told, work.actor.id, work.actor.app, work.cause, work.act[4:], work.now]
         await work.raw.later(Write(_EVENTS, values, steps=_HEADS))
-    await work.raw.flush()
 
 
 async def read(

@@ -162,6 +162,7 @@ async def crossing(database: Database, reader: Reader, contested: ID, early: ID)
         first_id = int(await first.raw.fetchval("SELECT pg_current_xact_id()::text"))
         first.announce(ThingMoved(early, mark="early"))
         await events.write(first)
+        await first.raw.flush()
         first.announced.clear()
         async with database.connection() as other, begin(other, actor=SYSTEM) as second:
             assert int(await second.raw.fetchval("SELECT pg_current_xact_id()::text")) > first_id
