@@ -84,7 +84,8 @@ class Prepared:
     """The variables whose values decide, through @skip and @include, which fields there are."""
     costs: Cache[int] = field(default_factory=lambda: Cache(KEPT_COSTS))
     signatures: list[Any] | None = None
-    """The variables as the schema understands their declarations, once somebody has asked."""
+    """The variables as the schema understands their declarations, and how their values are coerced, once somebody has
+    asked."""
     plans: Cache[Any] = field(default_factory=lambda: Cache(KEPT_PLANS))
     """What the engine made of it, by the values of the deciding variables."""
 

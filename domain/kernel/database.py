@@ -20,7 +20,8 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only
 
 from domain.kernel.errors import Trouble
-from domain.kernel.pool import Driver, Pool, Readers, cut_off
+from domain.kernel.pool import Driver, Pool, Readers, Use, cut_off
+from domain.kernel.writing import Prepared
 
 OLDEST_POSTGRES = 15
 POOL_SECONDS = 5
@@ -33,7 +34,7 @@ _CONNECT: dict[str, Any] = {
     "max_cacheable_statement_size": 0,
     "max_cached_statement_lifetime": 0,
 }
-_SERVER_SETTINGS = {"application_name": "waterline", "jit": "off"}
+_SERVER_SETTINGS = {"application_name": "waterline", "jit": "off", "standard_conforming_strings": "on"}
 # A statement of several levels relies on the order of its parts, which parallel workers would mix.
 _READER_SETTINGS = {"default_transaction_read_only": "on", "max_parallel_workers_per_gather": "0"}
 
@@ -53,9 +54,10 @@ class Database:
             connect_args={**_CONNECT, "server_settings": _SERVER_SETTINGS},
         )
         event.listen(self.engine.sync_engine, "connect", _get_ready)
+        event.listen(self.engine.sync_engine, "begin", _begun)
         event.listen(self.engine.sync_engine, "before_cursor_execute", _flushed)
         self.connections: Pool[AsyncConnection] = Pool(
-            self._connected, driver_of=_driver_of, close=_end, size=pool, patience=POOL_SECONDS
+            self._connected, driver_of=_driver_of, close=_end, settle=settle, size=pool, patience=POOL_SECONDS
         )
         self.readers = Readers(self._reader, size=readers, patience=POOL_SECONDS)
 
@@ -84,14 +86,9 @@ class Database:
         await _prepare_reader(connection)
         return connection
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection]:
+    def connection(self) -> Use[AsyncConnection]:
         """A connection with no transaction on it yet: what runs on it commits by itself until one is begun."""
-        async with self.connections.use() as connection:
-            try:
-                yield connection
-            finally:
-                await settle(connection)
+        return self.connections.use()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
@@ -164,11 +161,14 @@ async def _rolled_back(driver: "Driver[asyncpg.Record]") -> None:
 
 async def settle(connection: AsyncConnection) -> None:
     """SQLAlchemy takes its first statement for the start of a transaction; that one is over too. Nothing is sent."""
-    if connection.invalidated or connection.closed:
+    kept = _kept_with(connection)
+    if kept is None:
         return
-    connection.info.pop(_FLUSH, None)
-    if connection.in_transaction():
-        await connection.rollback()
+    kept.flush = None
+    if kept.begun:
+        kept.begun = False
+        if connection.in_transaction():
+            await connection.rollback()
 
 
 def driver_of(connection: AsyncConnection) -> "Driver[asyncpg.Record]":
@@ -181,28 +181,71 @@ def driver_of(connection: AsyncConnection) -> "Driver[asyncpg.Record]":
 
 async def raw(connection: AsyncConnection) -> "Driver[asyncpg.Record]":
     """The asyncpg connection underneath, in the same transaction. What waits to be written has been sent."""
-    flush = connection.info.get(_FLUSH)
-    if flush is not None:
-        await flush()
+    kept = _kept_with(connection)
+    if kept is not None and kept.flush is not None:
+        await kept.flush()
     return driver_of(connection)
 
 
 def flush_first(connection: AsyncConnection, flush: Callable[[], Awaitable[None]]) -> None:
     """Until it is settled, call this before anything is run on the connection, whichever way it goes."""
-    connection.info[_FLUSH] = flush
+    kept = _kept_with(connection)
+    if kept is not None:
+        kept.flush = flush
+
+
+def prepared_on(connection: AsyncConnection) -> Prepared:
+    """What was prepared by hand on a connection, to be added to by who prepares something."""
+    kept = _kept_with(connection)
+    return Prepared() if kept is None else kept.prepared
+
+
+class _Kept:
+    """What we know of a connection. To ask SQLAlchemy for its driver, `info` or transaction goes through a dozen
+    properties each time, and an act asks a dozen times.
+    """
+
+    __slots__ = ("begun", "driver", "flush", "prepared")
+
+    def __init__(self, driver: "Driver[asyncpg.Record]") -> None:
+        self.driver = driver
+        self.prepared = Prepared()
+        self.flush: Callable[[], Awaitable[None]] | None = None
+        self.begun = True  # nobody knows what it did before
+
+
+def _kept_with(connection: AsyncConnection) -> _Kept | None:
+    """What we know of a connection; None where it is lost. SQLAlchemy may have got another one from the server."""
+    sync_connection = connection.sync_connection  # the other one is a proxy, and keeps nothing
+    kept: _Kept | None = vars(sync_connection).get(_KEPT) if sync_connection is not None else None
+    if kept is not None and not kept.driver.is_closed():
+        return kept
+    driver = None if connection.invalidated or connection.closed else connection.info.get(_DRIVER)
+    if driver is None or sync_connection is None:
+        return None
+    if kept is None or kept.driver is not driver:
+        kept = vars(sync_connection)[_KEPT] = _Kept(driver)
+    return kept
+
+
+def _begun(connection: Connection) -> None:
+    kept: _Kept | None = vars(connection).get(_KEPT)
+    if kept is not None:
+        kept.begun = True
 
 
 def _flushed(connection: Connection, *_: object) -> None:
-    flush = connection.info.get(_FLUSH)
-    if flush is not None:
-        await_only(flush())
+    kept: _Kept | None = vars(connection).get(_KEPT)
+    if kept is not None and kept.flush is not None:
+        await_only(kept.flush())
 
 
 def _driver_of(connection: AsyncConnection) -> "Driver[asyncpg.Record] | None":
-    return None if connection.invalidated or connection.closed else connection.info.get(_DRIVER)
+    kept = _kept_with(connection)
+    return None if kept is None else kept.driver
 
 
-_DRIVER, _FLUSH = "waterline.driver", "waterline.flush"
+_DRIVER, _KEPT = "waterline.driver", "waterline.kept"
 
 
 async def _end(connection: AsyncConnection) -> None:

@@ -232,7 +232,7 @@ class Announced:
 
 
 async def write(work: Work) -> None:
-    """Write what the work announced, in one statement, with whatever else waits. Called once, by `Work.finish`."""
+    """What the work announced waits to be written, together with whatever else does. Called once, at its end."""
     announced = work.announced
     if announced:
         many = Counter(each.subject for each in announced)
@@ -254,7 +254,6 @@ async def write(work: Work) -> None:
         told = orjson.dumps(rows, default=str).decode()
         values = [told, work.actor.id, work.actor.app, work.cause, work.act[4:], work.now]
         await work.raw.later(Write(_EVENTS, values, steps=_HEADS))
-    await work.raw.flush()
 
 
 async def read(
@@ -291,26 +290,22 @@ async def position_of(connection: AsyncConnection, cursor: str) -> Position:
     )
 
 
-async def end(connection: AsyncConnection) -> Position:
-    """The place of the last event that may be read now."""
+async def end(connection: AsyncConnection) -> tuple[Position, ID | None]:
+    """The place and the id of the last event that may be read now; the start of the log while there is none."""
     driver = await raw(connection)
     record = await driver.fetchrow(
-        "SELECT epoch, order_key::text AS order_key, seq FROM events"
+        "SELECT epoch, order_key::text AS order_key, seq, id FROM events"
         " WHERE epoch < (SELECT epoch FROM event_epoch) OR order_key < pg_snapshot_xmin(pg_current_snapshot())"
         " ORDER BY epoch DESC, events.order_key DESC, seq DESC LIMIT 1"
     )
-    return Position(record["epoch"], int(record["order_key"]), record["seq"]) if record else START
+    if record is None:
+        return START, None
+    return Position(record["epoch"], int(record["order_key"]), record["seq"]), ID("evt_" + record["id"])
 
 
 async def last_readable(connection: AsyncConnection) -> ID | None:
     """The id of the last event that may be read now; None while there is none."""
-    driver = await raw(connection)
-    found = await driver.fetchval(
-        "SELECT id FROM events"
-        " WHERE epoch < (SELECT epoch FROM event_epoch) OR order_key < pg_snapshot_xmin(pg_current_snapshot())"
-        " ORDER BY epoch DESC, events.order_key DESC, seq DESC LIMIT 1"
-    )
-    return ID("evt_" + found) if found else None
+    return (await end(connection))[1]
 
 
 _NOT_YET_READABLE = """

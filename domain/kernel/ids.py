@@ -6,6 +6,7 @@ of type `Id("prd")` adds and takes off the prefix, so rows and statements handle
 
 import os
 import re
+import struct
 import threading
 import time
 from typing import Any, NewType
@@ -18,10 +19,10 @@ ID = NewType("ID", str)
 
 _FORM = re.compile(r"([a-z]{3})_([0-9a-f]{32})")
 _NANOSECONDS_PER_TICK = 244  # 10**6 ns in 2**12 ticks: the 12 bits of rand_a carry the fraction of the millisecond
-_POOL = 4096  # random bytes asked for at once: the system call costs more than all else about an id
+_POOL = 512  # random numbers asked for at once: the system call costs more than all else about an id
 _lock = threading.Lock()
 _last_tick = 0
-_random = b""
+_random: list[int] = []
 
 
 def new_id(prefix: str) -> ID:
@@ -37,28 +38,26 @@ def split_id(value: str) -> tuple[str, str] | None:
 
 def is_id(value: str, prefix: str) -> bool:
     """Whether the string is an id of that kind. A foreign or malformed id simply names nothing."""
-    parts = split_id(value)
-    return parts is not None and parts[0] == prefix
+    match = _FORM.fullmatch(value)
+    return match is not None and match[1] == prefix
 
 
 def _uuid7_hex() -> str:
     """48 bits of milliseconds, version 7, 12 bits below the millisecond, variant, 62 random bits."""
-    global _last_tick, _random  # noqa: PLW0603  one clock per process
+    global _last_tick  # noqa: PLW0603  one clock per process
     milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
     tick = (milliseconds << 12) | (nanoseconds // _NANOSECONDS_PER_TICK & 0xFFF)
     with _lock:
         tick = _last_tick = max(tick, _last_tick + 1)
         if not _random:
-            _random = os.urandom(_POOL)
-        chosen, _random = _random[:8], _random[8:]
-    random = int.from_bytes(chosen, "big") >> 2
-    return f"{tick >> 12:012x}7{tick & 0xFFF:03x}{0x8000000000000000 | random:016x}"
+            _random.extend(struct.unpack(f"{_POOL}Q", os.urandom(8 * _POOL)))
+        random = _random.pop() >> 2
+    return f"{tick >> 12 << 80 | 0x7 << 76 | (tick & 0xFFF) << 64 | 0x8 << 60 | random:032x}"
 
 
 def _forget_random() -> None:
     """A forked process must not make the ids that its parent will make."""
-    global _random  # noqa: PLW0603
-    _random = b""
+    _random.clear()
 
 
 if hasattr(os, "register_at_fork"):  # where processes can fork at all

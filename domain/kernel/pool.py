@@ -5,8 +5,7 @@ off: its server rolls back by itself.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import asyncpg
@@ -21,8 +20,8 @@ _FAREWELL_SECONDS = 5
 class Pool(Generic[Opened]):
     """At most `size` connections, opened when they are needed.
 
-    `driver_of` finds the driver's connection, None where it is lost; `close` ends one for good; `opened` hears of each
-    new one.
+    `driver_of` finds the driver's connection, None where it is lost; `settle` tidies up one that comes back; `close`
+    ends one for good; `opened` hears of each new one.
     """
 
     def __init__(
@@ -33,28 +32,24 @@ class Pool(Generic[Opened]):
         close: Callable[[Opened], Awaitable[None]],
         size: int,
         patience: float,
+        settle: Callable[[Opened], Awaitable[None]] | None = None,
     ) -> None:
         self.size = size
         self.used = 0
         """How many are in use."""
         self.opened: list[Callable[[Opened], None]] = []
-        self._connect, self._driver_of, self._close = connect, driver_of, close
+        self._connect, self._driver_of, self._close, self._settle = connect, driver_of, close, settle
         self._patience = patience
         self._free = asyncio.Semaphore(size)
         self._idle: list[Opened] = []
         self._closed = False
 
-    @asynccontextmanager
-    async def use(self) -> AsyncIterator[Opened]:
+    def use(self) -> "Use[Opened]":
         """A connection for as long as the block lasts.
 
         Raises PoolTimeout, a SQLAlchemy error, when none gets free in time.
         """
-        connection = await self._take()
-        try:
-            yield connection
-        finally:
-            await self._give_back(connection)
+        return Use(self)
 
     async def close(self) -> None:
         """Close what is idle now, and the others when they come back."""
@@ -72,7 +67,8 @@ class Pool(Generic[Opened]):
         except TimeoutError as error:
             raise PoolTimeout("no connection got free in time") from error
 
-    async def _take(self) -> Opened:
+    async def take(self) -> Opened:
+        """A connection, to be given back by whoever takes it. Raises PoolTimeout as `use` does."""
         await self._turn()
         self.used += 1
         try:
@@ -89,15 +85,22 @@ class Pool(Generic[Opened]):
             raise
         return connection
 
-    async def _give_back(self, connection: Opened) -> None:
-        """What was cut off may have left the connection in the middle of something."""
+    async def give_back(self, connection: Opened) -> None:
+        """It is free for others. What was cut off may have left it in the middle of something."""
         try:
+            await self._put_back(connection)
+        finally:
+            self._release()
+
+    async def _put_back(self, connection: Opened) -> None:
+        try:
+            if self._settle is not None:
+                await self._settle(connection)
+        finally:
             if self._sound(connection) and not self._closed:
                 self._idle.append(connection)
             else:
                 await self._close(connection)
-        finally:
-            self._release()
 
     def _sound(self, connection: Opened) -> bool:
         driver = self._driver_of(connection)
@@ -106,6 +109,20 @@ class Pool(Generic[Opened]):
     def _release(self) -> None:
         self.used -= 1
         self._free.release()
+
+
+class Use(Generic[Opened]):
+    """A connection taken and given back. A class, because a generator costs every request several times as much."""
+
+    def __init__(self, pool: Pool[Opened]) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> Opened:
+        self._taken = await self._pool.take()
+        return self._taken
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.give_back(self._taken)
 
 
 class Readers(Pool["Driver[asyncpg.Record]"]):
@@ -118,11 +135,11 @@ class Readers(Pool["Driver[asyncpg.Record]"]):
 
     async def fetch(self, statement: str, arguments: Sequence[Any]) -> "list[asyncpg.Record]":
         """The rows of one statement. Raises PoolTimeout as `use` does."""
-        driver = await self._take()
+        driver = await self.take()
         try:
             return await driver.fetch(statement, *arguments)
         finally:
-            await self._give_back(driver)
+            await self.give_back(driver)
 
 
 async def cut_off(driver: "Driver[asyncpg.Record]") -> None:

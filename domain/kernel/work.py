@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.kernel.constraints import refusal_of
-from domain.kernel.database import driver_of, flush_first, roll_back, settle
+from domain.kernel.database import driver_of, flush_first, prepared_on, roll_back, settle
 from domain.kernel.errors import AccessDenied
 from domain.kernel.ids import ID, new_id
 from domain.kernel.scopes import Scope
@@ -102,11 +102,26 @@ class Work:
             raise AccessDenied("FORBIDDEN", f"This token lacks the scope {scope}.")
 
     async def finish(self) -> None:
-        """Write what is pending. After this nothing may be written.
+        """Write what is pending, before the end. After this nothing may be written.
 
         A dry run checks every deferred constraint here, so that it is refused exactly when the act would be; an act
         does so in the message that commits it.
         """
+        await self._close()
+        await self.raw.flush()
+        if not self.commit:
+            await self.raw.execute(_CHECK)
+
+    async def end(self) -> None:
+        """Write what is still pending, and commit, unless it is a dry run."""
+        if not self.finished:
+            await (self._close() if self.commit else self.finish())
+        if self._session is not None:
+            await self._session.close()
+        await self.raw.conclude(f"{_CHECK}; COMMIT" if self.commit else "ROLLBACK")
+
+    async def _close(self) -> None:
+        """All that this act writes is written, or waits to be."""
         from domain.kernel import events  # noqa: PLC0415  events know the work they are announced by
 
         if self._session is not None:
@@ -116,17 +131,7 @@ class Work:
         for write in self.last.values():
             await write(self)
         await events.write(self)
-        if not self.commit:
-            await self.raw.execute(_CHECK)
         self.finished = True
-
-    async def end(self) -> None:
-        """Finish if that is still to be done; then commit, unless it is a dry run."""
-        if not self.finished:
-            await self.finish()
-        if self._session is not None:
-            await self._session.close()
-        await self.raw.execute(f"{_CHECK}; COMMIT" if self.commit else "ROLLBACK")
 
 
 _CHECK = "SET CONSTRAINTS ALL IMMEDIATE"
@@ -150,7 +155,8 @@ async def begin(
     is raised then.
     """
     driver = driver_of(connection)
-    work = Work(connection, Statements(driver), actor, now or datetime.now(UTC), commit, cause)
+    statements = Statements(driver, prepared_on(connection))
+    work = Work(connection, statements, actor, now or datetime.now(UTC), commit, cause)
     flush_first(connection, work.raw.flush)
     try:
         await _introduce(work, provided)
@@ -187,9 +193,9 @@ def _introduction(work: Work, provided: "Condition | None") -> str:
     given = [work.actor.id or "", work.actor.app or "", work.act, *([provided.value] if provided else [])]
     values = ", ".join(f"'{_plain(each)}'" for each in given)
     message = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; EXECUTE {name}({values})"
-    prepared: set[str] = work.connection.info.setdefault("waterline.prepared", set())
-    if name not in prepared:
-        prepared.add(name)
+    names = prepared_on(work.connection).names
+    if name not in names:
+        names[name] = name
         message = f"PREPARE {name} AS {_INTRODUCE}{f' WHERE {provided.text}' if provided else ''}; {message}"
     return message
 

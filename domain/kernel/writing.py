@@ -5,6 +5,8 @@ the act with its events, whichever side of the connection speaks: as one stateme
 an order, its lines, what is allocated for them and the levels that change with it are one round trip, though rooms that
 know nothing of each other write them.
 
+What still waits when the act ends is written by the message that commits it: that is no round trip at all.
+
 The writes of one statement do not see each other, and its triggers fire when all are done (foreign keys as well). What
 a trigger must see written before, as the books demand, is said at once (`execute`).
 """
@@ -12,7 +14,9 @@ a trigger must see written before, as the books demand, is said at once (`execut
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
+from types import NoneType
 from typing import Any
 
 from asyncpg import Record
@@ -32,11 +36,24 @@ class Write:
     """The WITH queries that it stands on, if any, by names of their own."""
 
 
+MOST_PREPARED = 32
+"""Statements that a connection keeps for `conclude`: the ends of those acts that come again and again."""
+
+
+class Prepared:
+    """What was prepared by hand on a connection, by its text; and the texts that were seen once."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+        self.seen: set[str] = set()
+
+
 class Statements:
     """The driver's connection of an act, with what waits to be written."""
 
-    def __init__(self, driver: "Driver[Record]") -> None:
+    def __init__(self, driver: "Driver[Record]", prepared: Prepared | None = None) -> None:
         self._driver = driver
+        self._prepared = prepared or Prepared()
         self.waiting: list[Write] = []
 
     async def later(self, write: Write) -> None:
@@ -48,9 +65,46 @@ class Statements:
     async def flush(self) -> None:
         """Write what waits, in one statement."""
         if self.waiting:
-            writes, self.waiting = self.waiting, []
-            text = _whole(tuple((each.steps, each.text, len(each.values)) for each in writes))
-            await self._driver.execute(text, *(value for each in writes for value in each.values))
+            text, values = self._taken()
+            await self._driver.execute(text, *values)
+
+    async def conclude(self, ending: str) -> None:
+        """Write what waits and say `ending`, in one message where the same was written before on this connection."""
+        if self.waiting:
+            text, values = self._taken()
+            name = await self._name_of(text)
+            if name is not None and all(isinstance(value, _LITERAL) for value in values):
+                ending = f"EXECUTE {name}({', '.join(map(_literal, values))}); {ending}"
+            else:
+                await self._driver.execute(text, *values)
+        await self._driver.execute(ending)
+
+    def _taken(self) -> tuple[str, list[Any]]:
+        """What waits, as one statement and its values; it waits no longer."""
+        writes, self.waiting = self.waiting, []
+        text = _whole(tuple((each.steps, each.text, len(each.values)) for each in writes))
+        return text, [value for each in writes for value in each.values]
+
+    async def _name_of(self, text: str) -> str | None:
+        """The name under which the statement is prepared on this connection; None where it is not. What comes up for
+        the second time is prepared: that is a message more, once.
+        """
+        names, seen = self._prepared.names, self._prepared.seen
+        if text in names or len(names) >= MOST_PREPARED:
+            return names.get(text)
+        if text not in seen:
+            if len(seen) >= MOST_PREPARED:
+                seen.clear()
+            seen.add(text)
+            return None
+        name = f"conclude_{len(names)}"
+        try:
+            await self._driver.execute(f"PREPARE {name} AS {text}")
+        except BaseException:
+            self._driver.terminate()  # nobody knows what it has prepared
+            raise
+        names[text] = name
+        return name
 
     async def execute(self, statement: str, *values: Any) -> str:
         """Run a statement, or without values several; returns the status of the last."""
@@ -71,6 +125,20 @@ class Statements:
         """The first value of the first row of a statement; None where there is none."""
         await self.flush()
         return await self._driver.fetchval(statement, *values)
+
+
+_LITERAL = (str, datetime, NoneType)
+"""What can stand in a message as it is."""
+
+
+def _literal(value: str | datetime | None) -> str:
+    """A value as SQL writes it. Connections have standard_conforming_strings on, so only quotes must be doubled."""
+    if value is None:
+        return "NULL"
+    text = value if isinstance(value, str) else value.isoformat()
+    if "\0" in text:
+        raise ValueError("no message can hold this character")
+    return "'" + text.replace("'", "''") + "'"
 
 
 @lru_cache(maxsize=256)

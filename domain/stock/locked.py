@@ -139,7 +139,8 @@ class Levels:
 
     work: Work
     by_place: dict[Place, Level] = field(default_factory=dict)
-    _by_variant: dict[ID, list[Level]] = field(default_factory=dict)
+    _by_variant: dict[ID, list[Level]] | None = None
+    """Sorted when somebody first asks: those who only lock need no order."""
 
     @classmethod
     async def lock(cls, work: Work, places: Collection[Place], *, create: bool = False) -> "Levels":
@@ -152,7 +153,7 @@ class Levels:
             currency = (await ledger.books(work)).currency
             if await work.raw.execute(_CREATE, variants, locations, currency, work.now) != "INSERT 0 0":
                 work.remembered["stock.levels.made"] = True
-        levels = cls._of(work, await work.raw.fetch(_LOCK_PLACES, variants, locations))
+        levels = cls.over(work, _found(work, await work.raw.fetch(_LOCK_PLACES, variants, locations)))
         missing = [place for place in distinct if place not in levels.by_place]
         if missing and await work.raw.fetchval(_MADE, *([place[n][4:] for place in missing] for n in (0, 1))):
             # Whoever it waited for made this one, so it was not among those that it saw. It cannot be locked now
@@ -176,7 +177,7 @@ class Levels:
 
         def read(records: Sequence[Record]) -> Levels:
             locked.update(wanted)
-            cls._of(work, records)
+            _found(work, records)
             return cls.over(work, [level for place, level in _known(work).items() if place[0] in wanted])
 
         return Ask(_LOCK_VARIANTS, [[each[4:] for each in sorted(wanted)]], read, needed=not wanted <= locked)
@@ -190,18 +191,9 @@ class Levels:
         return await cls.lock_variants(work, [variant])
 
     @classmethod
-    def _of(cls, work: Work, records: Iterable[Record]) -> "Levels":
-        known = _known(work)
-        found = [level_of(record) for record in records]
-        return cls.over(work, [known.setdefault(level.place, level) for level in found])
-
-    @classmethod
     def over(cls, work: Work, found: Sequence[Level]) -> "Levels":
         """Levels that are locked already."""
-        levels = cls(work, {level.place: level for level in found})
-        for level in sorted(levels, key=lambda each: (each.priority, each.place[1])):
-            levels._by_variant.setdefault(level.place[0], []).append(level)
-        return levels
+        return cls(work, {level.place: level for level in found})
 
     @property
     def some_are_new(self) -> bool:
@@ -213,6 +205,10 @@ class Levels:
 
     def of_variant(self, variant: ID) -> list[Level]:
         """The levels of a variant in the order in which allocation takes them: by priority, then by location."""
+        if self._by_variant is None:
+            self._by_variant = {}
+            for level in sorted(self, key=lambda each: (each.priority, each.place[1])):
+                self._by_variant.setdefault(level.place[0], []).append(level)
         return self._by_variant.get(variant, [])
 
     def save(self, event: type[LevelChange]) -> None:
@@ -295,6 +291,13 @@ def _known(work: Work) -> dict[Place, Level]:
     return work.remembered.setdefault("stock.levels", {})
 
 
+def _found(work: Work, records: Iterable[Record]) -> list[Level]:
+    """Levels that were just locked. One that this act has locked before is as it left it."""
+    known = _known(work)
+    found = map(level_of, records)
+    return [known.setdefault(level.place, level) for level in found]
+
+
 async def _close(work: Work) -> None:
     """The claims that no movement took along, and what was done about each level, are written."""
     pending = [(level, level.event) for level in _known(work).values() if level.event is not None]
@@ -357,8 +360,7 @@ def _announcement(level: Level, event: type[LevelChange], currency: CurrencyCode
 
 def level_of(record: Record) -> Level:
     """A level as the statement that locked it found it."""
-    available = record["on_hand"] - record["allocated"] - record["reserved"] - record["unavailable"]
-    return Level(
+    level = Level(
         id=ID("slv_" + record["id"]),
         place=(ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])),
         priority=record["priority"],
@@ -372,5 +374,7 @@ def level_of(record: Record) -> Level:
         version=record["version"],
         reorder_point=record["reorder_point"],
         written=(record["allocated"], record["reserved"]),
-        reached=record["reorder_point"] is not None and available <= record["reorder_point"],
+        reached=False,
     )
+    level.reached = level.reorder_point is not None and level.available <= level.reorder_point
+    return level

@@ -17,6 +17,7 @@ from domain.stock.locked import Level, Levels
 from domain.stock.shares import Shares
 from domain.stock.tables import LocationKind, Place
 
+_NONE = Decimal(0)
 NO_SHARES = Shares()
 """No channel has anything for itself, and none is kept from anything."""
 
@@ -48,7 +49,7 @@ class Part:
     demand: Demand
     level: Level
     quantity: Decimal
-    pooled: Decimal = Decimal(0)
+    pooled: Decimal = _NONE
     """How much of it comes out of its channel's pool there."""
 
 
@@ -70,7 +71,7 @@ def place(
     short: dict[Demand, Decimal] = {}
     for demand in sorted(demands, key=lambda each: each.location_id is None):
         chosen = room.choose(demand)
-        rest = demand.quantity - sum((part.quantity for part in chosen), Decimal(0))
+        rest = demand.quantity - sum((part.quantity for part in chosen), _NONE)
         if rest:
             short[demand] = rest
         if not rest or demand in patient:
@@ -128,11 +129,14 @@ class _Room:
     """How much of what their channel offers documents have taken of variants."""
 
     def free(self, level: Level) -> Decimal:
-        return level.available - self.taken.get(level.place, Decimal(0))
+        taken = self.taken.get(level.place)
+        return level.available if taken is None else level.available - taken
 
     def choose(self, demand: Demand) -> list[Part]:
         """The parts that serve a demand, as far as it can be served."""
         candidates = _candidates(self.levels, demand)
+        if not self.held and not self.shares:
+            return self._choose_freely(demand, candidates)
         free = {level.place: self.free(level) for level in candidates}
         held = {place: min(self.held.get(place, Decimal(0)), there) for place, there in free.items()}
         mine, common = sum(held.values(), Decimal(0)), sum(free.values(), Decimal(0))
@@ -155,8 +159,29 @@ class _Room:
             if level.place in chosen.quantities
         ]
 
+    def _choose_freely(self, demand: Demand, candidates: Sequence[Level]) -> list[Part]:
+        """What `choose` comes to where all that is available is everybody's, as it nearly always is: the first place
+        that suffices, else all in turn. A third of the work.
+        """
+        parts: list[Part] = []
+        rest = demand.quantity
+        for level in candidates:
+            if 0 < rest <= self.free(level):
+                return [Part(demand, level, rest)]
+        for level in candidates:
+            part = min(self.free(level), rest)
+            if part > 0:
+                parts.append(Part(demand, level, part))
+                rest -= part
+        return parts
+
     def take(self, parts: Sequence[Part]) -> None:
         """What one demand takes is no longer there for the next."""
+        if not self.held and not self.shares:
+            for part in parts:
+                place = part.level.place
+                self.taken[place] = self.taken.get(place, _NONE) + part.quantity
+            return
         for part in parts:
             place, common = part.level.place, part.quantity - part.pooled
             self.taken[place] = self.taken.get(place, Decimal(0)) + common

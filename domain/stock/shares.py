@@ -40,6 +40,10 @@ class Shares:
     rules: Mapping[tuple[ID, ID | None], Rule] = field(default_factory=dict)
     """Rules by channel and variant; with None for every variant that has none of its own."""
 
+    def __bool__(self) -> bool:
+        """Whether anything is shared out at all."""
+        return bool(self.pools or self.rules)
+
     def pooled(self, channel: ID | None, place: Place) -> Decimal:
         """What a channel has for itself at a place."""
         return Decimal(0) if channel is None else self.pools.get((channel, place), Decimal(0))

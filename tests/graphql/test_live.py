@@ -12,6 +12,7 @@ from graphql import GraphQLError
 
 from api.graphql.live import tail as tail_module
 from api.http.websocket import _Connection
+from domain.kernel import events
 from domain.kernel.events import Announced
 from tests.support.api import Api
 from tests.support.server import Server
@@ -145,6 +146,30 @@ async def test_who_knows_more_than_the_tail_hears_nothing_twice(api: Api, monkey
 
 async def _nothing(*_: Any, **__: Any) -> list[Announced]:
     return []
+
+
+async def test_who_comes_while_the_tail_looks_for_the_end_misses_nothing(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tail, looks, end = api.services.tail, asyncio.Event(), asyncio.Event()
+    where_it_ends = events.end
+
+    async def late(connection: Any) -> Any:
+        looks.set()
+        await end.wait()
+        return await where_it_ends(connection)
+
+    monkeypatch.setattr(events, "end", late)
+    async with asyncio.timeout(40):
+        await looks.wait()
+        following = tail.follow()
+        first = asyncio.ensure_future(anext(following))
+        while not tail.followers:
+            await asyncio.sleep(0)
+        made = (await create(api, "while the tail looks"))["product"]["id"]
+        end.set()
+        assert (await first).subject == made
+    await following.aclose()
 
 
 @pytest.mark.parametrize("cursor", ["", "evt_nothing", "evt_" + "0" * 32, "prd_" + "0" * 32, "1"])

@@ -162,6 +162,7 @@ async def crossing(database: Database, reader: Reader, contested: ID, early: ID)
         first_id = int(await first.raw.fetchval("SELECT pg_current_xact_id()::text"))
         first.announce(ThingMoved(early, mark="early"))
         await events.write(first)
+        await first.raw.flush()
         first.announced.clear()
         async with database.connection() as other, begin(other, actor=SYSTEM) as second:
             assert int(await second.raw.fetchval("SELECT pg_current_xact_id()::text")) > first_id
@@ -324,7 +325,7 @@ async def test_reading_can_be_narrowed_to_types_and_to_a_subject(log: Database) 
         assert [(e.type, e.version) for e in of_second] == [("thing.moved", 1)]
         assert await events.count(connection, types=["thing.moved"]) == 2
         assert await events.read(connection, types=["thing.moved"], subject=second, limit=1) == of_second
-        assert await events.end(connection) == of_second[-1].position
+        assert await events.end(connection) == (of_second[-1].position, of_second[-1].id)
 
 
 async def test_transaction_ids_are_compared_as_numbers_when_they_gain_a_digit(
@@ -339,7 +340,7 @@ async def test_transaction_ids_are_compared_as_numbers_when_they_gain_a_digit(
     async with log.snapshot() as connection:
         pages = [page async for page in events.follow(connection, after=START, page=1)]
         assert [event.subject for page in pages for event in page if event.type != FOUNDED] == wanted
-        last = await events.end(connection)
+        last, _ = await events.end(connection)
         assert last == pages[-1][-1].position
 
 
@@ -405,7 +406,7 @@ async def test_keys_ahead_of_the_server_raise_the_epoch_once_and_what_follows_is
     )
     await owner.close()
     async with log.snapshot() as connection:
-        assert (await events.end(connection)).epoch == 1
+        assert (await events.end(connection))[0].epoch == 1
         assert await events.read(connection, after=before.position) == []  # and nothing for the next million acts
 
     assert await raised(log)
@@ -426,7 +427,7 @@ async def test_keys_ahead_of_the_server_raise_the_epoch_once_and_what_follows_is
         assert [event.data["mark"] for event in behind] == ["restored", "after", "new"]
         behind = await events.read(connection, after=await events.position_of(connection, found[1].cursor))
         assert [event.data["mark"] for event in behind] == ["after", "new"]
-        assert await events.end(connection) == found[-1].position
+        assert await events.end(connection) == (found[-1].position, found[-1].id)
 
 
 async def test_an_epoch_raised_under_running_writers_loses_nothing(log: Database) -> None:

@@ -310,6 +310,49 @@ async def test_writes_that_wait_are_one_statement_with_the_events(
     assert [await kept(database, mark) for mark in marks] == [1, 1, 1]
 
 
+ODD = "it's a \\ 'quoted' \\' \"mark\" $1 ; --"
+"""What would break out of a literal that is not written with care."""
+
+
+async def test_what_an_act_writes_last_goes_with_its_commit_once_it_comes_again(
+    database: Database, connection: AsyncConnection
+) -> None:
+    said: list[str] = []
+    driver_of(connection).add_query_logger(lambda record: said.append(record.query))
+    counts = []
+    for n in range(4):
+        said.clear()
+        async with begin(connection, actor=SYSTEM) as work:
+            await bulk.insert_later(work, ExternalReference, [reference(f"{ODD} {n}")])
+        await asyncio.sleep(0)  # the driver tells its loggers in the next turn of the loop
+        counts.append([each.split(maxsplit=1)[0] for each in said if "pg_catalog" not in each])
+        assert await kept(database, f"{ODD} {n}") == 1
+    ending = [each[1:] for each in counts]  # behind what begins it
+    assert ending == [["INSERT", "SET"], ["PREPARE", "EXECUTE"], ["EXECUTE"], ["EXECUTE"]]
+
+
+async def test_what_goes_with_the_commit_is_refused_whole(database: Database, connection: AsyncConnection) -> None:
+    mark = "refused with the commit"
+    for n in range(3):
+        async with begin(connection, actor=SYSTEM) as work:
+            await bulk.insert_later(work, ExternalReference, [reference(f"{mark} {n}")])
+    with pytest.raises(Invalid):
+        async with begin(connection, actor=SYSTEM) as work:
+            await bulk.insert_later(work, ExternalReference, [reference(f"{mark} {n}") for n in (3, 0)])
+    assert not driver_of(connection).is_in_transaction()
+    assert await kept(database, f"{mark} 3") == 0
+
+
+@pytest.mark.parametrize("commit", [True, False])
+async def test_a_rule_is_kept_to_by_what_is_written_last_in_a_dry_run_too(
+    connection: AsyncConnection, *, commit: bool
+) -> None:
+    mark = f"twice over, {commit}"
+    with pytest.raises(Invalid):
+        async with begin(connection, actor=SYSTEM, commit=commit) as work:
+            await bulk.insert_later(work, ExternalReference, [reference(mark), reference(mark)])
+
+
 async def test_writes_of_one_kind_take_turns(database: Database, connection: AsyncConnection) -> None:
     mark = "written twice"
     upsert = """

@@ -13,6 +13,7 @@ from domain.kernel.money import format_quantity
 from domain.stock.errors import InsufficientStock
 from domain.stock.locked import Level, Levels, level_of
 from domain.stock.placement import Demand, Part, place, shortages
+from domain.stock.shares import Shares
 from domain.stock.tables import LocationKind, Place
 
 seeded = settings(derandomize=True, deadline=None, max_examples=400)
@@ -115,6 +116,18 @@ def in_turn(demands: list[Demand]) -> list[Demand]:
 
 def there(level: Level) -> Decimal:
     return level.on_hand - level.allocated - level.reserved - level.unavailable
+
+
+@seeded
+@given(cases(), st.booleans())
+def test_where_nothing_is_shared_the_choice_is_the_same_as_beside_a_share_of_somebody_else(
+    case: Case, patient: bool
+) -> None:
+    waiting = case.demands if patient else []
+    elsewhere = Shares(pools={(ID("chn_" + "0" * 32), (variant(VARIANTS), location(0))): Decimal(1)})
+    assert place(case.levels, case.demands, patient=waiting) == place(
+        case.levels, case.demands, shares=elsewhere, patient=waiting
+    )
 
 
 @seeded

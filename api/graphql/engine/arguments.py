@@ -3,8 +3,9 @@
 from typing import Any
 
 import strawberry
-from graphql import VariableNode, Visitor, visit
+from graphql import Undefined, VariableNode, Visitor, is_required_argument, visit
 from graphql.execution.values import VariableValues, get_argument_values
+from graphql.utilities.coerce_input_value import coerce_default_value
 from strawberry.types.arguments import convert_argument
 
 from api.graphql.engine.selection import Selected
@@ -22,6 +23,7 @@ class Arguments:
             for each in (field.arguments if field else ())
         ]
         self.constant = not _names_variables(selected)
+        self._handed_on = _handed_on(selected)
         self._known: dict[str, Any] | Exception | None = None
 
     def of(self, variables: VariableValues) -> dict[str, Any]:
@@ -39,6 +41,11 @@ class Arguments:
 
     def plain(self, variables: VariableValues) -> dict[str, Any]:
         """The arguments by their GraphQL names, as graphql-core coerces them: input objects are dictionaries."""
+        if self._handed_on is not None:
+            named, defaults = self._handed_on
+            values = {name: variables.coerced.get(variable) for name, variable in named}
+            if None not in values.values():  # else graphql-core knows what null, or nothing, means here
+                return defaults | values
         return get_argument_values(self._selected.definition, self._selected.nodes[0], variables)
 
     def _coerced(self, variables: VariableValues) -> dict[str, Any]:
@@ -52,6 +59,22 @@ class Arguments:
                 if value is not strawberry.UNSET:
                     given[python_name] = value
         return given
+
+
+def _handed_on(selected: Selected) -> tuple[list[tuple[str, str]], dict[str, Any]] | None:
+    """The arguments that are variables as they are, and the defaults of those left out; None where there are others."""
+    given = {each.name.value: each.value for each in selected.nodes[0].arguments or ()}
+    named: list[tuple[str, str]] = []
+    defaults: dict[str, Any] = {}
+    for name, argument in selected.definition.args.items():
+        value = given.get(name)
+        if isinstance(value, VariableNode):
+            named.append((argument.out_name or name, value.name.value))
+        elif value is not None or is_required_argument(argument):
+            return None
+        elif (default := coerce_default_value(argument)) is not Undefined:
+            defaults[argument.out_name or name] = default
+    return named, defaults
 
 
 def _names_variables(selected: Selected) -> bool:

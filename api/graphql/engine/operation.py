@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import GraphQLError, OperationType, Undefined, coerce_input_value
+from graphql import GraphQLError, GraphQLInputType, OperationType, Undefined, coerce_input_value
 from graphql.execution.get_variable_signature import get_variable_signature
 from graphql.execution.values import (
     VariableValues,
@@ -15,6 +15,7 @@ from graphql.execution.values import (
 
 from api.graphql.documents import Prepared
 from api.graphql.engine.arguments import Arguments
+from api.graphql.engine.coercion import Coerce, Unfit, coercion_of
 from api.graphql.engine.planner import Plan, Planner
 from api.graphql.engine.run import Result, Run
 from api.graphql.engine.selection import Selected, Selector
@@ -168,22 +169,37 @@ _NONE = VariableValues({}, {})
 
 
 def _simply(built: Built, prepared: Prepared, given: dict[str, Any]) -> VariableValues | None:
-    """The same where each variable is given and is as it should be, by signatures that are remembered; else None."""
+    """The same where each variable is given and is as it should be, by what is remembered of them; else None."""
     if prepared.signatures is None:
         found = [get_variable_signature(built.core, each) for each in prepared.operation.variable_definitions or ()]
-        prepared.signatures = [each for each in found if not isinstance(each, GraphQLError)]
+        kept = [each for each in found if not isinstance(each, GraphQLError)]
+        prepared.signatures = [(each, coercion_of(each.type) or _carefully(each.type)) for each in kept]
     sources: dict[str, VariableValueSource] = {}
     values: dict[str, Any] = {}
-    for signature in prepared.signatures:
+    for signature, coerce in prepared.signatures:
         value = given.get(signature.name, Undefined)
-        if value is Undefined or input_is_nested_too_deeply(value, signature.type):
+        if value is Undefined:
             return None
         try:
-            coerced_value = coerce_input_value(value, signature.type)
-        except GraphQLError:
-            return None
-        if coerced_value is Undefined:
+            values[signature.name] = coerce(value)
+        except Unfit:
             return None
         sources[signature.name] = VariableValueSource(signature, value)
-        values[signature.name] = coerced_value
     return VariableValues(sources, values)
+
+
+def _carefully(kind: GraphQLInputType) -> Coerce:
+    """The coercion of a type that contains itself: graphql-core's own."""
+
+    def coerce(value: Any) -> Any:
+        if input_is_nested_too_deeply(value, kind):
+            raise Unfit
+        try:
+            found = coerce_input_value(value, kind)
+        except GraphQLError as error:
+            raise Unfit from error
+        if found is Undefined:
+            raise Unfit
+        return found
+
+    return coerce

@@ -141,7 +141,10 @@ def check_variables(value: Any) -> None:
     waiting = [value]
     while waiting:
         each = waiting.pop()
-        if isinstance(each, dict):
+        if isinstance(each, str):  # what most of them are
+            if "\x00" in each:
+                raise request_error(_NUL, "BAD_REQUEST")
+        elif isinstance(each, dict):
             waiting.extend(each.values())
         elif isinstance(each, list):
             if len(each) > INPUT_LIST:
@@ -149,8 +152,6 @@ def check_variables(value: Any) -> None:
                     f"A list has {len(each):,} elements, at most {INPUT_LIST:,}.", "TOO_COSTLY", limit=INPUT_LIST
                 )
             waiting.extend(each)
-        elif isinstance(each, str) and "\x00" in each:
-            raise request_error(_NUL, "BAD_REQUEST")
 
 
 def cost_of(

@@ -203,7 +203,8 @@ async def _once(
             payload = Payload(result if noun is None else {noun: result}, act=work.act)
             if claim:
                 await idempotency.keep(work, claim, {"nouns": payload.nouns, "act": payload.act})
-            await work.finish()
+            if dry_run:
+                await work.finish()  # before its payload is read inside of it
         else:
             payload = Payload(kept["nouns"], act=kept["act"])
             context.extensions["idempotentReplay"] = True

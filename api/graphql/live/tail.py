@@ -169,10 +169,17 @@ class Tail:
             self._told = False
             await driver.execute(f"NOTIFY {CHANNEL}")
         if self._position is None:
-            self._position = await events.end(connection)
+            self._position, _ = await events.end(connection)
             self._ready.set()
         looked = time.monotonic()
-        page = await events.read(connection, after=self._position, limit=PAGE)
+        page: list[Announced] = []
+        if self._followers:
+            page = await events.read(connection, after=self._position, limit=PAGE)
+        else:  # nobody would hear of it: to see where the log ends is a tenth of the work
+            end = await events.end(connection)
+            if self._followers:  # somebody came meanwhile, and is to hear all behind the position found then
+                return
+            self._position, self._cursor = end
         for event in page:
             self._position, self._cursor = event.position, event.cursor
             self._hand_out(event)
