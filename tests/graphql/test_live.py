@@ -134,7 +134,13 @@ async def test_who_knows_more_than_the_tail_hears_nothing_twice(api: Api, monkey
     await create(api, "AHEAD-0")
     await until_read(api)
     tail = api.services.tail
+    before = tail._position, tail._cursor
+
+    async def unmoved(_: object) -> Any:
+        return before
+
     monkeypatch.setattr(tail_module.events, "read", _nothing)
+    monkeypatch.setattr(tail_module.events, "end", unmoved)
     cursors = [(await create(api, f"AHEAD-{n}"))["effects"]["events"]["nodes"][0]["cursor"] for n in (1, 2, 3)]
     following = tail.follow(after=cursors[1])
     first = asyncio.ensure_future(anext(following))
