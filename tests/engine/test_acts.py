@@ -21,6 +21,7 @@ EXAMPLES, EACH = 10, 40
 
 # Nor can Python always say so: within the making of a named tuple there is nothing to import with.
 pytestmark = [
+    pytest.mark.timeout(900),
     pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

@@ -28,6 +28,7 @@ PARTS, EXAMPLES, EACH = 4, 10, 50
 # What graphql-core cancels when a field fails is not always begun.
 # Nor can Python always say so: within the making of a named tuple there is nothing to import with.
 pytestmark = [
+    pytest.mark.timeout(900),
     pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
