@@ -144,13 +144,18 @@ def _currency(currency: str | None) -> str | None:
     return currency
 
 
-async def _free_code(work: Work, code: str) -> str:
+def well_formed_code(code: str) -> str:
+    """A code, as accounts and dimension values have them. Refused with Invalid where it cannot be one."""
     if not _CODE.fullmatch(code):
         raise Invalid(
             "A code has up to 20 digits, capital letters, points and hyphens, and begins with a digit or a letter.",
             path=("input", "code"),
         )
-    if await work.raw.fetchval(_TAKEN, code):
+    return code
+
+
+async def _free_code(work: Work, code: str) -> str:
+    if await work.raw.fetchval(_TAKEN, well_formed_code(code)):
         raise Invalid(f"There is an account with this code already: {code}.", path=("input", "code"))
     return code
 

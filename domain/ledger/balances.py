@@ -7,8 +7,8 @@ costs the days and accounts there are, not the lines, and nobody who posts waits
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -31,6 +31,12 @@ class Span:
     about: Mapping[AccountingDimension, Sequence[ID | None]] = field(default_factory=dict)
     """Only lines that name one of these in each of the dimensions; None stands for lines that name none."""
 
+    @property
+    def before(self) -> "Span":
+        """All the days before it, of the same lines."""
+        until = self.since - timedelta(days=1) if self.since and self.since > date.min else date.min
+        return replace(self, since=None, until=until)
+
 
 @dataclass(frozen=True)
 class Turnover:
@@ -44,9 +50,19 @@ class Turnover:
     closing_credit: Decimal = Decimal(0)
 
     @property
+    def debits(self) -> Decimal:
+        """Those of all entries."""
+        return self.debit + self.closing_debit
+
+    @property
+    def credits(self) -> Decimal:
+        """Those of all entries."""
+        return self.credit + self.closing_credit
+
+    @property
     def balance(self) -> Decimal:
         """Debits less credits, of all entries."""
-        return self.result + self.closing_debit - self.closing_credit
+        return self.debits - self.credits
 
     @property
     def result(self) -> Decimal:

@@ -249,7 +249,7 @@ async def _checked(
         else:
             rows.append(_row(new, n, ID("acc_" + account["id"])))
     Refusals.raise_if_any(refusals)
-    await dimensions.check(work, _named(news))
+    await dimensions.check(work, dimensions.named(news))
     return rows
 
 
@@ -276,15 +276,6 @@ def _row(new: NewBudgetLine, n: int, account: ID) -> dict[str, Any]:
         "amount": new.amount.amount,
         **{column: getattr(new, column) for column in COLUMNS.values()},
     }
-
-
-def _named(news: Sequence[NewBudgetLine]) -> list[dimensions.Named]:
-    return [
-        dimensions.Named(dimension, value, ("input", "lines", n, f"{dimension.lower()}Id"))
-        for n, new in enumerate(news)
-        for dimension, column in COLUMNS.items()
-        if (value := getattr(new, column)) is not None
-    ]
 
 
 # --- holding entries against it ---------------------------------------------------------------------------------------

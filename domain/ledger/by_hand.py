@@ -147,7 +147,7 @@ async def post_entry(
     )
     accounts = _accounts(new.lines, named, held, open_to)
     amounts = _amounts(new.lines, kept.currency, balanced=against is None)
-    await dimensions.check(work, _named(new.lines))
+    await dimensions.check(work, dimensions.named(new.lines))
     currency = amounts[0].currency
     rate = await _rate(work, new, currency, kept)
     period = await months.allowed(work, month, new.on, today=kept.today, adjusting=kind == EntryKind.ADJUSTING)
@@ -199,7 +199,7 @@ async def check_plain(work: Work, lines: Sequence[PlainLine], base: str) -> tupl
     named = await ask(work, _ask_accounts(given, {}))
     accounts = _accounts(given, named, {}, ())
     amounts = _amounts(given, base, balanced=True)
-    await dimensions.check(work, _named(given))
+    await dimensions.check(work, dimensions.named(given))
     return accounts, amounts
 
 
@@ -286,16 +286,6 @@ def _check_dimensions(line: NewLine, account: Any, path: _Path) -> None:
             raise DimensionMissing(
                 f"Account {account['code']} demands a {dimension.lower()}.", path=(*path, f"{dimension.lower()}Id")
             )
-
-
-def _named(lines: Sequence[NewLine]) -> list[dimensions.Named]:
-    """The dimensions that lines name."""
-    return [
-        dimensions.Named(dimension, value, ("input", "lines", n, f"{dimension.lower()}Id"))
-        for n, line in enumerate(lines)
-        for dimension, column in COLUMNS.items()
-        if (value := getattr(line, column)) is not None
-    ]
 
 
 def _amounts(lines: Sequence[NewLine], base: str, *, balanced: bool) -> list[Money]:

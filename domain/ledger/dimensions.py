@@ -4,7 +4,6 @@ Channels and locations are rows of other rooms, which say so with `keep_dimensio
 are values kept here.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +13,12 @@ from domain.kernel.absent import ABSENT, Absent, given
 from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.work import Work
+from domain.ledger.accounts import well_formed_code
 from domain.ledger.events import DimensionValueCreated, DimensionValueUpdated
 from domain.ledger.tables import AccountingDimension, DimensionValue
+from domain.ledger.tables.dimensions import COLUMNS
 
 _value = DimensionValue.__table__.c
-_CODE = re.compile(r"[0-9A-Z][0-9A-Z.-]{0,19}")
 DIMENSION_PREFIXES = {
     AccountingDimension.CHANNEL: "chn",
     AccountingDimension.LOCATION: "loc",
@@ -55,11 +55,21 @@ class Named:
     path: tuple[str | int, ...]
 
 
-async def check(work: Work, named: Sequence[Named]) -> None:
+def named(lines: Sequence[Any]) -> list[Named]:
+    """The dimensions that lines of an input name, in fields called as the columns are."""
+    return [
+        Named(dimension, value, ("input", "lines", n, f"{dimension.lower()}Id"))
+        for n, line in enumerate(lines)
+        for dimension, column in COLUMNS.items()
+        if (value := getattr(line, column)) is not None
+    ]
+
+
+async def check(work: Work, all_named: Sequence[Named]) -> None:
     """Refuses, all at once, with NotFound for what is none of its dimension and Invalid for what is not active."""
     refusals: list[Refusal] = []
     for dimension in AccountingDimension:
-        mine = [each for each in named if each.dimension == dimension]
+        mine = [each for each in all_named if each.dimension == dimension]
         if not mine:
             continue
         prefix = DIMENSION_PREFIXES[dimension]
@@ -101,15 +111,10 @@ async def create_dimension_value(work: Work, new: NewDimensionValue) -> ID:
     """Lines can name it. Returns its id. Refused with Invalid for a code that is taken or cannot be."""
     if DIMENSION_PREFIXES[new.dimension] != "dmv":
         raise Invalid("Channels and locations are made where they belong, not here.", path=("input", "dimension"))
-    if not _CODE.fullmatch(new.code):
-        raise Invalid(
-            "A code has up to 20 digits, capital letters, points and hyphens, and begins with a digit or a letter.",
-            path=("input", "code"),
-        )
     row: dict[str, Any] = {
         "id": new_id("dmv"),
         "dimension": new.dimension,
-        "code": new.code,
+        "code": well_formed_code(new.code),
         "name": words.line(new.name, path=("input", "name")),
         "created_at": work.now,
     }

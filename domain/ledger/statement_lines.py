@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -72,7 +72,7 @@ class Statement:
 async def general_ledger(connection: AsyncConnection, span: Span) -> list[LedgerRow]:
     """Every account with something before the end of a span, by code: where it stood, what moved, where it stands."""
     driver = await raw(connection)
-    before, during = await turnovers(driver, [_before(span), span])
+    before, during = await turnovers(driver, [span.before, span])
     places = await chart(connection)
     rows = [_row(place.id, before.get(place.id, Turnover()), during.get(place.id, Turnover())) for place in places]
     moved = before.keys() | during.keys()
@@ -152,25 +152,18 @@ async def _sums(
 ) -> tuple[Decimal, tuple[Decimal, Decimal]]:
     """What stood before a span, and the debits and credits in it."""
     if party is None:
-        before, during = await turnovers(driver, [_before(span), span], accounts=accounts)
+        before, during = await turnovers(driver, [span.before, span], accounts=accounts)
         moved = during.values()
-        debit = sum((each.debit + each.closing_debit for each in moved), Decimal(0))
-        credit = sum((each.credit + each.closing_credit for each in moved), Decimal(0))
+        debit = sum((each.debits for each in moved), Decimal(0))
+        credit = sum((each.credits for each in moved), Decimal(0))
         return sum((each.balance for each in before.values()), Decimal(0)), (debit, credit)
-    sums = [await driver.fetchrow(_OF_A_PARTY, *_asked(accounts, each, party)) for each in (_before(span), span)]
+    sums = [await driver.fetchrow(_OF_A_PARTY, *_asked(accounts, each, party)) for each in (span.before, span)]
     earlier, now = [(each["debit"] or Decimal(0), each["credit"] or Decimal(0)) for each in sums]
     return earlier[0] - earlier[1], now
 
 
-def _before(span: Span) -> Span:
-    """All the days before a span."""
-    until = span.since - timedelta(days=1) if span.since and span.since > date.min else date.min
-    return replace(span, since=None, until=until)
-
-
 def _row(account: ID, before: Turnover, during: Turnover) -> LedgerRow:
-    debit, credit = during.debit + during.closing_debit, during.credit + during.closing_credit
-    return LedgerRow(account, before.balance, debit, credit)
+    return LedgerRow(account, before.balance, during.debits, during.credits)
 
 
 async def _parents(connection: AsyncConnection) -> dict[ID, ID | None]:

@@ -5,8 +5,7 @@ income of 100 is 100 and not -100. An account with others under it shows their s
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -125,7 +124,7 @@ async def balance_sheet(connection: AsyncConnection, spans: Sequence[Span]) -> B
 async def cash_flow(connection: AsyncConnection, spans: Sequence[Span]) -> CashFlows:
     """Where cash came from and went to in spans of days, side by side."""
     places = await chart(connection)
-    sums = await turnovers(await raw(connection), [*spans, *map(_before, spans)])
+    sums = await turnovers(await raw(connection), [*spans, *(each.before for each in spans)])
     during, earlier = sums[: len(spans)], sums[len(spans) :]
     in_result = {place.id for place in places if place.type in (INCOME, EXPENSE)}
     flows = {place.id: place.cash_flow for place in places if place.id not in in_result}
@@ -148,12 +147,6 @@ async def cash_flow(connection: AsyncConnection, spans: Sequence[Span]) -> CashF
         financing=[brought(found, CashFlow.FINANCING) for found in during],
         closing=[first - brought(found, CashFlow.CASH) for first, found in zip(opening, during, strict=True)],
     )
-
-
-def _before(span: Span) -> Span:
-    """All the days before a span."""
-    until = span.since - timedelta(days=1) if span.since and span.since > date.min else date.min
-    return replace(span, since=None, until=until)
 
 
 def _signed(kind: AccountType, balance: Decimal) -> Decimal:

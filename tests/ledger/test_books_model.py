@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from domain import ledger
 from domain.kernel.database import Database, raw
+from domain.kernel.ids import ID
 from tests.ledger.model import CENTS, Books, Entry, Line, in_order
 from tests.support import books, shop
 from tests.support.api import Api
@@ -299,7 +300,7 @@ class Driver:
         days = [FIRST - timedelta(days=1) + timedelta(days=n) for n in range((TODAY - FIRST).days + 3)]
         instants = [each.recorded_at for each in self.model.entries.values()]
         known = self.chance.choice(instants) if instants else None
-        about = {ledger.AccountingDimension.PROJECT: [ledger_id(self.projects["P1"])]}
+        about = {ledger.AccountingDimension.PROJECT: [ID(self.projects["P1"])]}
         spans = [ledger.Span(day) for day in days]
         spans += [ledger.Span(TODAY, known_at=known), ledger.Span(TODAY, about=about)]
         spans += [ledger.Span(TODAY, known_at=known, about=about)]
@@ -324,11 +325,6 @@ class Driver:
             for each in rows
         }
         assert {code: amount for code, amount in told.items() if amount} == self.model.balances(on)
-
-
-def ledger_id(value: str) -> Any:
-    """An id of the API is one of the domain."""
-    return value
 
 
 @pytest.fixture(scope="module")
