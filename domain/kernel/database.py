@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only
 
-from domain.kernel.errors import Trouble
+from domain.kernel.errors import Overtaken, Trouble
 from domain.kernel.pool import Driver, Pool, Readers, Use, cut_off
 from domain.kernel.writing import Prepared
 
@@ -257,10 +257,12 @@ async def _end(connection: AsyncConnection) -> None:
 
 
 def collided(error: BaseException) -> bool:
-    """Whether the database ended a transaction because it and another one waited for each other."""
+    """Whether an act is to begin anew: another one was faster, or the database ended it because they waited for each
+    other.
+    """
     cause: BaseException | None = error
     while cause is not None:
-        if getattr(cause, "sqlstate", None) in ("40P01", "40001"):
+        if isinstance(cause, Overtaken) or getattr(cause, "sqlstate", None) in ("40P01", "40001"):
             return True
         cause = getattr(cause, "orig", None) or cause.__cause__
     return False

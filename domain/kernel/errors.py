@@ -5,6 +5,7 @@ A `Refusal` is an anticipated no: a business answer that the caller can act on. 
 writing a class beside the function that raises it, and nowhere else.
 
 `AccessDenied` is about the caller, not the act: it becomes a top-level error.
+`Overtaken` is no answer at all: another act got between, so this one is to begin anew, as after a deadlock.
 `Trouble` is for the person at a command line: what is wrong and what to do, in plain words, without a traceback.
 Everything else that is raised is a bug: loud in the log, masked to the caller.
 """
@@ -90,6 +91,12 @@ class AccessDenied(Exception):  # noqa: N818  an answer about the caller
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+class Overtaken(Exception):  # noqa: N818  nothing went wrong
+    """What an act looked at before it held its locks was changed meanwhile by another one, and to go on would break the
+    order of locks or a rule. It is rolled back whole and begins anew: `database.collided` knows it.
+    """
 
 
 class Trouble(Exception):  # noqa: N818  shown to a person, not handled by a program

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from domain.kernel import bulk
 from domain.kernel.asking import Ask, Query, ask
+from domain.kernel.errors import Overtaken
 from domain.kernel.ids import ID, new_id
 from domain.kernel.money import Money
 from domain.kernel.work import Work
@@ -186,7 +187,7 @@ async def open_entries(work: Work, drafts: Sequence[Draft], kept: Books) -> list
         await bulk.insert(work, JournalEntry, entries)
     except asyncpg.CheckViolationError as refused:
         if refused.constraint_name in ("journal_entry_period_locked", "journal_entry_period_closed"):
-            raise asyncpg.SerializationError("the period was closed meanwhile") from None  # the next one is open
+            raise Overtaken("the period was closed meanwhile") from None  # the next one is open
         raise
     work.announce(
         *(JournalEntryPosted(entry["id"], source=draft.source) for entry, draft in zip(entries, drafts, strict=True))

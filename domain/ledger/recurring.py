@@ -13,12 +13,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-import asyncpg
-
 from domain.kernel import bulk, listing, words
 from domain.kernel.absent import ABSENT, Absent, given
 from domain.kernel.attempts import attempt
-from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals
+from domain.kernel.errors import Invalid, NotFound, Overtaken, Refusal, Refusals
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.lifecycle import Lifecycle
 from domain.kernel.money import CurrencyCode, Money
@@ -354,7 +352,7 @@ async def _post_one(  # noqa: PLR0917  what is posted, of what, and when
             happened = datetime.combine(day, time(), kept.time_zone)
             return await post_by_hand(work, new, source=recurring_id, effective_at=happened)
     except (PeriodClosed, PeriodLocked):
-        raise asyncpg.SerializationError("the period was closed meanwhile") from None  # the next one is open
+        raise Overtaken("the period was closed meanwhile") from None  # the next one is open
 
 
 def _line(row: Any) -> NewLine:

@@ -14,12 +14,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import asyncpg
 from asyncpg import Record
 
 from domain import ledger
 from domain.kernel import bulk
 from domain.kernel.asking import AMONG, Ask, Query, ask
+from domain.kernel.errors import Overtaken
 from domain.kernel.ids import ID, new_id
 from domain.kernel.money import CurrencyCode, Money, format_amount, format_quantity
 from domain.kernel.work import Work
@@ -158,7 +158,7 @@ class Levels:
         if missing and await work.raw.fetchval(_MADE, *([place[n][4:] for place in missing] for n in (0, 1))):
             # Whoever it waited for made this one, so it was not among those that it saw. It cannot be locked now
             # without breaking the order of locks: the act begins anew, as after a deadlock.
-            raise asyncpg.SerializationError("a variant came to be at another place meanwhile")
+            raise Overtaken("a variant came to be at another place meanwhile")
         return levels
 
     @classmethod

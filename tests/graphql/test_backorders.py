@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.graphql.test_policies import kept
-from tests.stock.test_races import _counted as collisions_counted
 from tests.support.api import Api
+from tests.support.collisions import deadlocks_counted
 from tests.support.shop import (
     ADJUST,
     CANCEL,
@@ -336,7 +336,7 @@ async def test_cancellations_losses_and_gains_at_two_places_do_not_wait_for_each
     fresh_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Backorders belong to no place, so acts at different places meet at them: they lock them in one order."""
-    api, collisions = fresh_api, collisions_counted(monkeypatch)
+    api, collisions = fresh_api, deadlocks_counted(monkeypatch)
     places = [await location(api, priority=n) for n in range(2)]
     rows = []
     for _ in range(3):

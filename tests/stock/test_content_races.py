@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from api.graphql.kit import operations as doors
 from domain import stock
 from domain.kernel.database import Database
 from domain.kernel.ids import ID
@@ -20,6 +19,7 @@ from domain.kernel.work import SYSTEM, Work, begin
 from domain.stock import NewLot, NewReceipt, NewReceiptLine, locked
 from domain.stock.operations import lots, recall
 from tests.support.api import Api
+from tests.support.collisions import deadlocks_counted
 from tests.support.shelves import RECALL, RELOCATE, bins, lot_of, lying, moving, received
 from tests.support.shop import (
     ADJUST,
@@ -322,16 +322,7 @@ async def test_thirty_two_at_once_on_eight_hot_variants_in_bins_and_lots(
     fresh_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = fresh_api
-    collisions: Counter[str] = Counter()
-    collided = doors.collided
-
-    def counting(error: BaseException) -> bool:
-        found = collided(error)
-        if found and "at another place meanwhile" not in str(error):
-            collisions[type(error).__name__] += 1
-        return found
-
-    monkeypatch.setattr(doors, "collided", counting)
+    collisions = deadlocks_counted(monkeypatch)
     here = await location(api)
     shelves = await bins(api, here, "A/1", "A/2", "B/1")
     rows = [await variant(api) for _ in range(8)]

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from api.graphql.kit import operations as doors
 from domain import fulfillment, orders, stock
 from domain.fulfillment import NewShipment
 from domain.kernel.database import Database
@@ -23,6 +22,7 @@ from domain.stock.locked import Level
 from domain.stock.tables import Place
 from tests.support import shop
 from tests.support.api import Api
+from tests.support.collisions import deadlocks_counted
 from tests.support.shop import (
     ADJUST,
     CANCEL,
@@ -220,26 +220,11 @@ class _Storm:
         return await act(self.api, PLACE, {"input": {"lines": self.some(), "reservationId": hold}})
 
 
-def _counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """The deadlocks that came up, by the class of their error."""
-    collisions: Counter[str] = Counter()
-    collided = doors.collided
-
-    def counting(error: BaseException) -> bool:
-        found = collided(error)
-        if found and "at another place meanwhile" not in str(error):
-            collisions[type(error).__name__] += 1
-        return found
-
-    monkeypatch.setattr(doors, "collided", counting)
-    return collisions
-
-
 async def _storm(api: Api, monkeypatch: pytest.MonkeyPatch, *, writers: int, acts: int, seed: int) -> Counter[str]:
     """The outcomes of a storm, and whatever deadlock came up in it: acts that collide begin anew, so they are counted
     where that is decided.
     """
-    collisions = _counted(monkeypatch)
+    collisions = deadlocks_counted(monkeypatch)
     places = [await shop.location(api, priority=n) for n in range(2)]
     rows = []
     for _ in range(10):
@@ -267,7 +252,7 @@ async def test_sixty_four_at_once_on_ten_hot_variants(fresh_api: Api, monkeypatc
 async def test_without_an_order_of_locks_they_deadlock(fresh_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     # Each act takes its locks in an order of its own.
     _with_locks(monkeypatch, "ORDER BY level.variant_id, level.location_id", "ORDER BY random()")
-    collisions = _counted(monkeypatch)
+    collisions = deadlocks_counted(monkeypatch)
     # Few writers and fewer acts: each deadlock costs a second, and an act that met three of them gives up.
     with pytest.raises(AssertionError):
         await _storm(fresh_api, monkeypatch, writers=8, acts=4, seed=20_261_124)

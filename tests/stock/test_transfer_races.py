@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from api.graphql.kit import operations as doors
 from domain.stock.operations.transfers import locking
 from tests.support import shop
 from tests.support.api import Api
+from tests.support.collisions import deadlocks_counted
 from tests.support.shop import (
     ADJUST,
     PLACE,
@@ -39,21 +39,6 @@ from tests.support.transfers import (
     going,
     made_ready,
 )
-
-
-def _counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """The deadlocks that came up, by the class of their error: acts that collide begin anew."""
-    collisions: Counter[str] = Counter()
-    collided = doors.collided
-
-    def counting(error: BaseException) -> bool:
-        found = collided(error)
-        if found and "at another place meanwhile" not in str(error):
-            collisions[type(error).__name__] += 1
-        return found
-
-    monkeypatch.setattr(doors, "collided", counting)
-    return collisions
 
 
 async def _places(api: Api, row: str, quantity: int) -> tuple[str, str]:
@@ -158,7 +143,7 @@ async def test_losses_among_transfers_and_orders_never_promise_more_than_is_ther
 async def test_opposite_transfers_with_shuffled_lines_do_not_deadlock(
     fresh_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    collisions = _counted(monkeypatch)
+    collisions = deadlocks_counted(monkeypatch)
     here, there = await shop.location(fresh_api), await shop.location(fresh_api)
     rows = [await shop.variant(fresh_api) for _ in range(6)]
     for place in (here, there):

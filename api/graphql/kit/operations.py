@@ -29,7 +29,7 @@ from api.graphql.kit.reading import Reading
 from domain import identity
 from domain.kernel import idempotency
 from domain.kernel.database import collided
-from domain.kernel.errors import Refusal, Refusals
+from domain.kernel.errors import Overtaken, Refusal, Refusals
 from domain.kernel.idempotency import Claim
 from domain.kernel.ids import ID
 from domain.kernel.work import begin
@@ -167,11 +167,11 @@ async def close_payload(context: Context) -> None:
 
 
 async def _again(context: Context, *arguments: Any, **options: Any) -> Payload:
-    """Run an act anew when it and another one waited for each other: the database ends one of them, whole."""
+    """Run an act anew when another one was faster, or when both waited for each other: then the database ends one."""
     for _ in range(TRIES - 1):
         try:
             return await _once(context, *arguments, **options)
-        except (DBAPIError, asyncpg.PostgresError) as error:
+        except (Overtaken, DBAPIError, asyncpg.PostgresError) as error:
             await close_payload(context)
             if not collided(error):
                 raise

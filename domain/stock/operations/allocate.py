@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-import asyncpg
-
 from domain import ledger
+from domain.kernel.errors import Overtaken
 from domain.kernel.ids import ID
 from domain.kernel.money import currency_digits
 from domain.kernel.work import Work
@@ -93,7 +92,7 @@ async def _look(work: Work, levels: Levels, documents: Collection[ID]) -> Held:
     if any(each.place not in levels.by_place for each in found):
         # A receipt elsewhere has served one of the lines meanwhile. Its level cannot be locked now without breaking
         # the order of locks, so the act begins anew, as after a deadlock.
-        raise asyncpg.SerializationError("an allocation came to be at another place meanwhile")
+        raise Overtaken("an allocation came to be at another place meanwhile")
     return Held(levels, found)
 
 

@@ -6,9 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import asyncpg
-
 from domain.kernel import bulk
+from domain.kernel.errors import Overtaken
 from domain.kernel.ids import ID, is_id
 from domain.kernel.work import Work
 from domain.kernel.writing import Write
@@ -93,7 +92,7 @@ async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Dec
         # Whoever held one of these queues has let somebody wait for another variant, too: that one would be passed over
         # although goods are there. Its queue cannot be locked now without breaking the order of locks, so the act
         # begins anew, as after a deadlock.
-        raise asyncpg.SerializationError("somebody came to wait for another variant meanwhile")
+        raise Overtaken("somebody came to wait for another variant meanwhile")
     left = {place: quantity + max(levels.by_place[place].available, Decimal(0)) for place, quantity in coming.items()}
     allocations: list[NewAllocation] = []
     served: list[tuple[str, Decimal, bool]] = []

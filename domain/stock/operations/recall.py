@@ -2,11 +2,9 @@
 
 from decimal import Decimal
 
-import asyncpg
-
 from domain import ledger
 from domain.kernel import words
-from domain.kernel.errors import NotAllowedNow, NotFound
+from domain.kernel.errors import NotAllowedNow, NotFound, Overtaken
 from domain.kernel.ids import ID, is_id
 from domain.kernel.money import format_quantity
 from domain.kernel.work import Work
@@ -46,7 +44,7 @@ async def recall_lot(work: Work, lot_id: str, reason: str) -> ID:
     if not set(await _places(work, lot)) <= set(levels.by_place):
         # Some of it came to another place meanwhile. Its level cannot be locked now without breaking the order of
         # locks, so the act begins anew, as after a deadlock.
-        raise asyncpg.SerializationError("a lot came to be at another place meanwhile")
+        raise Overtaken("a lot came to be at another place meanwhile")
     lying = await contents_of(work, list(levels))
     steps = [
         _aside(level, each, UnavailableState.ON_HOLD, RECALL)

@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-import asyncpg
-
+from domain.kernel.errors import Overtaken
 from domain.kernel.ids import ID
 from domain.kernel.work import Work
 from domain.stock.locked import Levels
@@ -87,7 +86,7 @@ async def _most_waited_for(
     if any((variant, None) in wanted or (variant, place) in wanted for variant, place in unseen):
         # Goods came in at a place that did not exist when levels were locked, so they were not looked at. That place
         # cannot be locked now without breaking the order of locks, so the act begins anew, as after a deadlock.
-        raise asyncpg.SerializationError("a variant came to be at another place meanwhile")
+        raise Overtaken("a variant came to be at another place meanwhile")
     return {
         each: row["backorder_limit"] - now[each]["waited"] if row["backorders"] == BackorderPolicy.LIMIT else None
         for each, row in policies.items()

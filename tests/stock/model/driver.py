@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.graphql.kit import operations as doors
 from domain.kernel import invariants
 from domain.kernel.database import Database, collided, driver_of, raw
-from domain.kernel.errors import Refusal, Refusals
+from domain.kernel.errors import Overtaken, Refusal, Refusals
 from domain.kernel.ids import ID, new_id
 from domain.kernel.work import SYSTEM, Work, begin
 from domain.stock import costs
@@ -335,10 +335,11 @@ class Driver:
                 refusals = refusal.refusals if isinstance(refusal, Refusals) else [refusal]
                 trial.codes = frozenset(each.code for each in refusals)
                 trial.ended, trial.message = "refused", f"{refusal} {refusal.__cause__ or ''}"
+            except Overtaken:
+                continue
             except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 if collided(error):
-                    if "meanwhile" not in str(error):  # an act that found the world changed begins anew on purpose
-                        self.deadlocks.append(f"{trial}: {error}")
+                    self.deadlocks.append(f"{trial}: {error}")
                     continue
                 if trial.fate != Fate.CUT_OFF:
                     raise Disagreement(f"{trial} failed: {error!r}") from error
