@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only
 
 from domain.kernel.errors import Overtaken, Trouble
-from domain.kernel.pool import Driver, Pool, Readers, Use, cut_off
+from domain.kernel.pool import BROKEN, Driver, Pool, Readers, Use, cut_off
 from domain.kernel.writing import Prepared
 
 OLDEST_POSTGRES = 15
@@ -155,7 +155,7 @@ async def _rolled_back(driver: "Driver[asyncpg.Record]") -> None:
         async with asyncio.timeout(POOL_SECONDS):
             if not driver.is_closed():
                 await driver.execute("ROLLBACK")
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except BROKEN:
         driver.terminate()
 
 

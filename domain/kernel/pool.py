@@ -142,6 +142,12 @@ class Readers(Pool["Driver[asyncpg.Record]"]):
             await self.give_back(driver)
 
 
+BROKEN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a driver raises whose connection is of no use any more. The last one: the server has said farewell, and the end
+of the line is still on its way.
+"""
+
+
 async def cut_off(driver: "Driver[asyncpg.Record]") -> None:
     """End a connection: politely between transactions; in the middle of one without waiting for anything."""
     if driver.is_closed():
@@ -151,5 +157,5 @@ async def cut_off(driver: "Driver[asyncpg.Record]") -> None:
         return
     try:
         await driver.close(timeout=_FAREWELL_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except BROKEN:
         driver.terminate()

@@ -442,3 +442,26 @@ async def test_a_connection_that_is_lost_in_an_act_is_replaced(
         assert await work.raw.fetchval("SELECT 1") == 1
     assert await kept(database, "lost") == 0
     assert database.connections.used == 0
+
+
+async def test_a_connection_whose_server_has_said_farewell_is_given_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver has read the farewell and waits for more, when the act that failed is to be rolled back."""
+    execute = asyncpg.Connection.execute
+
+    async def waiting(driver: Any, query: str, *arguments: Any, **options: Any) -> str:
+        if query == "ROLLBACK":
+            raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+        return await execute(driver, query, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncpg.Connection, "execute", waiting)
+        with pytest.raises(LookupError):  # what went wrong, and not what came of it
+            async with database.connection() as opened, begin(opened, actor=SYSTEM) as work:
+                await by_raw(work, "lost")
+                raise LookupError
+    async with database.connection() as opened, begin(opened, actor=SYSTEM) as work:
+        assert await work.raw.fetchval("SELECT 1") == 1
+    assert await kept(database, "lost") == 0
+    assert database.connections.used == 0
