@@ -457,7 +457,7 @@ async def test_a_connection_whose_server_has_said_farewell_is_given_up(
 
     with monkeypatch.context() as patched:
         patched.setattr(asyncpg.Connection, "execute", waiting)
-        with pytest.raises(LookupError):  # what went wrong, and not what came of it
+        with pytest.raises(LookupError):  # noqa: PT012  what went wrong, and not what came of it
             async with database.connection() as opened, begin(opened, actor=SYSTEM) as work:
                 await by_raw(work, "lost")
                 raise LookupError
