@@ -5,7 +5,7 @@ A class is described by its docstring; a field, an enum member or an input field
 
 import ast
 import inspect
-import textwrap
+import sys
 from functools import cache
 from itertools import pairwise
 
@@ -28,17 +28,36 @@ def first_paragraph(text: str | None) -> str | None:
 
 
 def _own_docs(cls: type) -> dict[str, str]:
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
-    except (OSError, TypeError):
-        return {}
-    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+    declared = _classes_of(cls.__module__).get(cls.__qualname__)
     docs: dict[str, str] = {}
-    for statement, following in pairwise(body):
+    for statement, following in pairwise(declared.body if declared else []):
         name = _assigned_name(statement)
         if name and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
             docs[name] = inspect.cleandoc(str(following.value.value))
     return docs
+
+
+@cache
+def _classes_of(module: str) -> dict[str, ast.ClassDef]:
+    """The classes that stand in a module, by their qualified names. It is read once, for all of them."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except (KeyError, OSError, TypeError):
+        return {}
+    found: dict[str, ast.ClassDef] = {}
+    _gather(tree.body, "", found)
+    return found
+
+
+def _gather(body: list[ast.stmt], above: str, found: dict[str, ast.ClassDef]) -> None:
+    for each in body:
+        if isinstance(each, ast.ClassDef):
+            found[above + each.name] = each
+            _gather(each.body, f"{above}{each.name}.", found)
+        elif isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            _gather(each.body, f"{above}{each.name}.<locals>.", found)
+        elif isinstance(each, (ast.If, ast.With, ast.Try)):
+            _gather(each.body, above, found)
 
 
 def _assigned_name(statement: ast.stmt) -> str | None:

@@ -247,21 +247,12 @@ def _layers(layers: Layers, *, averaged: bool) -> list[Any]:
     ]
 
 
-def difference(
-    model: Model, shop: Said, instants: tuple[datetime, datetime], *, unseen_sweep: datetime | None = None
-) -> str | None:
-    """Where the two differ, in words; None where they do not. `unseen_sweep`: the instant of a sweep whose end nobody
-    saw; of what held nothing any more it leaves no event.
-    """
+def difference(model: Model, shop: Said, instants: tuple[datetime, datetime]) -> str | None:
+    """Where the two differ, in words; None where they do not."""
     mine = said_by_model(model, instants)
-    holding = {hold for hold, _ in mine["held"]}
     for hold, outcome in shop["outcomes"].items():
-        found = model.holds.get(hold)
-        if outcome != "EXPIRED" or found is None:
-            continue
-        unseen = unseen_sweep is not None and found.expires_at <= unseen_sweep and hold not in holding
-        if found.swept or (unseen and found.outcome is None):
-            mine["outcomes"][hold] = outcome  # a sweep may end it at any time, or pass it over
+        if outcome == "EXPIRED" and hold in model.holds and model.may_be_swept(hold):
+            mine["outcomes"][hold] = outcome
     found = list(_differences(mine, shop))
     return "\n    ".join(found) or None
 

@@ -260,14 +260,14 @@ class Driver:
             self.outcomes[f"{type(trial.act).__name__} {trial.ended}"] += 1
         instants = compare.some_instants(self.chance, self.now)
         sweeps = [trial.now for trial in trials if isinstance(trial.act, Sweep) and trial.ended == "lost"]
-        unseen = max(sweeps, default=None)
+        self.model.unseen_sweep = max(sweeps, default=None)
         async with self.database.snapshot() as connection:
             done = await self._told(connection, trials)
             shop = await compare.said_by_shop(connection, self.world, instants)
         self.model, order = arranged(
             self.model,
             sorted(done, key=lambda each: self._turn(trials, each)),
-            lambda model: compare.difference(model, shop, instants, unseen_sweep=unseen),
+            lambda model: compare.difference(model, shop, instants),
         )
         self.model = compare.ended_by_sweeps(self.model, shop)
         return order

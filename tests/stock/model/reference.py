@@ -210,6 +210,8 @@ class Model:
     turn: int = 0
     began: int = 0
     """The turn at which the present burst began."""
+    unseen_sweep: datetime | None = None
+    """The instant of a sweep of this burst whose end nobody saw; of what held nothing any more it leaves no event."""
     waited: Mapping[Line, Many] = field(default_factory=dict)
     """Who waited when it was last looked who does."""
 
@@ -426,6 +428,16 @@ class Model:
         self.turn += 1
         for n, (_, place, quantity) in enumerate(parts):
             self.held[place] = {**self.held.get(place, {}), (self.turn, hold, n): quantity}
+
+    def may_be_swept(self, hold: int) -> bool:
+        """Whether a sweep may have ended a hold by now, or passed it over."""
+        found = self.holds[hold]
+        return found.outcome is None and (
+            found.swept
+            or self.unseen_sweep is not None
+            and found.expires_at <= self.unseen_sweep
+            and not any(key[1] == hold for held in self.held.values() for key in held)
+        )
 
     def set_free(self, hold: int) -> dict[Place, Many]:
         """What a hold still holds is free. Returns how much was, where."""

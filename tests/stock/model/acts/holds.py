@@ -68,7 +68,7 @@ class Reserve(Act):
 def given_up(model: Model, hold: int, outcome: str, seen: Seen) -> dict[Place, Many]:
     """A hold ends: what it held is free. Refused where it has ended already."""
     found = model.holds[hold]
-    if found.outcome is not None or (found.swept and seen.ended_hold):
+    if found.outcome is not None or (seen.ended_hold and model.may_be_swept(hold)):
         raise No("NOT_ALLOWED_NOW")
     model.holds[hold] = replace(found, outcome=outcome)
     return model.set_free(hold)
