@@ -434,9 +434,11 @@ class Model:
         found = self.holds[hold]
         return found.outcome is None and (
             found.swept
-            or self.unseen_sweep is not None
-            and found.expires_at <= self.unseen_sweep
-            and not any(key[1] == hold for held in self.held.values() for key in held)
+            or (
+                self.unseen_sweep is not None
+                and found.expires_at <= self.unseen_sweep
+                and not any(key[1] == hold for held in self.held.values() for key in held)
+            )
         )
 
     def set_free(self, hold: int) -> dict[Place, Many]:
