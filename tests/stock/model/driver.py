@@ -452,7 +452,7 @@ class Driver:
         unsure = {
             self.world.made["hold", hold, 0][4:]: trial.number
             for trial, hold in released
-            if trial.ended == "lost" and hold not in seen_done
+            if trial.ended == "lost" and hold not in seen_done and self.model.holds[hold].outcome is None
         }
         query = "SELECT id FROM stock_reservations WHERE id = ANY($1) AND outcome = 'RELEASED'"
         return {unsure[row["id"]] for row in await driver.fetch(query, list(unsure))}
