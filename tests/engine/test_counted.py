@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import asyncpg
@@ -52,8 +53,10 @@ from tests.support.shop import number_of
 Place = tuple[str, str]
 """A field: the name of its type, and its own."""
 
-HOPS = 3
-"""How many references and lists a document follows, one below the other."""
+HOPS, BELOW_ACTS = 3, 2
+"""How many references and lists a document follows, one below the other; and below what an act brought: that is what
+queries bring, too.
+"""
 LARGEST = {"first": PAGE, "ids": ["x"] * PAGE}
 """The variables that say how long lists are, at their largest."""
 SALES = [line.code for line in CHARTS[Template.RETAIL]].index("4010")
@@ -172,9 +175,11 @@ class Case:
         return self.name
 
 
-def case(name: str, whole: Callable[[str], str], kind: Any, about: Place, variables: Variables) -> Case:
+def case(
+    name: str, whole: Callable[[str], str], kind: Any, about: Place, variables: Variables, deepest: int = HOPS
+) -> Case:
     """A document with everything of a type, as deep as the limits let it. `whole` puts a selection where it belongs."""
-    for hops in range(HOPS, 0, -1):
+    for hops in range(deepest, 0, -1):
         query = whole(everything(kind, hops))
         if is_affordable(query):
             return Case(name, query, about, variables)
@@ -298,6 +303,7 @@ def cases() -> Iterator[Case]:
             payload,
             (payload.name, "userErrors"),
             lambda size, _, given=given: {**given, "first": size},
+            BELOW_ACTS,
         )
 
 
@@ -333,17 +339,25 @@ def rows_in(value: Any, kind: Any) -> Counter[Place]:
     found: Counter[Place] = Counter()
     if is_abstract_type(kind):
         kind = built().core.type_map[value["__typename"]]
+    below = _below(kind.name)
     for name, shown in value.items():
-        field: Any = kind.fields.get(name)
-        if field is None or not shown or not is_composite_type(get_named_type(field.type)):
+        if not shown or name not in below:
             continue
-        inner = get_named_type(field.type)
+        inner, several = below[name]
         rows = [each for each in (shown if isinstance(shown, list) else [shown]) if each is not None]
-        if is_list(kind, field):
+        if several:
             found[kind.name, name] += len(shown["nodes"]) if isinstance(shown, dict) else len(rows)
         for each in rows:
-            found += rows_in(each, inner)
+            found.update(rows_in(each, inner))
     return found
+
+
+@cache
+def _below(kind: str) -> dict[str, tuple[Any, bool]]:
+    """The fields of a type with something below them: of what type that is, and whether it is a list."""
+    of: Any = built().core.type_map[kind]
+    inner = {name: get_named_type(field.type) for name, field in of.fields.items()}
+    return {name: (inner[name], is_list(of, of.fields[name])) for name in inner if is_composite_type(inner[name])}
 
 
 # --- the shop -------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from domain.stock.placement import Demand, Part, place, shortages
 from domain.stock.shares import Shares
 from domain.stock.tables import LocationKind, Place
 
-seeded = settings(derandomize=True, deadline=None, max_examples=400)
+seeded = settings(derandomize=True, deadline=None, max_examples=150)
 
 VARIANTS, LOCATIONS = 3, 5
 
