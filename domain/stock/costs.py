@@ -130,8 +130,8 @@ async def joining(work: Work, places: Collection[Place]) -> Joining:
     return Joining(kept, await live_layers(work, mine) if mine else {})
 
 
-_LAST_COSTS = """
-SELECT wanted.variant_id, last.value_amount / last.quantity AS unit_cost
+_LAST_IN = """
+SELECT wanted.variant_id, last.value_amount, last.quantity
 FROM unnest($1::uuid[]) AS wanted(variant_id)
 CROSS JOIN LATERAL (
   SELECT value_amount, quantity FROM stock_movements
@@ -141,9 +141,12 @@ CROSS JOIN LATERAL (
 """
 
 
-async def last_costs(work: Work, variants: Collection[ID]) -> dict[ID, Decimal]:
-    """What a unit of each variant cost when it last came in anywhere; variants that never did are left out."""
+async def last_in(work: Work, variants: Collection[ID]) -> dict[ID, tuple[Decimal, Decimal]]:
+    """What last came in of each variant, anywhere: its value, and its quantity. Variants that never did are left out.
+
+    Both of them, because a cost by the unit has no end at times: a third of a cent would be lost before it is rounded.
+    """
     if not variants:
         return {}
-    records = await work.raw.fetch(_LAST_COSTS, [variant[4:] for variant in variants])
-    return {ID("var_" + record["variant_id"]): record["unit_cost"] for record in records}
+    records = await work.raw.fetch(_LAST_IN, [variant[4:] for variant in variants])
+    return {ID("var_" + each["variant_id"]): (each["value_amount"], each["quantity"]) for each in records}

@@ -457,6 +457,13 @@ async def test_what_is_found_costs_what_the_caller_says_else_the_average_there_e
     assert (await level(api, row, here))["value"]["amount"] == "22.72"
 
 
+async def test_a_last_cost_without_an_end_loses_nothing_before_it_is_rounded(api: Api) -> None:
+    here, there, row = await location(api), await location(api), await variant(api)
+    await done(api, RECEIVE, {"input": receipt(there, [(row, 6, "44.908333")])})  # 269.45: a sixth of it has no end
+    found = await done(api, ADJUST, adjustment(here, "FOUND", (row, 9)))
+    assert moved(found) == [("9", "404.18")]  # 404.175
+
+
 async def test_what_is_found_of_goods_that_were_free_is_free(api: Api, shelf: Shelf) -> None:
     row = await stocked(api, 2, "0", place=shelf.here)
     payload = await done(api, ADJUST, adjustment(shelf.here, "FOUND", (row, 1)))

@@ -475,6 +475,15 @@ async def test_more_arrives_than_was_sent(api: Api, way: Way) -> None:
     assert (case["kind"], case["quantity"], case["expected"], case["reported"]) == ("TRANSFER", "2", "8", "10")
 
 
+async def test_what_is_more_costs_an_exact_share_of_what_was_sent(api: Api, way: Way) -> None:
+    odd = await variant(api)
+    await done(api, RECEIVE, {"input": receipt(way.here, [(odd, 6, "44.908333")])})  # 269.45: a sixth of it has no end
+    made = await made_ready(api, way.here, way.there, [(odd, 6)])
+    await done(api, DISPATCH, {"id": made["id"]})
+    payload = await done(api, ARRIVE, arrived(made, 15))
+    assert ("9", "404.18") in moved(payload)  # 404.175
+
+
 async def test_goods_arrive_that_nobody_sent(api: Api, way: Way) -> None:
     odd = await variant(api)
     await done(api, RECEIVE, {"input": receipt(way.here, [(odd, 2, "7.00")])})

@@ -103,6 +103,8 @@ class Change:
     """Where more is; where less is, when it is not loose."""
     exact: bool = False
     """Whether less is in that very bin and lot and nowhere else, or, where none is named, in no bin and of no lot."""
+    like: tuple[Decimal, Decimal] | None = None
+    """The value and the quantity of other goods that more of it costs as much as, where there is no unit cost."""
     picks: list[Pick] = field(default_factory=list)
     """Where less is."""
 
@@ -348,19 +350,20 @@ async def _make_room(work: Work, levels: Levels, losses: Sequence[Change], *, ga
         await give_way(work, levels, short)
 
 
+def _is_unknown(change: Change) -> bool:
+    return change.unit_cost is None and change.like is None and not change.level.on_hand
+
+
 async def _gained_values(work: Work, gains: Sequence[Change], digits: int) -> list[Decimal]:
-    asking = [each.level.place[0] for each in gains if each.unit_cost is None and not each.level.on_hand]
-    last = await costs.last_costs(work, asking)
+    last = await costs.last_in(work, [each.level.place[0] for each in gains if _is_unknown(each)])
     values: list[Decimal] = []
     refusals: list[Refusal] = []
     for change in gains:
         level = change.level
         if change.unit_cost is not None:
             values.append(costs.worth(change.delta, change.unit_cost.amount, digits))
-        elif level.on_hand:
-            values.append(costs.proportion(level.value, change.delta, level.on_hand, digits))
-        elif level.place[0] in last:
-            values.append(costs.worth(change.delta, last[level.place[0]], digits))
+        elif like := change.like or ((level.value, level.on_hand) if level.on_hand else last.get(level.place[0])):
+            values.append(costs.proportion(like[0], change.delta, like[1], digits))
         else:
             sentence = f"Nothing tells what {change.sku} costs: receive it, or adjust it, with its unit cost."
             refusals.append(CostUnknown(sentence, path=(*change.path, change.named)))

@@ -135,8 +135,10 @@ class _Watched:
         rows = await self._driver.fetch(query, *arguments)
         if query == backorders._WAITING:
             self._trial.waited = {row["source"]: Fraction(row["quantity"]) for row in rows}
-        elif query == costs._LAST_COSTS:
-            self._trial.last_costs = {row["variant_id"]: Fraction(row["unit_cost"]) * 100 for row in rows}
+        elif query == costs._LAST_IN:
+            self._trial.last_costs = {
+                row["variant_id"]: Fraction(row["value_amount"]) * 100 / Fraction(row["quantity"]) for row in rows
+            }
         return rows
 
 

@@ -645,7 +645,7 @@ class Model:
         likely += sorted(before, key=lambda each: (each.recorded_at, each.number))[-1:]
         if told is None:
             return max(likely, key=lambda each: (each.recorded_at, each.number)).cost if likely else None
-        return next((each.cost for each in likely if abs(each.cost - told) < Fraction(1, 10**9)), Fraction(-1))
+        return next((each.cost for each in likely if each.cost == told), Fraction(-1))
 
 
 def _chosen(

@@ -43,11 +43,11 @@ class Road:
         draws = costs.draw([load.layer for load in loads], min(quantity, there), digits)
         return [(by_layer[each.layer_id], each) for each in draws]
 
-    def unit_cost(self, variant: ID, lot: ID | None) -> Decimal | None:
-        """What one of the goods sent cost on average; None where none were sent."""
+    def sent(self, variant: ID, lot: ID | None) -> tuple[Decimal, Decimal] | None:
+        """What the goods sent were worth, and how many they were; None where none were sent."""
         loads = self.of(variant, lot) or self.of(variant)
         sent = sum((load.sent for load in loads), Decimal(0))
-        return sum((load.worth for load in loads), Decimal(0)) / sent if sent else None
+        return (sum((load.worth for load in loads), Decimal(0)), sent) if sent else None
 
     def only_lot(self, variant: ID) -> ID | None:
         """The lot of the goods sent, where it is one alone."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from domain import ledger
 from domain.kernel.ids import ID
-from domain.kernel.money import CurrencyCode, Money, currency_digits
+from domain.kernel.money import currency_digits
 from domain.kernel.work import Work
 from domain.stock import costs, postings
 from domain.stock.contents import Content, Contents, Part, parts, pick
@@ -191,7 +191,6 @@ class Unloading:
         """What arrived beside what was sent is found there, at the cost of what was sent."""
         if not self.more:
             return
-        currency = CurrencyCode((await ledger.books(work)).currency)
         shelved: list[Shelved] = []
         for each in self.more:
             line, content = each.arriving.line, each.arriving.content
@@ -202,16 +201,16 @@ class Unloading:
         changes: list[Change] = []
         for each, content in zip(self.more, await contents_named(work, shelved), strict=True):
             line = each.arriving.line
-            cost = self.road.unit_cost(line.variant_id, content.lot_id)
             changes.append(
                 Change(
                     self.levels.by_place[self.transfer.arriving(line)],
                     each.quantity,
-                    None if cost is None else Money(cost, currency),
+                    None,
                     each.arriving.path,
                     "quantity",
                     line.sku,
                     content,
+                    like=self.road.sent(line.variant_id, content.lot_id),
                 )
             )
         await apply_changes(work, self.levels, changes, reason=StockAdjustmentReason.FOUND, source=self.transfer.id)

@@ -4,7 +4,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Self
 
@@ -451,9 +450,7 @@ class ReceiveTransfer(OfTransfer):
             same = [load for load in loads if lot in (None, load.lot)] or loads
             cost = None
             if same:
-                # As many digits as the shop has: thirds of a cent are no exact fraction there.
-                worth = Decimal(sum(load.worth for load in same)) / 100
-                cost = Fraction(worth / decimal(sum((load.sent for load in same), NOTHING))) * 100
+                cost = Fraction(sum(load.worth for load in same)) / sum((load.sent for load in same), NOTHING)
             found.append(Difference((each.variant, self.destination), many, Content(each.bin, lot, state), cost))
         if found:
             booked(model, found, "FOUND", seen.now, seen)
