@@ -99,6 +99,25 @@ async def live_layers(work: Work, places: Collection[Place]) -> dict[Place, list
     return found
 
 
+_LOADS = """
+SELECT founding.id FROM stock_movements AS founding JOIN locations ON locations.id = founding.location_id
+WHERE founding.id = ANY($1) AND founding.kind = 'TRANSFER' AND locations.kind = 'TRANSIT'
+"""
+
+
+async def put_loads_last(work: Work, layers: Mapping[Place, list[Layer]]) -> None:
+    """Of each place, what is there beside the loads of transfers goes first, however old those are."""
+    loads = await _loads(work, layers)
+    for found in layers.values():
+        found.sort(key=lambda layer: layer.id in loads)
+
+
+async def _loads(work: Work, layers: Mapping[Place, list[Layer]]) -> set[ID]:
+    """Which of these layers are on the road with a transfer: nobody else takes from them, or adds to them."""
+    wanted = [layer.id[4:] for found in layers.values() for layer in found]
+    return {ID("mov_" + record["id"]) for record in await work.raw.fetch(_LOADS, wanted)}
+
+
 _AVERAGED = "SELECT variant_id FROM stock_policies WHERE variant_id = ANY($1) AND cost_method = 'MOVING_AVERAGE'"
 
 
@@ -127,7 +146,9 @@ async def joining(work: Work, places: Collection[Place]) -> Joining:
     """What joins at places whose levels are locked."""
     kept = await averaged(work, {place[0] for place in places})
     mine = [place for place in places if place[0] in kept]
-    return Joining(kept, await live_layers(work, mine) if mine else {})
+    layers = await live_layers(work, mine) if mine else {}
+    loads = await _loads(work, layers) if any(layers.values()) else set()
+    return Joining(kept, {place: [each for each in found if each.id not in loads] for place, found in layers.items()})
 
 
 _LAST_IN = """

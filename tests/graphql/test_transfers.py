@@ -555,6 +555,29 @@ async def test_nobody_else_moves_what_is_on_the_road(api: Api, way: Way) -> None
     await done(api, ARRIVE, {"id": made["id"]})
 
 
+@pytest.mark.parametrize("method", ["FIFO", "MOVING_AVERAGE"])
+async def test_what_lies_beside_a_transfer_is_anybodys_however_old_the_transfer_is(
+    api: Api, way: Way, method: str
+) -> None:
+    odd = await variant(api)
+    await done(api, POLICY, {"input": {"variantId": odd, "costMethod": method}})
+    await done(api, RECEIVE, {"input": receipt(way.here, [(odd, 2, "7.00")])})
+    made = await made_ready(api, way.here, way.there, [(odd, 2)])
+    await done(api, DISPATCH, {"id": made["id"]})
+    road = made["transit"]["id"]
+    await done(api, RECEIVE, {"input": receipt(road, [(odd, 2, "1.00")])})
+    await done(api, RECEIVE, {"input": receipt(road, [(odd, 2, "3.00")])})
+
+    def loss(quantity: int) -> dict[str, Any]:
+        lines = [{"variantId": odd, "delta": -quantity}]
+        return {"input": {"locationId": road, "reason": "THEFT", "lines": lines}}
+
+    assert await refused(api, ADJUST, loss(5)) == [("NOT_ALLOWED_NOW", "")]
+    lost = moved(await done(api, ADJUST, loss(4)))
+    assert lost == ([("-2", "-2.00"), ("-2", "-6.00")] if method == "FIFO" else [("-4", "-8.00")])
+    assert moved(await done(api, ARRIVE, arrived(made, 2)))[-1] == ("2", "14.00")
+
+
 async def test_what_is_on_the_road_is_promised_where_it_goes_from_its_day_on(api: Api, way: Way) -> None:
     made = await made_ready(api, way.here, way.there, [(way.mug, 6)], expectedOn="2031-05-10")
 

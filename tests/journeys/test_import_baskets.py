@@ -79,12 +79,13 @@ def _straight_from_the_data(first: int) -> dict[str, int]:
 
 
 @pytest.mark.timeout(500)
-def test_five_thousand_baskets_with_a_kill_nine_between_equal_the_data_to_the_cent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("baskets", [1_500, pytest.param(5_000, marks=pytest.mark.soak)])
+def test_baskets_with_a_kill_nine_between_equal_the_data_to_the_cent(tmp_path: Path, baskets: int) -> None:
     home = tmp_path / "home"
-    told = _killed_and_run_again(home, tmp_path / "log", "5000")
+    told = _killed_and_run_again(home, tmp_path / "log", str(baskets))
     checked = waterline(home, "verify")
     assert checked.returncode == 0, checked.stdout
-    expected = _straight_from_the_data(5000)
+    expected = _straight_from_the_data(baskets)
     found = asyncio.run(_of_home(home))
     assert {name: found[name] for name in expected} == expected
     assert found["paid"] == found["revenue"] == expected["net"]

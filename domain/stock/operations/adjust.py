@@ -22,7 +22,7 @@ from domain.stock.operations.corrections import correct_costs
 from domain.stock.operations.inputs import Path, Wanted
 from domain.stock.operations.reserve import free_expired
 from domain.stock.operations.shelves import Shelved, contents_named
-from domain.stock.tables import Place, StockAdjustmentReason, StockMovementKind, UnavailableState
+from domain.stock.tables import LocationKind, Place, StockAdjustmentReason, StockMovementKind, UnavailableState
 
 
 @dataclass(frozen=True)
@@ -246,6 +246,8 @@ async def apply_changes(
     digits = currency_digits(kept.currency)
     gained = await _gained_values(work, gains, digits)
     layers = await costs.live_layers(work, {change.level.place for change in losses}) if losses else {}
+    if any(change.level.kind == LocationKind.TRANSIT for change in losses):
+        await costs.put_loads_last(work, layers)
     lost = [
         parts(costs.draw(layers[change.level.place], -change.delta, digits), change.picks, digits) for change in losses
     ]

@@ -107,6 +107,11 @@ def in_order(layers: Iterable[Layer]) -> Layers:
     return tuple(sorted(layers, key=lambda each: each.age))
 
 
+def free_first(layers: Layers) -> Layers:
+    """What is on the road with a transfer comes last."""
+    return tuple(sorted(layers, key=lambda each: each.load is not None))
+
+
 def drawn(layers: Layers, quantity: Many) -> tuple[Layers, list[Draw]]:
     """Take so many, in the order of the layers: what is left, and what was taken of which."""
     left: list[Layer] = []

@@ -345,8 +345,11 @@ class Model:
         self.told[place] = (*self.told.get(place, ()), told)
 
     def draw(self, place: Place, quantity: Many, kind: str, role: str, at: datetime, now: datetime) -> None:
-        """So many leave, the oldest first, and an account bears their cost."""
-        self.layers[place], draws = costs.drawn(self.layers.get(place, ()), quantity)
+        """So many leave, the oldest first, and an account bears their cost. What is on the road belongs to transfers:
+        what is there beside it goes first.
+        """
+        after, draws = costs.drawn(costs.free_first(self.layers.get(place, ())), quantity)
+        self.layers[place] = costs.in_order(after)
         if any(each.layer.load for each in draws):
             raise No("NOT_ALLOWED_NOW")
         cost = sum(each.value for each in draws)
@@ -392,9 +395,7 @@ class Model:
         for each in coming:
             self.tell(place, each.kind, each.role, each.quantity, each.value, each.effective_at, now)
             layers = self.layers.get(place, ())
-            live = [layer for layer in layers if layer.left]
-            if live and live[0].load:
-                raise No("NOT_ALLOWED_NOW")
+            live = [layer for layer in layers if layer.left and not layer.load]
             if live:
                 others = [layer for layer in layers if layer != live[0]]
                 self.layers[place] = costs.in_order([*others, live[0].anew(each.quantity, each.value)])
