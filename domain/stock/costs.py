@@ -16,6 +16,7 @@ from domain.kernel.ids import ID
 from domain.kernel.rounding import product, proportion
 from domain.kernel.work import Work
 from domain.stock.tables import Place
+from domain.stock.transit import loads_among
 
 
 @dataclass(slots=True)
@@ -99,25 +100,6 @@ async def live_layers(work: Work, places: Collection[Place]) -> dict[Place, list
     return found
 
 
-_LOADS = """
-SELECT founding.id FROM stock_movements AS founding JOIN locations ON locations.id = founding.location_id
-WHERE founding.id = ANY($1) AND founding.kind = 'TRANSFER' AND locations.kind = 'TRANSIT'
-"""
-
-
-async def put_loads_last(work: Work, layers: Mapping[Place, list[Layer]]) -> None:
-    """Of each place, what is there beside the loads of transfers goes first, however old those are."""
-    loads = await _loads(work, layers)
-    for found in layers.values():
-        found.sort(key=lambda layer: layer.id in loads)
-
-
-async def _loads(work: Work, layers: Mapping[Place, list[Layer]]) -> set[ID]:
-    """Which of these layers are on the road with a transfer: nobody else takes from them, or adds to them."""
-    wanted = [layer.id[4:] for found in layers.values() for layer in found]
-    return {ID("mov_" + record["id"]) for record in await work.raw.fetch(_LOADS, wanted)}
-
-
 _AVERAGED = "SELECT variant_id FROM stock_policies WHERE variant_id = ANY($1) AND cost_method = 'MOVING_AVERAGE'"
 
 
@@ -147,7 +129,8 @@ async def joining(work: Work, places: Collection[Place]) -> Joining:
     kept = await averaged(work, {place[0] for place in places})
     mine = [place for place in places if place[0] in kept]
     layers = await live_layers(work, mine) if mine else {}
-    loads = await _loads(work, layers) if any(layers.values()) else set()
+    live = [layer.id for found in layers.values() for layer in found]
+    loads = await loads_among(work, live) if live else {}
     return Joining(kept, {place: [each for each in found if each.id not in loads] for place, found in layers.items()})
 
 

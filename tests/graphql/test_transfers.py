@@ -14,6 +14,7 @@ from domain.kernel.scopes import Scope
 from domain.kernel.work import SYSTEM, begin
 from domain.stock import Handed
 from tests.support.api import Api
+from tests.support.shelves import lot_of, lying, received, tracked_variant
 from tests.support.shop import (
     ADJUST,
     AVAILABILITY,
@@ -576,6 +577,24 @@ async def test_what_lies_beside_a_transfer_is_anybodys_however_old_the_transfer_
     lost = moved(await done(api, ADJUST, loss(4)))
     assert lost == ([("-2", "-2.00"), ("-2", "-6.00")] if method == "FIFO" else [("-4", "-8.00")])
     assert moved(await done(api, ARRIVE, arrived(made, 2)))[-1] == ("2", "14.00")
+
+
+async def test_a_lot_on_the_road_is_its_transfers_although_another_lies_beside_it(api: Api, way: Way) -> None:
+    odd = await tracked_variant(api)
+    await received(api, way.here, odd, 2, lot="SENT")
+    made = await made_ready(api, way.here, way.there, [(odd, 2)])
+    await done(api, DISPATCH, {"id": made["id"]})
+    road = made["transit"]["id"]
+    await received(api, road, odd, 2, lot="BESIDE")
+
+    async def loss(number: str) -> dict[str, Any]:
+        line = {"variantId": odd, "delta": -1, "lotId": await lot_of(api, odd, number)}
+        return {"input": {"locationId": road, "reason": "THEFT", "lines": [line]}}
+
+    assert await refused(api, ADJUST, await loss("SENT")) == [("NOT_ALLOWED_NOW", "")]
+    assert moved(await done(api, ADJUST, await loss("BESIDE"))) == [("-1", "-4.00")]
+    assert (await done(api, ARRIVE, arrived(made, 2)))["stockTransfer"]["status"] == "RECEIVED"
+    assert {lot for _, lot, _, _ in await lying(api, odd, way.there)} == {"SENT"}
 
 
 async def test_what_is_on_the_road_is_promised_where_it_goes_from_its_day_on(api: Api, way: Way) -> None:

@@ -1,5 +1,6 @@
 """The books are brought in line with the shelf: by a difference, or to what was counted."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -23,6 +24,7 @@ from domain.stock.operations.inputs import Path, Wanted
 from domain.stock.operations.reserve import free_expired
 from domain.stock.operations.shelves import Shelved, contents_named
 from domain.stock.tables import LocationKind, Place, StockAdjustmentReason, StockMovementKind, UnavailableState
+from domain.stock.transit import belongs_to, loads_among
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,7 @@ async def apply_changes(
     gained = await _gained_values(work, gains, digits)
     layers = await costs.live_layers(work, {change.level.place for change in losses}) if losses else {}
     if any(change.level.kind == LocationKind.TRANSIT for change in losses):
-        await costs.put_loads_last(work, layers)
+        await _leave_loads(work, losses, layers)
     lost = [
         parts(costs.draw(layers[change.level.place], -change.delta, digits), change.picks, digits) for change in losses
     ]
@@ -293,6 +295,28 @@ async def apply_changes(
     posted = [(entry, lines)] if entry is not None else []
     await ledger.write_lines(work, [*posted, *correction.posted], kept)
     await oversold.settle(work, levels, debts)
+
+
+async def _leave_loads(work: Work, losses: Sequence[Change], layers: dict[Place, list[costs.Layer]]) -> None:
+    """What is on the road with transfers stays theirs, of each lot; what is there beside it goes first, however old.
+
+    Refused with NotAllowedNow where more is missing of a lot than there is beside them.
+    """
+    loads = await loads_among(work, [layer.id for found in layers.values() for layer in found])
+    left: defaultdict[tuple[Place, ID | None], Decimal] = defaultdict(Decimal)
+    for place, lying in (await contents_of(work, [change.level for change in losses])).items():
+        for each in lying:
+            left[place, each.content.lot_id] += each.quantity
+    for change in losses:
+        for taken in change.picks:
+            left[change.level.place, taken.content.lot_id] -= taken.quantity
+    for place, found in layers.items():
+        found.sort(key=lambda layer: layer.id in loads)
+        for layer in found:
+            if (load := loads.get(layer.id)) is not None:
+                left[place, load.lot_id] -= layer.quantity
+                if left[place, load.lot_id] < 0:
+                    raise belongs_to(load.number)
 
 
 def _coming(gains: Sequence[Change], losses: Sequence[Change]) -> dict[Place, Decimal]:

@@ -344,6 +344,17 @@ class Model:
         told = Told(at, self.turn, now, kind, role, quantity, value)
         self.told[place] = (*self.told.get(place, ()), told)
 
+    def leave_loads(self, place: Place) -> None:
+        """What is on the road with transfers stays there, of each lot."""
+        left: dict[int | None, Many] = {}
+        for content, many in self.lying(place):
+            left[content.lot] = left.get(content.lot, NOTHING) + many
+        for each in self.layers.get(place, ()):
+            if each.load:
+                left[each.load.lot] = left.get(each.load.lot, NOTHING) - each.left
+        if min(left.values(), default=NOTHING) < 0:
+            raise No("NOT_ALLOWED_NOW")
+
     def draw(self, place: Place, quantity: Many, kind: str, role: str, at: datetime, now: datetime) -> None:
         """So many leave, the oldest first, and an account bears their cost. What is on the road belongs to transfers:
         what is there beside it goes first.

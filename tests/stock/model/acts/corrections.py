@@ -72,6 +72,8 @@ def booked(model: Model, differences: Sequence[Difference], reason: str, at: dat
         )
         if rest > 0:
             model.give_way(place, rest)
+    for place in {each.place for each in losses}:
+        model.leave_loads(place)
     for each in losses:
         model.draw(each.place, -each.delta, "ADJUSTMENT", role, at, now)
     sellable = {each.place: NOTHING for each in gains if not each.content.state}
