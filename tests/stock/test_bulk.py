@@ -44,8 +44,9 @@ async def test_a_receipt_of_ten_thousand_lines_is_one_act_in_under_three_seconds
     (entry,) = payload["effects"]["journalEntries"]["nodes"]
     assert [line["debit"]["amount"] for line in entry["lines"]] == [f"{total / 100:.2f}", "0.00"]
     assert payload["effects"]["stockMovements"]["totalCount"] == LINES
-    waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
-    assert best < SECONDS * max(1.0, waiting)  # where others compute too, it gets its share and no more
+    # Where others compute too, it gets its share and no more; and client, API and Postgres wait for one another, so
+    # that even a core that nobody else uses does not make up for it.
+    assert best < SECONDS * max(1.0, os.getloadavg()[0])
     await shop.invariants_hold(fresh_api)
 
 
