@@ -16,7 +16,7 @@ def attribute_docs(cls: type) -> dict[str, str]:
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         if base.__module__ not in ("builtins", "enum", "typing"):
-            docs |= _own_docs(base)
+            docs |= _docs_in(base.__module__).get(base.__qualname__, {})
     return docs
 
 
@@ -27,37 +27,38 @@ def first_paragraph(text: str | None) -> str | None:
     return " ".join(inspect.cleandoc(text).split("\n\n")[0].split())
 
 
-def _own_docs(cls: type) -> dict[str, str]:
-    declared = _classes_of(cls.__module__).get(cls.__qualname__)
-    docs: dict[str, str] = {}
-    for statement, following in pairwise(declared.body if declared else []):
-        name = _assigned_name(statement)
-        if name and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
-            docs[name] = inspect.cleandoc(str(following.value.value))
-    return docs
-
-
 @cache
-def _classes_of(module: str) -> dict[str, ast.ClassDef]:
-    """The classes that stand in a module, by their qualified names. It is read once, for all of them."""
+def _docs_in(module: str) -> dict[str, dict[str, str]]:
+    """The docstrings behind the attributes of each class in a module, by its qualified name. The source is read once
+    for all of them, and only its docstrings are kept.
+    """
     try:
         tree = ast.parse(inspect.getsource(sys.modules[module]))
     except (KeyError, OSError, TypeError):
         return {}
-    found: dict[str, ast.ClassDef] = {}
+    found: dict[str, dict[str, str]] = {}
     _gather(tree.body, "", found)
     return found
 
 
-def _gather(body: list[ast.stmt], above: str, found: dict[str, ast.ClassDef]) -> None:
+def _gather(body: list[ast.stmt], above: str, found: dict[str, dict[str, str]]) -> None:
     for each in body:
         if isinstance(each, ast.ClassDef):
-            found[above + each.name] = each
+            found[above + each.name] = _docs_behind(each)
             _gather(each.body, f"{above}{each.name}.", found)
         elif isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)):
             _gather(each.body, f"{above}{each.name}.<locals>.", found)
         elif isinstance(each, (ast.If, ast.With, ast.Try)):
             _gather(each.body, above, found)
+
+
+def _docs_behind(declared: ast.ClassDef) -> dict[str, str]:
+    docs: dict[str, str] = {}
+    for statement, following in pairwise(declared.body):
+        name = _assigned_name(statement)
+        if name and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+            docs[name] = inspect.cleandoc(str(following.value.value))
+    return docs
 
 
 def _assigned_name(statement: ast.stmt) -> str | None:
