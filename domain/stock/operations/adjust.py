@@ -1,7 +1,7 @@
 """The books are brought in line with the shelf: by a difference, or to what was counted."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from domain.kernel.ids import ID
 from domain.kernel.money import Money, Quantity, currency_digits, format_quantity
 from domain.kernel.work import Work
 from domain.stock import costs, postings
-from domain.stock.contents import LOOSE, Content, Pick, contents_of, lying_exactly, matching, parts, pick
+from domain.stock.contents import LOOSE, Content, Lying, Pick, contents_of, lying_exactly, matching, parts, pick
 from domain.stock.errors import CostUnknown, InsufficientStock, StaleQuantity
 from domain.stock.events import StockAdjusted
 from domain.stock.locked import Level, Levels, Move
@@ -242,14 +242,14 @@ async def apply_changes(
     """
     losses = [change for change in changes if change.delta < 0]
     gains = [change for change in changes if change.delta > 0]
-    await _find(work, losses)
+    lying = await _find(work, losses)
     await _make_room(work, levels, losses, gaining={change.level.place[0] for change in gains})
     kept = await ledger.books(work)
     digits = currency_digits(kept.currency)
     gained = await _gained_values(work, gains, digits)
     layers = await costs.live_layers(work, {change.level.place for change in losses}) if losses else {}
     if any(change.level.kind == LocationKind.TRANSIT for change in losses):
-        await _leave_loads(work, losses, layers)
+        await _leave_loads(work, lying, layers)
     lost = [
         parts(costs.draw(layers[change.level.place], -change.delta, digits), change.picks, digits) for change in losses
     ]
@@ -297,19 +297,19 @@ async def apply_changes(
     await oversold.settle(work, levels, debts)
 
 
-async def _leave_loads(work: Work, losses: Sequence[Change], layers: dict[Place, list[costs.Layer]]) -> None:
+async def _leave_loads(
+    work: Work, lying: Mapping[Place, Sequence[Lying]], layers: Mapping[Place, list[costs.Layer]]
+) -> None:
     """What is on the road with transfers stays theirs, of each lot; what is there beside it goes first, however old.
+    `lying`: what is left to lie there.
 
     Refused with NotAllowedNow where more is missing of a lot than there is beside them.
     """
     loads = await loads_among(work, [layer.id for found in layers.values() for layer in found])
     left: defaultdict[tuple[Place, ID | None], Decimal] = defaultdict(Decimal)
-    for place, lying in (await contents_of(work, [change.level for change in losses])).items():
-        for each in lying:
+    for place, there in lying.items():
+        for each in there:
             left[place, each.content.lot_id] += each.quantity
-    for change in losses:
-        for taken in change.picks:
-            left[change.level.place, taken.content.lot_id] -= taken.quantity
     for place, found in layers.items():
         found.sort(key=lambda layer: layer.id in loads)
         for layer in found:
@@ -331,8 +331,10 @@ def _coming(gains: Sequence[Change], losses: Sequence[Change]) -> dict[Place, De
     return coming
 
 
-async def _find(work: Work, losses: Sequence[Change]) -> None:
-    """Where what is missing is missing. Refused with InsufficientStock when less than that is there."""
+async def _find(work: Work, losses: Sequence[Change]) -> dict[Place, list[Lying]]:
+    """Where what is missing is missing. Returns what is left to lie at the places of losses. Refused with
+    InsufficientStock when less than that is there.
+    """
     lying = await contents_of(work, [change.level for change in losses])
     refusals: list[Refusal] = []
     for change in losses:
@@ -354,6 +356,7 @@ async def _find(work: Work, losses: Sequence[Change]) -> None:
                 )
             )
     Refusals.raise_if_any(refusals)
+    return lying
 
 
 async def _make_room(work: Work, levels: Levels, losses: Sequence[Change], *, gaining: Collection[ID]) -> None:
