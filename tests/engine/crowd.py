@@ -98,7 +98,7 @@ _SOLD = """SELECT * FROM stock_contents AS content WHERE EXISTS (
 # What a page of is needed, though nobody would make it by the hundred.
 _AROUND_THE_GOODS = (
     """INSERT INTO stock_policies (id, variant_id, created_at, updated_at)
-       SELECT uuid7(), id, now(), now() FROM (SELECT id FROM product_variants ORDER BY id LIMIT 260) AS variant""",
+       SELECT uuid7(), id, now(), now() FROM product_variants""",
     f"""INSERT INTO stock_channel_rules (id, channel_id, variant_id, buffer, created_at, updated_at)
        SELECT uuid7(), channel.id, content.variant_id, 1, now(), now() FROM sales_channels AS channel
        CROSS JOIN (SELECT variant_id FROM ({_SOLD}) AS sold ORDER BY id LIMIT 1) AS content""",
