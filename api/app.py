@@ -52,6 +52,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
         try:
             yield
         finally:
+            await services.joining.stop()
             await housekeeping.stop()
             await services.tail.stop()
             await database.close()

@@ -21,6 +21,7 @@ from api.graphql.kit import limits
 from api.graphql.kit.build import Built
 from api.graphql.kit.context import Context, Unproven
 from api.graphql.kit.errors import outage, presentable, request_error
+from api.graphql.kit.joining import Joining
 from api.graphql.kit.operations import close_payload
 from api.graphql.kit.reading import Reading
 from api.graphql.throttle import Throttle
@@ -78,6 +79,7 @@ class Services:
         self.turns, self.throttle = Turns(), Throttle()
         self.documents = Documents(built)
         self.callers = Callers(database)
+        self.joining = Joining(database)
 
     def wake(self) -> None:
         """Tell the readers of the event log that something was committed."""

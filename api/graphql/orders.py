@@ -198,7 +198,7 @@ class OrderPayments:
     """The money that arrived for it, the oldest first."""
 
 
-@mutation
+@mutation(each=orders.place_each)
 @access(Scope.ORDERS_WRITE)
 async def order_place(work: Work, input: orders.NewOrder) -> Order:
     """Places an order and allocates the stock for all of it. Where a variant is short and its policy says so, the order

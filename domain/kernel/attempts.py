@@ -18,7 +18,8 @@ async def attempt(work: Work) -> AsyncIterator[None]:
     A refusal leaves as it came, and a broken constraint as the refusal it stands for: whoever catches it may go on with
     the act. Anything else is a fault of the whole act, as it is outside. Not for what the ORM's session writes.
     """
-    announced, remembered, closing = len(work.announced), dict(work.remembered), dict(work.closing)
+    announced, remembered = len(work.announced), dict(work.remembered)
+    ending, closing = dict(work.ending), dict(work.closing)
     await work.raw.execute("SAVEPOINT attempt")
     try:
         yield
@@ -30,7 +31,7 @@ async def attempt(work: Work) -> AsyncIterator[None]:
         work.raw.waiting.clear()
         await work.raw.execute("ROLLBACK TO SAVEPOINT attempt; RELEASE SAVEPOINT attempt")
         del work.announced[announced:]
-        work.remembered, work.closing = remembered, closing
+        work.remembered, work.ending, work.closing = remembered, ending, closing
         if refused is error:
             raise
         raise refused from error

@@ -99,6 +99,12 @@ class Overtaken(Exception):  # noqa: N818  nothing went wrong
     """
 
 
+class Apart(Exception):  # noqa: N818  nothing went wrong
+    """Acts that were to be committed together are not as plain as that takes. All is rolled back, and whoever began
+    them does each by itself.
+    """
+
+
 class Trouble(Exception):  # noqa: N818  shown to a person, not handled by a program
     """Something around Waterline is not as it must be: one plain sentence (`problem`) and what to do (`remedy`)."""
 

@@ -150,7 +150,7 @@ explain("uq_events_subject_version", "Somebody else changed this at the same mom
 _HEADS = """
 announced AS (
   SELECT * FROM json_to_recordset($1::json)
-    AS a(n int, id uuid, subject text, type text, data jsonb, behind int, many int)
+    AS a(n int, id uuid, act uuid, subject text, type text, data jsonb, behind int, many int)
 ), heads AS (
   INSERT INTO event_heads AS head (subject, epoch, version, order_key)
   SELECT subject, (SELECT epoch FROM event_epoch), many, pg_current_xact_id()
@@ -165,7 +165,7 @@ announced AS (
 """
 _EVENTS = """
 INSERT INTO events (id, epoch, order_key, type, subject, version, actor, app, cause, act, at, data)
-SELECT a.id, h.epoch, h.order_key, a.type, subject, h.version - a.behind, $2, $3, $4, $5, $6, a.data
+SELECT a.id, h.epoch, h.order_key, a.type, subject, h.version - a.behind, $2, $3, $4, a.act, $5, a.data
 FROM heads AS h JOIN announced AS a USING (subject) ORDER BY a.n
 """
 
@@ -235,15 +235,16 @@ async def write(work: Work) -> None:
     """What the work announced waits to be written, together with whatever else does. Called once, at its end."""
     announced = work.announced
     if announced:
-        many = Counter(each.subject for each in announced)
+        many = Counter(event.subject for _, event in announced)
         left = many.copy()
         rows: list[dict[str, Any]] = []
-        for n, each in enumerate(announced):
+        for n, (act, each) in enumerate(announced):
             left[each.subject] -= 1
             rows.append(
                 {
                     "n": n,
                     "id": new_id("evt")[4:],
+                    "act": act[4:],
                     "subject": each.subject,
                     "type": each.type,
                     "data": {name: getattr(each, name) for name in _names(type(each))},
@@ -252,7 +253,7 @@ async def write(work: Work) -> None:
                 }
             )
         told = orjson.dumps(rows, default=str).decode()
-        values = [told, work.actor.id, work.actor.app, work.cause, work.act[4:], work.now]
+        values = [told, work.actor.id, work.actor.app, work.cause, work.now]
         await work.raw.later(Write(_EVENTS, values, steps=_HEADS))
 
 

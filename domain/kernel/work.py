@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
@@ -54,6 +54,20 @@ class Condition:
     """An id, or its digits."""
 
 
+class Announcement(NamedTuple):
+    """What was announced, and by which act."""
+
+    act: ID
+    event: "Event"
+
+
+class Done(NamedTuple):
+    """What came of one of several acts that are committed together: the noun it changed, and its name."""
+
+    noun: ID
+    act: ID
+
+
 class Unmet(Exception):  # noqa: N818  a reason to look again, not a fault
     """What an act was to begin under is not so."""
 
@@ -73,12 +87,15 @@ class Work:
     cause: ID | None = None
     """The event that led to this act, where it is a reaction."""
     act: ID = field(default_factory=lambda: new_id("act"))
-    """Names this transaction on everything it writes: its events, and later its movements, entries and audit rows."""
-    announced: "list[Event]" = field(default_factory=list)
+    """Names this act on everything it writes: its events, its movements, its entries."""
+    announced: list[Announcement] = field(default_factory=list)
     remembered: dict[str, Any] = field(default_factory=dict)
     """What rooms looked up for this act and need not ask for again: settings that no act changes under way."""
+    ending: dict[str, "Callable[[Work], Awaitable[None]]"] = field(default_factory=dict)
+    """What rooms announce at the end of each act, each once however often it was asked for: figures that an act changes
+    more than once."""
     closing: dict[str, "Callable[[Work], Awaitable[None]]"] = field(default_factory=dict)
-    """What rooms write last, each once however often it was asked for: figures that an act changes more than once."""
+    """What rooms write last, each once however often it was asked for: the same figures as they are in the end."""
     last: dict[str, "Callable[[Work], Awaitable[None]]"] = field(default_factory=dict)
     """What rooms write even after that, as close to the commit as there is: it locks rows that every act of its kind
     waits for. They say it with `later`, so that it goes out together with the events."""
@@ -94,7 +111,16 @@ class Work:
 
     def announce(self, *events: "Event") -> None:
         """Say what became true. Written with the act, and delivered only after its commit."""
-        self.announced.extend(events)
+        self.announced.extend(Announcement(self.act, event) for event in events)
+
+    async def another(self) -> ID:
+        """The present act has been told in full, and what follows is another one: by the same actor, at the same
+        instant, committed together with it or not at all. Returns the name of the act that ends.
+        """
+        for end in self.ending.values():
+            await end(self)
+        ended, self.act = self.act, new_id("act")
+        return ended
 
     def require(self, scope: Scope) -> None:
         """Make sure that the actor may do something dangerous within this act. Raises AccessDenied otherwise."""
@@ -126,6 +152,8 @@ class Work:
 
         if self._session is not None:
             await self._session.flush()
+        for end in self.ending.values():
+            await end(self)
         for close in self.closing.values():
             await close(self)
         for write in self.last.values():

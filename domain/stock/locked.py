@@ -54,6 +54,8 @@ class Level:
     touched: bool = False
     event: type[LevelChange] | None = None
     """What is to be announced of it at the end of the act."""
+    ahead: bool = False
+    """Whether its row has still to be written: what was announced of it is ahead of it."""
 
     @property
     def available(self) -> Decimal:
@@ -212,11 +214,12 @@ class Levels:
         return self._by_variant.get(variant, [])
 
     def save(self, event: type[LevelChange]) -> None:
-        """The claims of every level that was touched are written at the end of the act, and announced."""
+        """Every level that was touched is announced at the end of the act, and its claims are written with it."""
         for level in self:
             if level.touched:
                 level.touched, level.event = False, event
-        self.work.closing["stock.levels"] = _close
+        self.work.ending["stock.levels"] = _tell
+        self.work.closing["stock.levels"] = _write_ahead
 
     async def move(self, moves: Sequence[Move], event: type[LevelChange]) -> None:
         """Write movements, and the claims that change with them; every level touched is announced once.
@@ -245,7 +248,7 @@ class Levels:
             move.level.placed += move.quantity if move.content != LOOSE else 0
             moving.setdefault(move.level.id, move)
         levels = [move.level for move in moving.values()]
-        await _write(self.work, [each for each in levels if each.reserved != each.written[1]], raised=False)
+        await bulk.update(self.work, StockLevel, [_row(each) for each in levels if each.reserved != each.written[1]])
         await self._insert(moves, set(map(id, moving.values())))
         for level in levels:
             level.version += 1  # as the trigger that follows movements does
@@ -298,46 +301,38 @@ def _found(work: Work, records: Iterable[Record]) -> list[Level]:
     return [known.setdefault(level.place, level) for level in found]
 
 
-async def _close(work: Work) -> None:
-    """The claims that no movement took along, and what was done about each level, are written."""
-    pending = [(level, level.event) for level in _known(work).values() if level.event is not None]
-    await _write(work, [level for level, _ in pending], raised=True)
-    await _announce(work, pending)
-    for level, _ in pending:
-        level.event = None
-    await _tell_reorder_points(work)
-
-
-async def _tell_reorder_points(work: Work) -> None:
-    """Where what is available has just fallen to the reorder point, that is told: once, not at every further sale."""
+async def _tell(work: Work) -> None:
+    """What was done about each level is announced. Where what is available has just fallen to the reorder point, that
+    is told too: once, not at every further sale.
+    """
+    known = list(_known(work).values())
+    done = [(level, level.event) for level in known if level.event is not None]
+    for level, _ in done:
+        level.version += 1
+        level.event, level.ahead = None, True
     crossed = [
         level
-        for level in _known(work).values()
+        for level in known
         if level.reorder_point is not None and level.available <= level.reorder_point and not level.reached
     ]
     for level in crossed:
         level.version += 1
-        level.reached = True
-    await bulk.update(work, StockLevel, [{"id": level.id, "version": level.version} for level in crossed])
+        level.reached = level.ahead = True
+    await _announce(work, done)
     await _announce(work, [(level, StockReorderPointReached) for level in crossed])
 
 
-async def _write(work: Work, levels: Sequence[Level], *, raised: bool) -> None:
-    """Write claims; with `raised`, allocations and the next version too, which else come with movements."""
-    rows: list[dict[str, Any]] = []
-    for level in levels:
-        if raised:
-            level.version += 1
-            level.written = level.claims
-        rows.append(
-            {
-                "id": level.id,
-                "allocated": level.written[0],
-                "reserved": level.reserved,
-                "version": level.version,
-            }
-        )
-    await (bulk.update_later if raised else bulk.update)(work, StockLevel, rows)
+async def _write_ahead(work: Work) -> None:
+    """The claims that no movement took along are written, and the versions of what was announced."""
+    ahead = [level for level in _known(work).values() if level.ahead]
+    for level in ahead:
+        level.written, level.ahead = level.claims, False
+    await bulk.update_later(work, StockLevel, [_row(level) for level in ahead])
+
+
+def _row(level: Level) -> dict[str, Any]:
+    """What is written of a level beside what follows from movements."""
+    return {"id": level.id, "allocated": level.written[0], "reserved": level.reserved, "version": level.version}
 
 
 async def _announce(work: Work, changes: Sequence[tuple[Level, type[LevelChange]]]) -> None:

@@ -25,6 +25,7 @@ from api.graphql.kit.access import access_of
 from api.graphql.kit.context import Context
 from api.graphql.kit.errors import as_user_errors
 from api.graphql.kit.inputs import meaning, to_domain
+from api.graphql.kit.joining import Each
 from api.graphql.kit.reading import Reading
 from domain import identity
 from domain.kernel import idempotency
@@ -49,6 +50,8 @@ class Operation:
     """The payload's fields and their views (or lists of them), where there are several."""
     cost: int = 0
     """What it costs beyond its selection."""
+    each: Each | None = None
+    """Several such acts at once, committed together: for mutations whose one argument is `input`, and one noun."""
 
     @property
     def name(self) -> str:
@@ -86,13 +89,17 @@ Nouns = dict[str, Any]
 
 
 def mutation(
-    function: Function | None = None, *, noun: str | None = None, nouns: Mapping[str, Any] | None = None
+    function: Function | None = None,
+    *,
+    noun: str | None = None,
+    nouns: Mapping[str, Any] | None = None,
+    each: Each | None = None,
 ) -> Any:
-    """Declare a mutation: `(work, **arguments) -> the noun's view`, returning its id."""
+    """Declare a mutation: `(work, **arguments) -> the noun's view`, returning its id. `each`: see Operation."""
 
-    def declare(each: Function) -> Function:
-        MUTATIONS.append(Operation(each, access_of(each), noun=noun, nouns=nouns, cost=MUTATION_COST))
-        return each
+    def declare(one: Function) -> Function:
+        MUTATIONS.append(Operation(one, access_of(one), noun=noun, nouns=nouns, cost=MUTATION_COST, each=each))
+        return one
 
     return declare(function) if function is not None else declare
 
@@ -190,6 +197,14 @@ async def _once(
 ) -> Payload:
     stack = AsyncExitStack()
     context.closing.append(stack)
+    if operation.each is not None and noun is not None and claim is None and not dry_run:
+        done = await context.services.joining.act(
+            operation.name, operation.function, operation.each, context.caller, arguments, proof=context.proof
+        )
+        context.proof = None
+        context.reading = Reading(context.database, context.caller.actor)
+        _committed(context, stack, response_key)
+        return Payload({noun: done.noun}, act=done.act)
     connection = await stack.enter_async_context(context.database.connection())
     provided = identity.proof_of(context.proof) if context.proof else None
     opened = begin(connection, actor=context.caller.actor, commit=not dry_run, provided=provided)
@@ -217,8 +232,12 @@ async def _once(
         stack.push_async_exit(work_stack)
         return payload
     await work_stack.aclose()
+    context.reading = Reading(context.database, context.caller.actor, connection=connection)
+    _committed(context, stack, response_key)
+    return payload
+
+
+def _committed(context: Context, stack: AsyncExitStack, response_key: str) -> None:
     context.committed.add(response_key)
     context.services.wake()
-    context.reading = Reading(context.database, context.caller.actor, connection=connection)
     stack.push_async_callback(context.reading.close)
-    return payload

@@ -14,12 +14,12 @@ from domain.customers import Address
 from domain.kernel import bulk, external
 from domain.kernel.asking import AMONG, Ask, Query, together
 from domain.kernel.constraints import TOO_MUCH
-from domain.kernel.errors import Invalid, NotAllowedNow, NotFound, Refusal, Refusals, of_one
+from domain.kernel.errors import Apart, Invalid, NotAllowedNow, NotFound, Refusal, Refusals, of_one
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.money import AMOUNT_LIMIT, CurrencyCode, Money, Quantity, currency_digits, format_amount
 from domain.kernel.scopes import Scope
-from domain.kernel.work import Work
+from domain.kernel.work import Done, Work
 from domain.orders.events import OrderPlaced
 from domain.orders.operations.locking import Path
 from domain.orders.tables import (
@@ -93,31 +93,55 @@ async def place_many(work: Work, news: Sequence[NewOrder], *, placed_at: Sequenc
     Refused as `place` is, each path starting with the index of the order. `placed_at` says when each was placed, where
     that is not now.
     """
-    instants = placed_at or [work.now] * len(news)
+    plans = await _prepare(work, news, placed_at or [work.now] * len(news))
+    await _allocate(work, news, plans)
+    await _write(work, news, plans)
+    work.announce(*(plan.event for plan in plans))
+    return [plan.id for plan in plans]
+
+
+async def place_each(work: Work, news: Sequence[NewOrder]) -> list[Done]:
+    """Place orders that came at the same moment, each by an act of its own, committed together or not at all: what
+    each does and announces is what it would do by itself after those before it. Returns what came of each, in the
+    order given.
+
+    Refused as `place_many` is: whichever order is at fault, none is placed. Refused with Apart where they are large,
+    use up a hold, or take from what is set aside for a channel; and with InsufficientStock also where some could wait.
+    """
+    if (
+        any(new.reservation_id is not None for new in news)
+        or len({new.location_id is None for new in news}) > 1  # who names a place is served first, whoever came first
+        or sum(len(new.lines) for new in news) > MOST_LINES
+    ):
+        raise Apart
+    plans = await _prepare(work, news, [work.now] * len(news))
+    by_id = {plan.id: plan for plan in plans}
+    done: list[Done] = []
+    async for order in stock.allocate_each(work, [demand for plan in plans for demand in plan.demands]):
+        work.announce(by_id[order].event)
+        done.append(Done(order, await work.another()))
+    await _write(work, news, plans)
+    return done
+
+
+async def _prepare(work: Work, news: Sequence[NewOrder], placed_at: Sequence[datetime]) -> "list[_Plan]":
+    """All that orders will be, with what they refer to looked up, and nothing written."""
     paths: list[Path] = [(n, "input") for n in range(len(news))]
     surroundings = await _look_around(work, news, paths)
     plans = [
         _plan(work, new, instant, surroundings, path=path)
-        for new, instant, path in zip(news, instants, paths, strict=True)
+        for new, instant, path in zip(news, placed_at, paths, strict=True)
     ]
     await _refuse_taken(work, news, paths)
-    await _allocate(work, news, plans)
-    links = [(plan.order["id"], new.external_id) for plan, new in zip(plans, news, strict=True) if new.external_id]
+    return plans
+
+
+async def _write(work: Work, news: Sequence[NewOrder], plans: "Sequence[_Plan]") -> None:
+    links = [(plan.id, new.external_id) for plan, new in zip(plans, news, strict=True) if new.external_id]
     await external.link(work, links)
     await bulk.insert_later(work, OrderAddress, [plan.address for plan in plans if plan.address is not None])
     await bulk.insert_later(work, Order, [plan.order for plan in plans])
     await bulk.insert_later(work, OrderLine, [line for plan in plans for line in plan.lines])
-    for plan in plans:
-        work.announce(
-            OrderPlaced(
-                plan.order["id"],
-                channel=plan.order["channel_id"],
-                customer=plan.order["customer_id"],
-                total=format_amount(Money(plan.order["total"], plan.order["currency"])),
-                currency=plan.order["currency"],
-            )
-        )
-    return [plan.order["id"] for plan in plans]
 
 
 # --- looking around -------------------------------------------------------------------------------------------------
@@ -228,6 +252,22 @@ class _Plan:
     address: dict[str, Any] | None
     path: Path
     demands: list[Demand] = field(default_factory=list)
+
+    @property
+    def id(self) -> ID:
+        """The order's id."""
+        return self.order["id"]
+
+    @property
+    def event(self) -> OrderPlaced:
+        """What is announced of it."""
+        return OrderPlaced(
+            self.id,
+            channel=self.order["channel_id"],
+            customer=self.order["customer_id"],
+            total=format_amount(Money(self.order["total"], self.order["currency"])),
+            currency=self.order["currency"],
+        )
 
 
 def _plan(work: Work, new: NewOrder, placed_at: datetime, around: _Surroundings, *, path: Path) -> _Plan:

@@ -1,17 +1,17 @@
 """Stock is bound to the lines of documents, set free again, and leaves."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from domain import ledger
-from domain.kernel.errors import Overtaken
+from domain.kernel.errors import Apart, Overtaken
 from domain.kernel.ids import ID
 from domain.kernel.money import currency_digits
 from domain.kernel.work import Work
 from domain.stock import contents, costs
-from domain.stock.contents import Part
+from domain.stock.contents import Part as Picked
 from domain.stock.errors import NotForSale
 from domain.stock.events import StockAllocated, StockReleased, StockShipped
 from domain.stock.locked import Levels, Move
@@ -25,7 +25,7 @@ from domain.stock.operations.backorders import (
 from domain.stock.operations.inputs import Path
 from domain.stock.operations.reserve import lock_and_place
 from domain.stock.operations.waiting import wait
-from domain.stock.placement import Demand
+from domain.stock.placement import Demand, Part
 from domain.stock.tables import Place, StockMovementKind
 
 
@@ -44,17 +44,41 @@ async def allocate(
     argument is at `path`.
     """
     placed = await lock_and_place(work, demands, reservation_id=reservation_id, path=path, may_wait=may_wait)
-    for part in placed.parts:
-        part.level.claim(allocated=part.quantity)
-    await write_allocations(
-        work,
-        [
-            NewAllocation(part.demand.source, part.demand.document, part.level.place, part.quantity, work.now)
-            for part in placed.parts
-        ],
-    )
+    _bind(placed.levels, placed.parts)
+    await _write(work, placed.parts)
     await wait(work, placed.waiting)
-    placed.levels.save(StockAllocated)
+
+
+async def allocate_each(work: Work, demands: Collection[Demand]) -> AsyncIterator[ID]:
+    """The stock is bound to the lines of several documents, in full, each by an act of its own: their ids come in turn,
+    as the demands name them, each once its stock is bound. Whoever asks for the next one has ended the act.
+
+    Refused with InsufficientStock, as if all were one, and with Apart where a channel's own stock would be used.
+    """
+    placed = await lock_and_place(work, demands)
+    if any(part.pooled for part in placed.parts):
+        raise Apart  # what leaves the pools would be told before the act that takes it
+    of_document: dict[str, list[Part]] = {each.document: [] for each in demands}
+    for part in placed.parts:
+        of_document[part.demand.document].append(part)
+    for document, parts in of_document.items():
+        _bind(placed.levels, parts)
+        yield ID(document)
+    await _write(work, placed.parts)
+
+
+def _bind(levels: Levels, parts: Collection[Part]) -> None:
+    for part in parts:
+        part.level.claim(allocated=part.quantity)
+    levels.save(StockAllocated)
+
+
+async def _write(work: Work, parts: Collection[Part]) -> None:
+    rows = [
+        NewAllocation(part.demand.source, part.demand.document, part.level.place, part.quantity, work.now)
+        for part in parts
+    ]
+    await write_allocations(work, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +151,7 @@ class Issue:
 
     allocation: Allocation
     quantity: Decimal
-    parts: list[Part] = field(default_factory=list)
+    parts: list[Picked] = field(default_factory=list)
     """What of it is taken from which layer, bin and lot."""
     entry_id: ID | None = None
     """The entry that its value is posted by."""

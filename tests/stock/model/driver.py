@@ -484,7 +484,7 @@ def _known(trial: Trial, names: Names) -> Done:
 def found_by(work: Work, names: Names) -> dict[Place, int]:
     """The versions at which an act found the levels that it locked: it raised them once for each of its events."""
     levels: dict[Any, Level] = work.remembered.get("stock.levels", {})
-    raised = Counter(event.subject for event in work.announced)
+    raised = Counter(event.subject for _, event in work.announced)
     return {
         (names.variants[level.place[0][4:]], names.locations[level.place[1][4:]]): level.version - raised[level.id]
         for level in levels.values()
