@@ -18,7 +18,7 @@ from domain.ledger.budgets import (
     create_budget,
     revise_budget,
 )
-from domain.ledger.by_hand import NewJournalEntry, NewLine, PlainLine, post_by_hand, reverse
+from domain.ledger.by_hand import NewJournalEntry, NewLine, PlainLine, post_by_hand, post_each, reverse
 from domain.ledger.chain import Verification, verify
 from domain.ledger.charts import Template
 from domain.ledger.dimensions import (
@@ -225,6 +225,7 @@ __all__ = [
     "post_by_hand",
     "post_due",
     "post_due_by_itself",
+    "post_each",
     "post_opening",
     "profit_and_loss",
     "rate_on",

@@ -10,12 +10,12 @@ from asyncpg import Record
 
 from domain.kernel import bulk, words
 from domain.kernel.asking import Ask, Query, ask, together
-from domain.kernel.errors import Invalid, NotAllowedNow, NotFound
+from domain.kernel.errors import Apart, Invalid, NotAllowedNow, NotFound
 from domain.kernel.ids import ID, is_id
 from domain.kernel.money import Money, currency_codes, currency_digits
 from domain.kernel.rounding import product
 from domain.kernel.scopes import Scope
-from domain.kernel.work import Work
+from domain.kernel.work import Done, Work
 from domain.ledger import dimensions, items, months
 from domain.ledger.budgets import Asked, ask_budgeted, hold_against
 from domain.ledger.entries import Amounts, entry_number, entry_row, line_row, reverse_lines
@@ -102,6 +102,14 @@ class _Line:
     founded: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """An entry on its way into the books."""
+
+    row: dict[str, Any]
+    lines: Sequence[_Line]
+
+
 async def post_by_hand(
     work: Work, new: NewJournalEntry, *, source: ID | None = None, effective_at: datetime | None = None
 ) -> ID:
@@ -169,7 +177,8 @@ async def post_entry(
     await _balance(work, lines)
     if against is None and is_budgeted:
         await hold_against(work, row["id"], new.on, _asked(lines), given_back_on=new.reverse_on)
-    await _write(work, row, lines, kept)
+    await _write(work, [_Entry(row, lines)], kept)
+    work.announce(JournalEntryPosted(row["id"], source=source))
     items.announce_moved(work, [each.settled for each in lines if each.settled is not None])
     if new.reverse_on is not None:
         taken_back = await work.session.get_one(JournalEntry, row["id"])
@@ -177,16 +186,57 @@ async def post_entry(
     return row["id"]
 
 
-async def _write(work: Work, row: dict[str, Any], lines: Sequence[_Line], kept: Books) -> None:
-    await bulk.insert_later(work, JournalEntry, [row])
-    if founded := [each.founded for each in lines if each.founded is not None]:
+async def post_each(work: Work, news: Sequence[NewJournalEntry]) -> list[Done]:
+    """Entries by hand that came at the same moment stand in the books, each by an act of its own, committed together or
+    not at all. Returns what came of each, in the order given.
+
+    Refused as `post_by_hand` is: whichever is at fault, none is posted. Refused with Apart unless all are of one day,
+    ordinary, in the currency of the books and without open items, and no budget is kept for that day.
+    """
+    lines = [line for new in news for line in new.lines]
+    if not all(map(_is_plain, news)) or len({new.on for new in news}) > 1 or len(lines) > MOST_LINES:
+        raise Apart
+    on = news[0].on
+    kept, named, month, is_budgeted = await together(
+        work, ask_books(work), _ask_accounts(lines, {}), months.ask_period(on), ask_budgeted(on)
+    )
+    if is_budgeted:
+        raise Apart
+    await dimensions.check(work, dimensions.named(lines))
+    period = await months.allowed(work, month, on, today=kept.today)
+    entries: list[_Entry] = []
+    done: list[Done] = []
+    for new in news:
+        _check_count(new.lines)
+        accounts = _accounts(new.lines, named, {}, ())
+        amounts = _amounts(new.lines, kept.currency, balanced=True)
+        if amounts[0].currency != kept.currency:
+            raise Apart
+        description = words.line(new.description, path=("input", "description"), longest=500)
+        row = entry_row(work, on, description, kept.currency, period=period, manual=True)
+        entries.append(_Entry(row, _weighed(work, new, row, accounts, amounts, {}, kept)))
+        work.announce(JournalEntryPosted(row["id"], source=None))
+        done.append(Done(row["id"], await work.another()))
+    await _write(work, entries, kept)
+    return done
+
+
+def _is_plain(new: NewJournalEntry) -> bool:
+    """Whether an entry concerns nothing but accounts."""
+    concerns_items = any(line.opens is not None or line.settles is not None for line in new.lines)
+    return not (new.is_adjusting or new.exchange_rate is not None or new.reverse_on is not None or concerns_items)
+
+
+async def _write(work: Work, entries: Sequence[_Entry], kept: Books) -> None:
+    await bulk.insert_later(work, JournalEntry, [each.row for each in entries])
+    if founded := [line.founded for each in entries for line in each.lines if line.founded is not None]:
         await items.open_all(work, founded)
     rows = [
-        line_row(row["id"], n, each.account, row["posted_on"], kept.currency, each.amounts, **each.about)
-        for n, each in enumerate(lines, 1)
+        line_row(each.row["id"], n, line.account, each.row["posted_on"], kept.currency, line.amounts, **line.about)
+        for each in entries
+        for n, line in enumerate(each.lines, 1)
     ]
     await bulk.insert_later(work, JournalLine, rows)
-    work.announce(JournalEntryPosted(row["id"], source=row["source"]))
 
 
 async def check_plain(work: Work, lines: Sequence[PlainLine], base: str) -> tuple[list[ID], list[Money]]:

@@ -1,9 +1,9 @@
 """Acts that arrive at the same moment are committed together.
 
-A commit waits for the disk, and a statement costs nearly the same for eight orders as for one. So while acts of one
-kind and one caller are on their way to the disk, those that arrive wait, and go together as the next transaction: nobody
-waits when little is going on, and the more is going on, the less each costs. Each is an act of its own all the same,
-with its own name, events and answer.
+A commit waits for the disk, and a statement costs nearly the same for eight orders as for one. So acts of one kind and
+one caller wait for each other, until half of those who are being served have come to wait: the others are under way
+then, or being answered. Who comes alone never waits, and the more is going on, the less each costs. Each is an act of
+its own all the same, with its own name, events and answer.
 
 Where one of them is refused, or anything else is not as plain as that takes, all are rolled back and each is done by
 itself: so none is ever refused for another's sake. What hangs behind somebody's lock holds up the others for a moment
@@ -11,8 +11,8 @@ only.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,8 +31,10 @@ TOGETHER = Histogram(
 
 MOST = 32
 """Acts in one transaction."""
+UNDER_WAY = 2
+"""Transactions at once that whoever arrives waits for: while one is on its way to the disk, another is made up."""
 PATIENCE_SECONDS = 0.05
-"""How long those who arrive wait for a transaction that is under way, at most."""
+"""How long those who arrive wait for others, at most: for a transaction under way, and for those who may join them."""
 
 Alone = Callable[..., Awaitable[Any]]
 """An act by itself: `(work, **arguments)`, returning the noun's id."""
@@ -57,11 +59,13 @@ class _Kind:
     alone: Alone
     each: Each
     caller: Caller
-    waiting: deque[_Asked] = field(default_factory=deque)
-    under_way: set[object] = field(default_factory=set)
-    """Its transactions that have not ended."""
-    awaited: set[object] = field(default_factory=set)
-    """Those of them that whoever arrives still waits for."""
+    waiting: list[_Asked] = field(default_factory=list)
+    served: int = 0
+    """How many have come and not been answered."""
+    under_way: int = 0
+    """How many transactions."""
+    patience: asyncio.TimerHandle | None = None
+    """When those who wait go on their way, come what may."""
 
 
 class Joining:
@@ -72,22 +76,29 @@ class Joining:
         self._kinds: dict[Hashable, _Kind] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @asynccontextmanager
     async def act(
         self, name: str, alone: Alone, each: Each, caller: Caller, arguments: dict[str, Any], *, proof: ID | None
-    ) -> Done:
-        """Do an act, perhaps together with others. Returns what came of it once it is committed.
+    ) -> AsyncIterator[Done]:
+        """Do an act, perhaps together with others. Gives what came of it once it is committed, and ends when the caller
+        has been answered.
 
         Raises what the act by itself would raise, and Unmet where the `proof` of who asks fails.
         """
         key = name, caller.token, caller.actor
         kind = self._kinds.setdefault(key, _Kind(alone, each, caller))
-        asked = _Asked(arguments, proof, asyncio.get_running_loop().create_future())
-        kind.waiting.append(asked)
-        self._next(kind)
+        kind.served += 1
         try:
-            return await asked.done
+            asked = _Asked(arguments, proof, asyncio.get_running_loop().create_future())
+            kind.waiting.append(asked)
+            self._be_patient(kind)
+            self._next(kind)
+            yield await asked.done
         finally:
-            if not kind.waiting and not kind.under_way:
+            kind.served -= 1
+            if kind.served:
+                self._next(kind)
+            else:
                 self._kinds.pop(key, None)
 
     async def stop(self) -> None:
@@ -97,34 +108,39 @@ class Joining:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _next(self, kind: _Kind) -> None:
-        """The acts that wait go on their way, unless they should wait a little longer."""
-        while kind.waiting and kind.waiting[0].done.cancelled():
-            kind.waiting.popleft()
-        if kind.waiting and not kind.awaited:
-            taken = [kind.waiting.popleft() for _ in range(min(MOST, len(kind.waiting)))]
-            self._start(self._together(kind, [asked for asked in taken if not asked.done.cancelled()]))
+        """The acts that wait go on their way, unless there is somebody to wait for."""
+        if kind.waiting and kind.under_way < UNDER_WAY and 2 * len(kind.waiting) >= kind.served:
+            self._go(kind)
 
-    def _start(self, running: Any) -> None:
+    def _go(self, kind: _Kind) -> None:
+        """The acts that wait go on their way."""
+        if kind.patience is not None:
+            kind.patience.cancel()
+            kind.patience = None
+        waiting = [asked for asked in kind.waiting if not asked.done.cancelled()]
+        kind.waiting = waiting[MOST:]
+        if kind.waiting:
+            self._be_patient(kind)
+        if waiting:
+            self._start(self._together(kind, waiting[:MOST]))
+
+    def _be_patient(self, kind: _Kind) -> None:
+        if kind.patience is None:
+            kind.patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._go, kind)
+
+    def _start(self, running: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(running)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _together(self, kind: _Kind, several: Sequence[_Asked]) -> None:
-        """Do acts in one transaction, then those that have arrived meanwhile."""
-        transaction = object()
-        kind.under_way.add(transaction)
-        kind.awaited.add(transaction)
-        patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._go_on, kind, transaction)
+        """Do acts in one transaction, and then those that have come meanwhile."""
+        kind.under_way += 1
         try:
             await self._settle(kind, several)
         finally:
-            patience.cancel()
-            kind.under_way.discard(transaction)
-            self._go_on(kind, transaction)
-
-    def _go_on(self, kind: _Kind, transaction: object) -> None:
-        kind.awaited.discard(transaction)
-        self._next(kind)
+            kind.under_way -= 1
+            self._next(kind)
 
     async def _settle(self, kind: _Kind, several: Sequence[_Asked]) -> None:
         """Everybody knows what came of their act."""

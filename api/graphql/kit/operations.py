@@ -198,9 +198,10 @@ async def _once(
     stack = AsyncExitStack()
     context.closing.append(stack)
     if operation.each is not None and noun is not None and claim is None and not dry_run:
-        done = await context.services.joining.act(
+        joined = context.services.joining.act(
             operation.name, operation.function, operation.each, context.caller, arguments, proof=context.proof
         )
+        done = await stack.enter_async_context(joined)
         context.proof = None
         context.reading = Reading(context.database, context.caller.actor)
         _committed(context, stack, response_key)
