@@ -165,18 +165,22 @@ async def test_who_waits_for_a_lock_holds_nobody_up_for_long(
 
 
 async def test_a_lost_connection_is_told_to_all_whose_act_it_was(
-    fresh_api: Api, fresh_owner: "asyncpg.Connection[asyncpg.Record]"
+    fresh_api: Api, fresh_owner: "asyncpg.Connection[asyncpg.Record]", server: Server, fresh_name: str
 ) -> None:
     api = fresh_api
     row = await stocked(api, 10)
+    seer = await asyncpg.connect(
+        server.app_url(fresh_name)
+    )  # who is not the application does not see what it waits for
     await api.token()
     waiting = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with fresh_owner.transaction():
         await fresh_owner.execute("SELECT FROM stock_levels WHERE variant_id = $1 FOR UPDATE", row[4:])
         stuck = [asyncio.create_task(api.post(PLACE, {"input": ordered([(row, 1)])})) for _ in range(5)]
-        while await fresh_owner.fetchval(f"SELECT count(*) {waiting}") < 2:  # one went alone, several together
+        while await seer.fetchval(f"SELECT count(*) {waiting}") < 2:  # one went alone, several together
             await asyncio.sleep(0.1)
-        await fresh_owner.execute(f"SELECT pg_terminate_backend(pid) {waiting}")
+        await seer.execute(f"SELECT pg_terminate_backend(pid) {waiting}")
+    await seer.close()
     answers = await asyncio.gather(*stuck)
     lost = [each["errors"][0]["extensions"]["code"] for each in answers if "errors" in each]
     assert len(lost) >= 2
