@@ -16,8 +16,9 @@ from domain.kernel.ids import ID
 from domain.stock import AvailabilityTermKind
 from tests.stock.model.costs import Layers
 from tests.stock.model.exact import Cents, Many
-from tests.stock.model.reference import NOTHING, Case, Content, Figures, Model, Place, day
-from tests.stock.model.world import World
+from tests.stock.model.kept import NOTHING, Case, Content, Figures, day
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place, World
 
 Said = dict[str, dict[Any, Any]]
 """By subject, key and value."""

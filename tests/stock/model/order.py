@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 from tests.stock.model.acts.base import Act, Seen
 from tests.stock.model.exact import Cents, Many
-from tests.stock.model.reference import Figures, Line, Model, No, Place
+from tests.stock.model.kept import Figures, Line, No
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place
 
 MOST_TRIES = 10_000
 """Acts done to the model in search of an order."""

@@ -6,181 +6,32 @@ that several acts share are here; what one act alone does is in its class.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from fractions import Fraction
 from typing import Any
 
 from tests.stock.model import costs
 from tests.stock.model.costs import Draw, Layer, Layers, Load, Told
 from tests.stock.model.exact import Cents, Many
+from tests.stock.model.kept import (
+    LOOSE,
+    NOTHING,
+    Allocation,
+    Case,
+    Coming,
+    Content,
+    Figures,
+    Hold,
+    Incoming,
+    Line,
+    No,
+    Order,
+    Parts,
+    Transfer,
+    Waiting,
+    Wish,
+)
 from tests.stock.model.world import CaseKey, Place, World
-
-Line = tuple[int, int]
-"""An order and a position in it."""
-
-NOTHING = Many(0)
-
-
-class No(Exception):  # noqa: N818  an answer
-    """The model refuses an act, by these codes."""
-
-    def __init__(self, *codes: str) -> None:
-        super().__init__(", ".join(codes))
-        self.codes = frozenset(codes)
-
-
-@dataclass(frozen=True)
-class Content:
-    """In which bin, of which lot, in which state."""
-
-    bin: int | None = None
-    lot: int | None = None
-    state: str | None = None
-
-
-LOOSE = Content()
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What a level says."""
-
-    on_hand: Many
-    allocated: Many
-    reserved: Many
-    unavailable: Many
-    value: Cents
-
-    @property
-    def available(self) -> Many:
-        """What can be promised."""
-        return self.on_hand - self.allocated - self.reserved - self.unavailable
-
-
-@dataclass(frozen=True)
-class Hold:
-    """A hold; what it still holds is kept by place."""
-
-    expires_at: datetime
-    outcome: str | None = None
-    swept: bool = False
-    """A sweep may have ended it since."""
-
-
-@dataclass(frozen=True)
-class Allocation:
-    """What a line has a right to at a place."""
-
-    quantity: Many
-    allocated_at: datetime
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """What a line waits for."""
-
-    variant: int
-    quantity: Many
-    since: datetime
-    priority: int = 100
-    """The smallest is served first."""
-
-
-@dataclass(frozen=True)
-class OrderLine:
-    """A line of an order."""
-
-    variant: int
-    quantity: Many
-    shipped: Many = NOTHING
-
-
-@dataclass(frozen=True)
-class Order:
-    """An order."""
-
-    lines: tuple[OrderLine, ...]
-    cancelled: bool = False
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether something of it has left."""
-        return any(line.shipped for line in self.lines)
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """Announced goods."""
-
-    place: Place
-    outstanding: Many
-    due_on: date
-
-
-@dataclass(frozen=True)
-class TransferLine:
-    """A line of a transfer, and how far it has come."""
-
-    variant: int
-    quantity: Many
-    dispatched: Many = NOTHING
-    received: Many = NOTHING
-    lost: Many = NOTHING
-
-    @property
-    def in_transit(self) -> Many:
-        """How much of it is on the road."""
-        return self.dispatched - self.received - self.lost
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """Goods that go from one location to another."""
-
-    origin: int
-    destination: int
-    expected_on: date | None
-    lines: tuple[TransferLine, ...]
-    status: str = "DRAFT"
-
-
-@dataclass(frozen=True)
-class Case:
-    """Something for a person to look at."""
-
-    kind: str
-    place: Place
-    quantity: Many
-    expected: Many | None = None
-    reported: Many | None = None
-    resolution: str | None = None
-
-
-@dataclass(frozen=True)
-class Coming:
-    """Goods that come in at a place."""
-
-    place: Place
-    quantity: Many
-    value: Cents
-    content: Content
-    kind: str
-    role: str
-    """The account that pays for them."""
-    effective_at: datetime
-
-
-@dataclass(frozen=True)
-class Wish:
-    """A quantity that somebody wants, from anywhere or from one place."""
-
-    position: int
-    variant: int
-    quantity: Many
-    location: int | None = None
-
-
-Parts = list[tuple[Wish, Place, Many]]
 
 
 @dataclass
@@ -682,8 +533,3 @@ def _chosen(
     for place in (begun or enough)[:1] or there:
         take(place, left[place])
     return chosen
-
-
-def day(instant: datetime) -> date:
-    """The day it is for the business, whose clock is UTC here."""
-    return instant.astimezone(UTC).date()

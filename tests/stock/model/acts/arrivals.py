@@ -14,8 +14,9 @@ from domain.kernel.work import Work
 from domain.stock import NewIncoming, NewIncomingLine, NewLot, NewReceipt, NewReceiptLine, UnavailableState
 from tests.stock.model.acts.base import Act, Seen, bin_id, content, decimal, json, some, variants
 from tests.stock.model.exact import Many, rounded, worth
-from tests.stock.model.reference import Coming, Content, Incoming, Model, No, Place, day
-from tests.stock.model.world import World
+from tests.stock.model.kept import Coming, Content, Incoming, No, day
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place, World
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from domain.kernel.ids import ID
 from domain.kernel.money import Quantity
 from domain.kernel.work import Work
 from tests.stock.model.exact import Many
-from tests.stock.model.reference import Content, Model, Place
-from tests.stock.model.world import World
+from tests.stock.model.kept import Content
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place, World
 
 STATES = ("QUALITY_CONTROL", "DAMAGED", "ON_HOLD", "SAFETY", "EXPIRED")
 

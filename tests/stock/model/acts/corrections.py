@@ -21,8 +21,9 @@ from domain.stock import (
 )
 from tests.stock.model.acts.base import Act, Seen, bin_id, content, decimal, json, lot_id, some, variants
 from tests.stock.model.exact import Cents, Many, share, worth
-from tests.stock.model.reference import LOOSE, NOTHING, Coming, Content, Model, No, Place
-from tests.stock.model.world import World
+from tests.stock.model.kept import LOOSE, NOTHING, Coming, Content, No
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place, World
 
 ACCOUNTS = {
     "SHRINKAGE": "SHRINKAGE",

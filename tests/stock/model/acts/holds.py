@@ -11,8 +11,9 @@ from domain.kernel.work import Work
 from domain.stock import NewReservation, NewReservationLine
 from tests.stock.model.acts.base import Act, Seen, decimal, json, some, variants
 from tests.stock.model.exact import Many
-from tests.stock.model.reference import NOTHING, Hold, Model, No, Place, Wish
-from tests.stock.model.world import World
+from tests.stock.model.kept import NOTHING, Hold, No, Wish
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place, World
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from domain.stock import NewPriority
 from tests.stock.model.acts.base import Act, Seen, decimal, json, some, variants
 from tests.stock.model.acts.holds import given_up, open_holds
 from tests.stock.model.exact import Many
-from tests.stock.model.reference import LOOSE, NOTHING, Line, Model, No, Order, OrderLine, Place, Wish, day
-from tests.stock.model.world import World
+from tests.stock.model.kept import LOOSE, NOTHING, Line, No, Order, OrderLine, Wish, day
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place, World
 
 
 @dataclass(frozen=True)

@@ -16,20 +16,9 @@ from tests.stock.model.acts.base import Act, Seen, decimal, json, some, variants
 from tests.stock.model.acts.corrections import Difference, booked
 from tests.stock.model.costs import Draw, Layer, Load
 from tests.stock.model.exact import Many
-from tests.stock.model.reference import (
-    LOOSE,
-    NOTHING,
-    Case,
-    Content,
-    Model,
-    No,
-    Place,
-    Transfer,
-    TransferLine,
-    Wish,
-    day,
-)
-from tests.stock.model.world import World
+from tests.stock.model.kept import LOOSE, NOTHING, Case, Content, No, Transfer, TransferLine, Wish, day
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place, World
 
 ON_THE_ROAD = "DISPATCHED", "PARTIALLY_RECEIVED"
 
