@@ -16,7 +16,7 @@ from domain.kernel.ids import ID
 from domain.stock import AvailabilityTermKind
 from tests.stock.model.costs import Layers
 from tests.stock.model.exact import Cents, Many
-from tests.stock.model.kept import NOTHING, Case, Content, Figures, day
+from tests.stock.model.kept import NOTHING, Case, Content, CountLine, Figures, day
 from tests.stock.model.reference import Model
 from tests.stock.model.world import Place, World
 
@@ -48,11 +48,20 @@ class Names:
         self.lines = {row: key[1:] for key, row in world.made.items() if key[0] in ("line", "transfer line")}
         self.holds = {row[4:]: key[1] for key, row in world.made.items() if key[0] == "hold"}
         self.incoming = {row[4:]: key[1:] for key, row in world.made.items() if key[0] == "incoming"}
+        self.counts = {row[4:]: key[1] for key, row in world.made.items() if key[0] == "count"}
         self.cases = {row[4:]: key for key, row in world.cases.items()}
 
     def place(self, row: Any) -> Place:
         """The place of a row."""
         return self.variants[row["variant_id"]], self.locations[row["location_id"]]
+
+    def content(self, row: Any, state: str | None = None) -> Content:
+        """Where what a row is about lies."""
+        return Content(
+            None if row["bin_id"] is None else self.bins[row["bin_id"]],
+            None if row["lot_id"] is None else self.lots[row["lot_id"]],
+            state,
+        )
 
 
 QUERIES = {
@@ -74,6 +83,11 @@ QUERIES = {
       JOIN stock_transfers AS transfer ON transfer.id = transfer_id WHERE variant_id = ANY($1)""",
     "shipped": "SELECT id, shipped FROM order_lines WHERE variant_id = ANY($1)",
 }
+COUNTS = "SELECT id, status FROM stock_counts WHERE id = ANY($1)"
+COUNT_LINES = """
+SELECT count_id, position, variant_id, bin_id, lot_id, expected, moved, counted, rounds, unit_cost_amount
+FROM stock_count_lines WHERE count_id = ANY($1)
+"""
 OUTCOMES = "SELECT id, outcome FROM stock_reservations WHERE id = ANY($1)"
 ROLES = """('INVENTORY', 'COGS', 'SHRINKAGE', 'DAMAGE', 'SAMPLES', 'STOCK_CORRECTION', 'STOCK_REVALUATION',
   'RECEIVED_NOT_BILLED')"""
@@ -98,15 +112,7 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
             if row["version"]  # an act of which nobody knows how it ended may have made one, and left it empty
         },
         "contents": {
-            (
-                names.place(row),
-                Content(
-                    None if row["bin_id"] is None else names.bins[row["bin_id"]],
-                    None if row["lot_id"] is None else names.lots[row["lot_id"]],
-                    row["state"],
-                ),
-            ): Fraction(row["quantity"])
-            for row in rows["contents"]
+            (names.place(row), names.content(row, row["state"])): Fraction(row["quantity"]) for row in rows["contents"]
         },
         "allocations": {
             (names.lines[row["source"]], names.place(row)): (Fraction(row["quantity"]), row["allocated_at"])
@@ -151,6 +157,12 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
     for row in rows["held"]:
         key = names.holds[row["reservation_id"]], names.place(row)
         said["held"][key] = said["held"].get(key, NOTHING) + Fraction(row["held"])
+    counts = await driver.fetch(COUNTS, list(names.counts))
+    said["counts"] = {names.counts[row["id"]]: row["status"] for row in counts}
+    said["count lines"] = {
+        (names.counts[row["count_id"]], row["position"] - 1): _count_line(names, row)
+        for row in await driver.fetch(COUNT_LINES, list(names.counts))
+    }
     outcomes = await driver.fetch(OUTCOMES, list(names.holds))
     said["outcomes"] = {names.holds[row["id"]]: row["outcome"] for row in outcomes}
     said["books"] = await balances(connection)
@@ -169,6 +181,19 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
             terms["available_to_promise"] = Fraction(found[row].available_to_promise)
             said.setdefault("availability", {})[n, on] = {term: many for term, many in terms.items() if many}
     return said
+
+
+def _count_line(names: Names, row: Any) -> CountLine:
+    cost = row["unit_cost_amount"]
+    return CountLine(
+        names.variants[row["variant_id"]],
+        names.content(row),
+        Many(row["expected"]),
+        _exact(row["counted"]),
+        None if row["counted"] is None else Many(row["expected"]) + Many(row["moved"]),
+        row["rounds"],
+        None if cost is None else Fraction(cost) * 100,
+    )
 
 
 def _exact(quantity: Decimal | None) -> Many | None:
@@ -218,6 +243,10 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
             line: (each.variant, each.quantity, each.since, each.priority) for line, each in model.waiting.items()
         },
         "held": held,
+        "counts": {number: each.status for number, each in model.counts.items()},
+        "count lines": {
+            (number, n): line for number, each in model.counts.items() for n, line in enumerate(each.lines)
+        },
         "outcomes": {hold: each.outcome for hold, each in model.holds.items()},
         "incoming": {key: each.outstanding for key, each in model.incoming.items()},
         "cases": model.cases,

@@ -136,7 +136,7 @@ class Driver:
     async def burst(self, trials: Sequence[Trial]) -> list[Done]:
         """Run acts at once, and see that the model agrees. Returns them in the order in which they took effect."""
         self.history.append(list(trials))
-        self.model.began = self.model.turn
+        self.model.began, self.model.began_with = self.model.turn, self.model.versions
         await asyncio.gather(*(self._run(trial) for trial in trials))
         await self._settled([trial for trial in trials if trial.ended == "lost"])
         for trial in trials:

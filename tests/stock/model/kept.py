@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from fractions import Fraction
 
 from tests.stock.model.exact import Cents, Many
 from tests.stock.model.world import Place
@@ -133,6 +134,36 @@ class Transfer:
     expected_on: date | None
     lines: tuple[TransferLine, ...]
     status: str = "DRAFT"
+
+
+@dataclass(frozen=True)
+class CountLine:
+    """What is counted of a variant, in one bin and of one lot or in none; in whatever state."""
+
+    variant: int
+    content: Content
+    expected: Many
+    """What the books said when it became a line."""
+    counted: Many | None = None
+    books: Many | None = None
+    """What they said when it was counted."""
+    rounds: int = 0
+    unit_cost: Fraction | None = None
+    """What one more costs, in cents, as whoever counted said last."""
+
+    @property
+    def difference(self) -> Many:
+        """How many more, or with a minus fewer, were counted than the books said then."""
+        return NOTHING if self.counted is None or self.books is None else self.counted - self.books
+
+
+@dataclass(frozen=True)
+class Count:
+    """A count of what is at a location."""
+
+    location: int
+    lines: tuple[CountLine, ...]
+    status: str = "OPEN"
 
 
 @dataclass(frozen=True)

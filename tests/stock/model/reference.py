@@ -20,6 +20,7 @@ from tests.stock.model.kept import (
     Case,
     Coming,
     Content,
+    Count,
     Figures,
     Hold,
     Incoming,
@@ -52,6 +53,7 @@ class Model:
     waiting: dict[Line, Waiting] = field(default_factory=dict)
     incoming: dict[tuple[int, int], Incoming] = field(default_factory=dict)
     transfers: dict[int, Transfer] = field(default_factory=dict)
+    counts: dict[int, Count] = field(default_factory=dict)
     cases: dict[CaseKey, Case] = field(default_factory=dict)
     recalled: frozenset[tuple[int, int | None]] = frozenset()
     """Lots that must not be sold any more, by variant and number."""
@@ -61,6 +63,8 @@ class Model:
     turn: int = 0
     began: int = 0
     """The turn at which the present burst began."""
+    began_with: dict[Place, int] = field(default_factory=dict)
+    """The versions of levels when it did."""
     unseen_sweep: datetime | None = None
     """The instant of a sweep of this burst whose end nobody saw; of what held nothing any more it leaves no event."""
     waited: Mapping[Line, Many] = field(default_factory=dict)
@@ -133,6 +137,10 @@ class Model:
 
     # --- goods ------------------------------------------------------------------------------------------------------
 
+    def in_spot(self, place: Place, spot: Content) -> Many:
+        """How much lies in that very bin and of that very lot, or in none and of none, in whatever state."""
+        return sum((many for each, many in self.matching(place, spot, exactly=True)), NOTHING)
+
     def put(self, place: Place, content: Content, quantity: Many) -> None:
         """So much more lies so; less, with a minus."""
         there = dict(self.contents.get(place, {}))
@@ -140,10 +148,18 @@ class Model:
         assert there[content] >= 0
         self.contents[place] = there
 
-    def take_out(self, place: Place, wanted: Content, quantity: Many, *, sellable_on: date | None = None) -> Many:
-        """Take so many of what lies as named, as far as it is named. Returns how many of them could not be sold."""
+    def take_out(
+        self,
+        place: Place,
+        wanted: Content,
+        quantity: Many,
+        *,
+        sellable_on: date | None = None,
+        exactly: bool = False,
+    ) -> Many:
+        """Take so many of what lies as named. Returns how many of them could not be sold."""
         unsellable = NOTHING
-        for content, many in self.matching(place, wanted, sellable_on=sellable_on):
+        for content, many in self.matching(place, wanted, sellable_on=sellable_on, exactly=exactly):
             part = min(many, quantity)
             if part:
                 self.put(place, content, -part)
@@ -152,15 +168,23 @@ class Model:
         assert not quantity
         return unsellable
 
-    def matching(self, place: Place, wanted: Content, *, sellable_on: date | None = None) -> list[tuple[Content, Many]]:
-        """What lies as named; with a day, only what may leave on it."""
+    def matching(
+        self, place: Place, wanted: Content, *, sellable_on: date | None = None, exactly: bool = False
+    ) -> list[tuple[Content, Many]]:
+        """What lies as named, as far as it is named; with a day, only what may leave on it. `exactly`: what lies in no
+        bin, or is of no lot, where none is named; in whatever state.
+        """
+
+        def is_meant(each: Content) -> bool:
+            if exactly:
+                return (each.bin, each.lot) == (wanted.bin, wanted.lot)
+            named = (wanted.bin, each.bin), (wanted.lot, each.lot), (wanted.state, each.state)
+            return all(one in (None, other) for one, other in named)
+
         return [
             (each, many)
             for each, many in self.lying(place)
-            if wanted.bin in (None, each.bin)
-            and wanted.lot in (None, each.lot)
-            and wanted.state in (None, each.state)
-            and (sellable_on is None or self._may_leave(place[0], each, sellable_on))
+            if is_meant(each) and (sellable_on is None or self._may_leave(place[0], each, sellable_on))
         ]
 
     def _may_leave(self, variant: int, content: Content, day: date) -> bool:

@@ -86,7 +86,7 @@ class World:
     lot_ids: list[list[ID]] = field(default_factory=list)
     made: dict[tuple[str, int, int], ID] = field(default_factory=dict)
     """What acts made: ("hold", number of the act, 0), ("order", …, 0), ("line", …, position), ("incoming", …, n),
-    ("transfer", …, 0), ("transfer line", …, position).
+    ("transfer", …, 0), ("transfer line", …, position), ("count", …, 0), ("count line", …, position).
     """
     cases: dict[CaseKey, ID] = field(default_factory=dict)
     """The cases that acts opened."""
@@ -107,7 +107,7 @@ class World:
 
 
 async def found(database: Database, world: World) -> None:
-    """Make the locations and the rates of a shop: once."""
+    """Make the rates of a shop, and the location of what is on the road: once."""
     async with database.connection() as connection, begin(connection, actor=SYSTEM, now=world.begins) as work:
         euro = CurrencyCode("EUR")
         rates = [
@@ -117,20 +117,30 @@ async def found(database: Database, world: World) -> None:
             for days, rate in RATES
         ]
         await ledger.set_rates(work, NewExchangeRates(rates))
-        for each in world.locations:
-            kind = LocationKind.TRANSIT if each.transit else LocationKind.WAREHOUSE
-            new = NewLocation(f"Model {next(_numbers)}", kind, each.priority)
-            world.location_ids.append(await stock.create_location(work, new))
-        for location, each in zip(world.location_ids, world.locations, strict=True):
-            bins = [NewBin(path) for path in each.bins]
-            world.bin_ids.append(await stock.create_bins(work, NewBins(location, bins)) if bins else [])
+        world.location_ids = [await _location(work, each) for each in world.locations if each.transit]
+
+
+async def _location(work: Work, kept: Location) -> ID:
+    kind = LocationKind.TRANSIT if kept.transit else LocationKind.WAREHOUSE
+    return await stock.create_location(work, NewLocation(f"Model {next(_numbers)}", kind, kept.priority))
+
+
+async def _open_locations(work: Work, world: World) -> None:
+    """Fresh places, but for that of what is on the road: a count of everything there finds nothing of earlier ones."""
+    road = world.location_ids[world.road] if len(world.location_ids) > 1 else world.location_ids[0]
+    world.location_ids, world.bin_ids = [], []
+    for each in world.locations:
+        world.location_ids.append(road if each.transit else await _location(work, each))
+        bins = [NewBin(path) for path in each.bins]
+        world.bin_ids.append(await stock.create_bins(work, NewBins(world.location_ids[-1], bins)) if bins else [])
 
 
 async def stock_with_variants(database: Database, world: World, variants: Sequence[Variant]) -> None:
-    """Fresh variants take the place of those there were."""
+    """Fresh variants, at fresh places, take the place of those there were."""
     world.variants = tuple(variants)
     world.variant_ids, world.skus, world.lot_ids, world.made, world.cases = [], [], [], {}, {}
     async with database.connection() as connection, begin(connection, actor=SYSTEM, now=world.begins) as work:
+        await _open_locations(work, world)
         for each in world.variants:
             sku = f"MODEL-{next(_numbers)}"
             price = Money(Decimal("10.00"), CurrencyCode("USD"))

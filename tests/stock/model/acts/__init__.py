@@ -3,6 +3,7 @@
 from tests.stock.model.acts.arrivals import Expect, Receive
 from tests.stock.model.acts.base import Act, Seen
 from tests.stock.model.acts.corrections import Adjust, SetQuantities
+from tests.stock.model.acts.counts import ApproveCount, CancelCount, RecordCount, Recount, StartCount, SubmitCount
 from tests.stock.model.acts.holds import Release, Reserve, Sweep
 from tests.stock.model.acts.recalls import Recall
 from tests.stock.model.acts.relocations import Relocate
@@ -36,6 +37,12 @@ ACTS: dict[type[Act], int] = {
     DispatchTransfer: 3,
     ReceiveTransfer: 3,
     CancelTransfer: 1,
+    StartCount: 3,
+    RecordCount: 4,
+    SubmitCount: 2,
+    Recount: 1,
+    ApproveCount: 3,
+    CancelCount: 1,
 }
 
 __all__ = ["ACTS", "Act", "Release", "Seen", "Sweep"]

@@ -81,6 +81,11 @@ def decimal(quantity: Many) -> Quantity:
     return Quantity(Decimal(quantity.numerator) / Decimal(quantity.denominator))
 
 
+def dollars(cents: Fraction) -> Decimal:
+    """An amount in units of the currency."""
+    return Decimal(cents.numerator) / Decimal(cents.denominator * 100)
+
+
 def some(chance: random.Random, model: Model, variant: int, most: int) -> Many:
     """A quantity of a variant: few, whole where its unit is."""
     if model.world.variants[variant].decimals:
