@@ -18,7 +18,7 @@ from tests.stock.model.costs import Layers
 from tests.stock.model.exact import Cents, Many
 from tests.stock.model.kept import NOTHING, Case, Content, CountLine, Figures, day
 from tests.stock.model.reference import Model
-from tests.stock.model.world import Place, World
+from tests.stock.model.world import Document, Place, World
 
 Said = dict[str, dict[Any, Any]]
 """By subject, key and value."""
@@ -50,6 +50,8 @@ class Names:
         self.incoming = {row[4:]: key[1:] for key, row in world.made.items() if key[0] == "incoming"}
         self.counts = {row[4:]: key[1] for key, row in world.made.items() if key[0] == "count"}
         self.cases = {row[4:]: key for key, row in world.cases.items()}
+        self.documents: dict[str, Document] = {row: ("case", key) for key, row in world.cases.items()}
+        self.documents |= {row: ("count", key[1]) for key, row in world.made.items() if key[0] == "count"}
 
     def place(self, row: Any) -> Place:
         """The place of a row."""
@@ -77,13 +79,14 @@ QUERIES = {
     "held": """SELECT reservation_id, n, variant_id, location_id, held FROM stock_reservation_lines
       WHERE variant_id = ANY($1) AND held <> 0""",
     "incoming": "SELECT id, outstanding FROM incoming_stock WHERE variant_id = ANY($1)",
-    "cases": """SELECT id, kind, variant_id, location_id, quantity, expected, reported, resolution
+    "cases": """SELECT id, kind, variant_id, location_id, quantity, expected, reported, resolution, system,
+      opened_at, version
       FROM stock_discrepancies WHERE variant_id = ANY($1)""",
     "transfers": """SELECT line.id, status, quantity, dispatched, received, lost FROM stock_transfer_lines AS line
       JOIN stock_transfers AS transfer ON transfer.id = transfer_id WHERE variant_id = ANY($1)""",
     "shipped": "SELECT id, shipped FROM order_lines WHERE variant_id = ANY($1)",
 }
-COUNTS = "SELECT id, status FROM stock_counts WHERE id = ANY($1)"
+COUNTS = "SELECT id, status, version FROM stock_counts WHERE id = ANY($1)"
 COUNT_LINES = """
 SELECT count_id, position, variant_id, bin_id, lot_id, expected, moved, counted, rounds, unit_cost_amount
 FROM stock_count_lines WHERE count_id = ANY($1)
@@ -137,6 +140,9 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
                 _exact(row["expected"]),
                 _exact(row["reported"]),
                 row["resolution"],
+                row["system"],
+                row["opened_at"],
+                row["version"],
             )
             for row in rows["cases"]
         },
@@ -158,7 +164,7 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
         key = names.holds[row["reservation_id"]], names.place(row)
         said["held"][key] = said["held"].get(key, NOTHING) + Fraction(row["held"])
     counts = await driver.fetch(COUNTS, list(names.counts))
-    said["counts"] = {names.counts[row["id"]]: row["status"] for row in counts}
+    said["counts"] = {names.counts[row["id"]]: (row["status"], row["version"]) for row in counts}
     said["count lines"] = {
         (names.counts[row["count_id"]], row["position"] - 1): _count_line(names, row)
         for row in await driver.fetch(COUNT_LINES, list(names.counts))
@@ -243,7 +249,7 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
             line: (each.variant, each.quantity, each.since, each.priority) for line, each in model.waiting.items()
         },
         "held": held,
-        "counts": {number: each.status for number, each in model.counts.items()},
+        "counts": {number: (each.status, each.version) for number, each in model.counts.items()},
         "count lines": {
             (number, n): line for number, each in model.counts.items() for n, line in enumerate(each.lines)
         },

@@ -280,6 +280,7 @@ class Driver:
             "SELECT seq, act, subject, version, data FROM events WHERE seq > $1 ORDER BY seq", self._seq
         )
         left: dict[int, dict[Place, tuple[int, Any]]] = {}
+        documents: dict[int, dict[str, int]] = {}
         names = Names(self.world)
         for event in events:
             self._seq = max(self._seq, event["seq"])
@@ -289,6 +290,7 @@ class Driver:
                     raise Disagreement(f"An act that failed has left an event: {event}")
                 continue
             changed = left.setdefault(trial.number, {})
+            documents.setdefault(trial.number, {})[event["subject"]] = event["version"]
             if event["subject"][4:] in levels:  # a sweep comes to levels of earlier variants too
                 variant, location = levels[event["subject"][4:]]
                 place = names.variants[variant], names.locations[location]
@@ -316,6 +318,11 @@ class Driver:
                 left=left.get(trial.number, {}),
                 moved=moved.get(trial.number, {}),
                 posted=posted.get(trial.number, {}),
+                documents={
+                    names.documents[subject]: version
+                    for subject, version in documents.get(trial.number, {}).items()
+                    if subject in names.documents
+                },
             )
             for trial in kept
         ]
@@ -354,12 +361,15 @@ def _known(trial: Trial, names: Names) -> Done:
     """What an act locked and saw."""
     assert trial.work is not None
     found = found_by(trial.work, names)
-    waited = None
-    if trial.waited is not None:  # a sweep looks at what waits for earlier variants too
-        waited = {names.lines[ID(row)]: many for row, many in trial.waited.items() if row in names.lines}
+    known = {"waiting": names.lines, "on hand": names.variants}
+    # A sweep looks at what waits for earlier variants too.
+    noticed = {
+        name: {known[name][ID(row)]: many for row, many in rows.items() if row in known[name]}
+        for name, rows in trial.noticed.items()
+    }
     last_costs = {names.variants[ID(row)]: cost for row, cost in trial.last_costs.items()}
     seen = Seen(trial.number, trial.now, frozenset(found), last_costs, "NOT_ALLOWED_NOW" in trial.codes)
-    return Done(trial.act, seen, found, waited=waited, codes=trial.codes, message=trial.message)
+    return Done(trial.act, seen, found, noticed=noticed, codes=trial.codes, message=trial.message)
 
 
 def found_by(work: Work, names: Names) -> dict[Place, int]:

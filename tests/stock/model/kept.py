@@ -164,6 +164,7 @@ class Count:
     location: int
     lines: tuple[CountLine, ...]
     status: str = "OPEN"
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,10 @@ class Case:
     expected: Many | None = None
     reported: Many | None = None
     resolution: str | None = None
+    system: str | None = None
+    """Who else counted."""
+    opened_at: datetime | None = None
+    version: int = 1
 
 
 @dataclass(frozen=True)

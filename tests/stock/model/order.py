@@ -9,12 +9,13 @@ done something that no order of these acts can explain.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.stock.model.acts.base import Act, Seen
 from tests.stock.model.exact import Cents, Many
-from tests.stock.model.kept import Figures, Line, No
+from tests.stock.model.kept import Figures, No
 from tests.stock.model.reference import Model
-from tests.stock.model.world import Place
+from tests.stock.model.world import Document, Place
 
 MOST_TRIES = 10_000
 """Acts done to the model in search of an order."""
@@ -36,8 +37,10 @@ class Done:
     """The sums of its movements, by place and kind."""
     posted: Mapping[str, Cents] = field(default_factory=dict)
     """What it posted to each account that the model keeps."""
-    waited: Mapping[Line, Many] | None = None
-    """Who it found waiting, where it looked."""
+    noticed: Mapping[str, Mapping[Any, Many]] = field(default_factory=dict)
+    """Where it looked: who it found waiting, and what it found elsewhere."""
+    documents: Mapping[Document, int] = field(default_factory=dict)
+    """The versions that it gave to documents."""
     codes: frozenset[str] = frozenset()
     """Why it was refused."""
     message: str = ""
@@ -169,6 +172,13 @@ def arranged(model: Model, acts: Sequence[Done], accept: Callable[[Model], str |
     return found
 
 
+def _version(model: Model, document: Document) -> int | None:
+    kind, key = document
+    found = model.cases.get(key) if isinstance(key, tuple) else model.counts.get(key)
+    assert kind in ("case", "count")
+    return None if found is None else found.version
+
+
 def _needed(each: Done, earlier: Sequence[Done]) -> list[Done]:
     """Those of earlier acts that an act cannot do without: it found a level as they left it, or they found one as it
     was before it; or that is so of one of them.
@@ -202,7 +212,7 @@ def _done(model: Model, each: Done) -> tuple[str | None, Model | None]:
         if model.versions.get(place, 0) != version:
             return f"it found {place} at version {version}, not {model.versions.get(place, 0)}", None
     after = model.copy()
-    after.act = each.seen.number
+    after.act, after.now, after.noticed = each.seen.number, each.seen.now, {}
     try:
         each.act.replay(after, each.seen)
     except No as refusal:
@@ -224,6 +234,10 @@ def _done(model: Model, each: Done) -> tuple[str | None, Model | None]:
     posted = {role: cents for role, cents in posted.items() if cents}
     if posted != each.posted:
         return f"the model posts {posted}, the shop {each.posted}", None
-    if each.waited is not None and after.waited != each.waited:
-        return f"it found waiting {each.waited}, by the model {after.waited}", None
+    for name, found in each.noticed.items():
+        if after.noticed.get(name) != found:
+            return f"it found {name} {found}, by the model {after.noticed.get(name)}", None
+    versions = {each: _version(after, each) for each in each.documents}
+    if versions != each.documents:
+        return f"the model says that documents are at {versions}, the shop {each.documents}", None
     return None, after

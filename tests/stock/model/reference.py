@@ -59,6 +59,8 @@ class Model:
     """Lots that must not be sold any more, by variant and number."""
     act: int = 0
     """The number of the act that is being done."""
+    now: datetime | None = None
+    """Its instant."""
     books: dict[str, Cents] = field(default_factory=dict)
     turn: int = 0
     began: int = 0
@@ -67,8 +69,8 @@ class Model:
     """The versions of levels when it did."""
     unseen_sweep: datetime | None = None
     """The instant of a sweep of this burst whose end nobody saw; of what held nothing any more it leaves no event."""
-    waited: Mapping[Line, Many] = field(default_factory=dict)
-    """Who waited when it was last looked who does."""
+    noticed: dict[str, Mapping[Any, Many]] = field(default_factory=dict)
+    """What the act that is being done found when it looked: who waits, and what else is known of that."""
 
     def copy(self) -> "Model":
         """The same, to be changed."""
@@ -386,7 +388,9 @@ class Model:
     def serve(self, coming: Mapping[Place, Many]) -> None:
         """What comes in at places, and what is free there, goes to those who wait: the most urgent first."""
         variants = {variant for variant, _ in coming}
-        self.waited = {line: each.quantity for line, each in self.waiting.items() if each.variant in variants}
+        self.noticed["waiting"] = {
+            line: each.quantity for line, each in self.waiting.items() if each.variant in variants
+        }
         left = {place: quantity + max(self.available(place), NOTHING) for place, quantity in coming.items()}
         for line, each in sorted(self.waiting.items(), key=lambda item: (item[1].priority, item[1].since, item[0])):
             rest = each.quantity
@@ -404,7 +408,11 @@ class Model:
     def open_case(self, case: Case) -> None:
         """Something for a person to look at."""
         same = [key for key in self.cases if key[:3] == (self.act, case.kind, case.place)]
-        self.cases[self.act, case.kind, case.place, len(same)] = case
+        self.cases[self.act, case.kind, case.place, len(same)] = replace(case, opened_at=self.now)
+
+    def change_case(self, key: CaseKey, **changes: Any) -> None:
+        """A case reads differently."""
+        self.cases[key] = replace(self.cases[key], version=self.cases[key].version + 1, **changes)
 
     def give_way(self, place: Place, missing: Many) -> None:
         """So much less is there than was promised: the youngest holds give way, then the youngest allocations."""

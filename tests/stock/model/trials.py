@@ -60,8 +60,8 @@ class Trial:
     pid: int = 0
     """The server's process that worked for it last."""
     message: str = ""
-    waited: dict[str, Any] | None = None
-    """Who it found waiting, where it looked."""
+    noticed: dict[str, dict[str, Fraction]] = field(default_factory=dict)
+    """Where it looked: who it found waiting, by their lines, and what it found elsewhere."""
     last_costs: dict[str, Fraction] = field(default_factory=dict)
     turn: float = 0.0
     """When it was over in the database, by the process's clock: what others waited for came earlier."""
@@ -73,7 +73,7 @@ class Trial:
 
     def at_work(self, work: Work) -> None:
         """It is tried (again) by this work."""
-        self.work, self.waited, self.last_costs, self.pid = work, None, {}, driver_of(work.connection).get_server_pid()
+        self.work, self.noticed, self.last_costs, self.pid = work, {}, {}, driver_of(work.connection).get_server_pid()
         work.raw = _Watched(work.raw, self)  # type: ignore[assignment]  in its place
 
 
@@ -90,7 +90,7 @@ class _Watched:
         """The rows."""
         rows = await self._driver.fetch(query, *arguments)
         if query == backorders._WAITING:
-            self._trial.waited = {row["source"]: Fraction(row["quantity"]) for row in rows}
+            self._trial.noticed["waiting"] = {row["source"]: Fraction(row["quantity"]) for row in rows}
         elif query == costs._LAST_IN:
             self._trial.last_costs = {
                 row["variant_id"]: Fraction(row["value_amount"]) * 100 / Fraction(row["quantity"]) for row in rows

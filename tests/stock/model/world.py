@@ -19,6 +19,7 @@ from domain.ledger import NewExchangeRate, NewExchangeRates
 from domain.stock import (
     BackorderPolicy,
     CostMethod,
+    LocationChanges,
     LocationKind,
     NewBin,
     NewBins,
@@ -34,6 +35,8 @@ Place = tuple[int, int]
 """A variant and a location."""
 CaseKey = tuple[int, str, Place, int]
 """The act that opened a case, its kind and place, and its number among those that are alike in all of these."""
+Document = tuple[str, CaseKey | int]
+"""What has a version of its own: "case" and its key, or "count" and the act that started it."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Location:
 
     priority: int
     transit: bool = False
+    oversells: bool = False
+    """Whether goods may be handed over there that the books do not know of."""
     bins: tuple[str, ...] = ()
     """The paths of its bins, in their order."""
 
@@ -122,7 +127,10 @@ async def found(database: Database, world: World) -> None:
 
 async def _location(work: Work, kept: Location) -> ID:
     kind = LocationKind.TRANSIT if kept.transit else LocationKind.WAREHOUSE
-    return await stock.create_location(work, NewLocation(f"Model {next(_numbers)}", kind, kept.priority))
+    location = await stock.create_location(work, NewLocation(f"Model {next(_numbers)}", kind, kept.priority))
+    if kept.oversells:
+        await stock.update_location(work, location, LocationChanges(allows_oversell=True))
+    return location
 
 
 async def _open_locations(work: Work, world: World) -> None:

@@ -8,6 +8,7 @@ from tests.stock.model.acts.holds import Release, Reserve, Sweep
 from tests.stock.model.acts.recalls import Recall
 from tests.stock.model.acts.relocations import Relocate
 from tests.stock.model.acts.sales import Cancel, PlaceOrder, Prioritize, Ship
+from tests.stock.model.acts.tills import HandOver
 from tests.stock.model.acts.transfers import (
     CancelTransfer,
     CreateTransfer,
@@ -29,6 +30,7 @@ ACTS: dict[type[Act], int] = {
     Cancel: 2,
     Ship: 4,
     Prioritize: 1,
+    HandOver: 3,
     Revalue: 1,
     Relocate: 3,
     Recall: 1,

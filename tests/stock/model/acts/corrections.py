@@ -21,6 +21,7 @@ from domain.stock import (
 from tests.stock.model.acts.base import Act, Seen, bin_id, content, decimal, dollars, json, lot_id, some, variants
 from tests.stock.model.exact import Cents, Many, share, worth
 from tests.stock.model.kept import LOOSE, NOTHING, Coming, Content, No
+from tests.stock.model.oversold import beyond, owed, pay
 from tests.stock.model.reference import Model
 from tests.stock.model.world import Place, World
 
@@ -83,12 +84,14 @@ def booked(model: Model, differences: Sequence[Difference], reason: str, at: dat
     for each in gains:
         if not each.content.state:
             sellable[each.place] += each.delta
-    model.serve(sellable)
+    debts = owed(model, sellable)
+    model.serve(beyond(sellable, debts))
     coming = [
         Coming(each.place, each.delta, value or 0, each.content, "ADJUSTMENT", role, at)
         for each, value in zip(gains, gained, strict=True)
     ]
     model.come(coming, now)
+    pay(model, debts, now)
 
 
 def _worth(model: Model, gain: Difference, seen: Seen) -> Cents | None:

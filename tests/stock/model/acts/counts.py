@@ -142,6 +142,10 @@ def _in_state(model: Model, number: int, *states: str) -> Count:
     return found
 
 
+def _stepped(count: Count, **changes: Any) -> Count:
+    return replace(count, version=count.version + 1, **changes)
+
+
 @dataclass(frozen=True)
 class OfCount(Act):
     """Something is done about a count."""
@@ -269,7 +273,7 @@ class RecordCount(OfCount):
         for n, many, cost in counted:
             lines[n] = _counted(lines[n], many, self._books(model, lines[n]))
             lines[n] = replace(lines[n], unit_cost=lines[n].unit_cost if cost is None else cost)
-        model.counts[self.count] = replace(count, lines=tuple(lines))
+        model.counts[self.count] = _stepped(count, lines=tuple(lines))
 
     def _books(self, model: Model, line: CountLine | Found) -> Many:
         return model.in_spot((line.variant, self.location), line.content)
@@ -317,7 +321,7 @@ class SubmitCount(OfCount):
             else line
             for line in count.lines
         ]
-        model.counts[self.count] = replace(count, lines=tuple(lines), status="SUBMITTED")
+        model.counts[self.count] = _stepped(count, lines=tuple(lines), status="SUBMITTED")
 
 
 @dataclass(frozen=True)
@@ -352,7 +356,7 @@ class Recount(OfCount):
         lines = [
             replace(line, counted=None, books=None) if n in self.lines else line for n, line in enumerate(count.lines)
         ]
-        model.counts[self.count] = replace(count, lines=tuple(lines), status="OPEN")
+        model.counts[self.count] = _stepped(count, lines=tuple(lines), status="OPEN")
 
 
 @dataclass(frozen=True)
@@ -384,7 +388,7 @@ class ApproveCount(OfCount):
             if line.difference
         ]
         booked(model, differences, "COUNT", seen.now, seen)
-        model.counts[self.count] = replace(count, status="APPROVED")
+        model.counts[self.count] = _stepped(count, status="APPROVED")
 
 
 @dataclass(frozen=True)
@@ -404,4 +408,4 @@ class CancelCount(OfCount):
 
     def replay(self, model: Model, seen: Seen) -> None:
         count = _in_state(model, self.count, *NOT_DONE)
-        model.counts[self.count] = replace(count, status="CANCELLED")
+        model.counts[self.count] = _stepped(count, status="CANCELLED")
