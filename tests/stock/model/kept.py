@@ -152,9 +152,18 @@ class CountLine:
     """What one more costs, in cents, as whoever counted said last."""
 
     @property
+    def spot(self) -> "Spot":
+        """What it counts."""
+        return self.variant, self.content
+
+    @property
     def difference(self) -> Many:
         """How many more, or with a minus fewer, were counted than the books said then."""
         return NOTHING if self.counted is None or self.books is None else self.counted - self.books
+
+
+Spot = tuple[int, Content]
+"""A variant, in one bin and of one lot or in none."""
 
 
 @dataclass(frozen=True)

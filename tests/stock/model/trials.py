@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from domain.kernel.work import Work, begin
 from domain.stock import costs
 from domain.stock.operations import backorders
 from tests.stock.model.acts import Act
+
+reconciling = import_module("domain.stock.operations.reconcile")  # the room's face has a function of this name
 
 
 class Fate(StrEnum):
@@ -78,7 +81,7 @@ class Trial:
 
 
 class _Watched:
-    """A connection that notes what an act is told of who waits, and of what came in last."""
+    """A connection that notes what an act is told of who waits, of what was there, and of what came in last."""
 
     def __init__(self, driver: Any, trial: Trial) -> None:
         self._driver, self._trial = driver, trial
@@ -91,6 +94,8 @@ class _Watched:
         rows = await self._driver.fetch(query, *arguments)
         if query == backorders._WAITING:
             self._trial.noticed["waiting"] = {row["source"]: Fraction(row["quantity"]) for row in rows}
+        elif query == reconciling._ON_HAND:
+            self._trial.noticed["on hand"] = {row["variant_id"]: Fraction(row["on_hand"]) for row in rows}
         elif query == costs._LAST_IN:
             self._trial.last_costs = {
                 row["variant_id"]: Fraction(row["value_amount"]) * 100 / Fraction(row["quantity"]) for row in rows

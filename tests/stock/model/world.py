@@ -35,6 +35,8 @@ Place = tuple[int, int]
 """A variant and a location."""
 CaseKey = tuple[int, str, Place, int]
 """The act that opened a case, its kind and place, and its number among those that are alike in all of these."""
+SpotKey = tuple[int, int, int | None, int | None]
+"""The act that started a count, and what a line of it counts: a variant, the bin it lies in and its lot."""
 Document = tuple[str, CaseKey | int]
 """What has a version of its own: "case" and its key, or "count" and the act that started it."""
 
@@ -91,8 +93,10 @@ class World:
     lot_ids: list[list[ID]] = field(default_factory=list)
     made: dict[tuple[str, int, int], ID] = field(default_factory=dict)
     """What acts made: ("hold", number of the act, 0), ("order", …, 0), ("line", …, position), ("incoming", …, n),
-    ("transfer", …, 0), ("transfer line", …, position), ("count", …, 0), ("count line", …, position).
+    ("transfer", …, 0), ("transfer line", …, position), ("count", …, 0).
     """
+    count_lines: dict[SpotKey, ID] = field(default_factory=dict)
+    """The lines of counts."""
     cases: dict[CaseKey, ID] = field(default_factory=dict)
     """The cases that acts opened."""
 
@@ -147,6 +151,7 @@ async def stock_with_variants(database: Database, world: World, variants: Sequen
     """Fresh variants, at fresh places, take the place of those there were."""
     world.variants = tuple(variants)
     world.variant_ids, world.skus, world.lot_ids, world.made, world.cases = [], [], [], {}, {}
+    world.count_lines = {}
     async with database.connection() as connection, begin(connection, actor=SYSTEM, now=world.begins) as work:
         await _open_locations(work, world)
         for each in world.variants:

@@ -2,6 +2,7 @@
 
 from tests.stock.model.acts.arrivals import Expect, Receive
 from tests.stock.model.acts.base import Act, Seen
+from tests.stock.model.acts.cases import Reconcile, SettleCase
 from tests.stock.model.acts.corrections import Adjust, SetQuantities
 from tests.stock.model.acts.counts import ApproveCount, CancelCount, RecordCount, Recount, StartCount, SubmitCount
 from tests.stock.model.acts.holds import Release, Reserve, Sweep
@@ -43,8 +44,10 @@ ACTS: dict[type[Act], int] = {
     RecordCount: 4,
     SubmitCount: 2,
     Recount: 1,
-    ApproveCount: 3,
+    ApproveCount: 2,
     CancelCount: 1,
+    Reconcile: 2,
+    SettleCase: 2,
 }
 
 __all__ = ["ACTS", "Act", "Release", "Seen", "Sweep"]

@@ -1,6 +1,7 @@
 """Somebody counts what is at a location."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
@@ -14,22 +15,23 @@ from domain.stock import CountedLine, CountRecord, CountStart, FoundLine, StockC
 from tests.stock.model.acts.base import Act, Seen, bin_id, content, decimal, dollars, json, lot_id, some, variants
 from tests.stock.model.acts.corrections import Difference, booked
 from tests.stock.model.exact import Many
-from tests.stock.model.kept import NOTHING, Content, Count, CountLine, No
+from tests.stock.model.kept import NOTHING, Content, Count, CountLine, No, Spot
 from tests.stock.model.reference import Model
-from tests.stock.model.world import Place, World
+from tests.stock.model.world import Place, SpotKey, World
 
 NOT_DONE = "OPEN", "SUBMITTED"
 MOST = 4
 """Counts at once, about: what one is at, no other may be."""
 
-Spot = tuple[int, Content]
-"""A variant, in one bin and of one lot or in none."""
+
+Told = tuple[ID, ID, ID | None, ID | None]
+"""The ids of a line, of its variant, its bin and its lot."""
 
 
 def _refuse_counted_elsewhere(model: Model, location: int, spots: set[Spot], but: int | None = None) -> None:
     for number, each in model.counts.items():
         is_there = number != but and each.location == location and each.status in NOT_DONE
-        if is_there and spots & {(line.variant, line.content) for line in each.lines}:
+        if is_there and spots & {line.spot for line in each.lines}:
             raise No("NOT_ALLOWED_NOW")
 
 
@@ -44,7 +46,7 @@ class StartCount(Act):
 
     document = """mutation N($input: StockCountStartInput!, $key: String) {
       stockCountStart(input: $input, idempotencyKey: $key) {
-        count { id lines(first: 250) { nodes { id } } } userErrors { code } } }"""
+        count { id lines(first: 250) { nodes { id variant { id } bin { id } lot { id } } } } userErrors { code } } }"""
 
     @classmethod
     def draw(cls, chance: random.Random, model: Model, now: datetime) -> Self | None:
@@ -70,19 +72,19 @@ class StartCount(Act):
             None if self.bins is None else [world.bin_ids[self.location][n] for n in self.bins],
         )
 
-    async def run(self, work: Work, world: World) -> tuple[ID, list[ID]]:
+    async def run(self, work: Work, world: World) -> tuple[ID, list[Told]]:
         count = await stock.start_count(work, self.new(world))
         return count, await _lines_of(work, count)
 
     def variables(self, world: World) -> dict[str, Any]:
         return {"input": json(self.new(world))}
 
-    def result(self, payload: dict[str, Any]) -> tuple[ID, list[ID]]:
-        return payload["count"]["id"], [each["id"] for each in payload["count"]["lines"]["nodes"]]
+    def result(self, payload: dict[str, Any]) -> tuple[ID, list[Told]]:
+        return payload["count"]["id"], _lines_in(payload)
 
-    def keep(self, world: World, number: int, result: tuple[ID, list[ID]]) -> None:
+    def keep(self, world: World, number: int, result: tuple[ID, list[Told]]) -> None:
         world.made["count", number, 0] = result[0]
-        world.made.update({("count line", number, n): row for n, row in enumerate(result[1])})
+        _keep_lines(world, number, self.location, result[1])
 
     def replay(self, model: Model, seen: Seen) -> None:
         if self.bins is None and self.variants is not None:
@@ -123,9 +125,32 @@ class StartCount(Act):
         return path, model.world.skus[variant], "" if lot is None else lot.name
 
 
-async def _lines_of(work: Work, count: ID) -> list[ID]:
-    query = "SELECT id FROM stock_count_lines WHERE count_id = $1 ORDER BY position"
-    return [ID("cnl_" + row["id"]) for row in await work.raw.fetch(query, count[4:])]
+async def _lines_of(work: Work, count: ID) -> list[Told]:
+    query = "SELECT id, variant_id, bin_id, lot_id FROM stock_count_lines WHERE count_id = $1"
+    return [
+        (
+            ID("cnl_" + row["id"]),
+            ID("var_" + row["variant_id"]),
+            None if row["bin_id"] is None else ID("bin_" + row["bin_id"]),
+            None if row["lot_id"] is None else ID("lot_" + row["lot_id"]),
+        )
+        for row in await work.raw.fetch(query, count[4:])
+    ]
+
+
+def _lines_in(payload: dict[str, Any]) -> list[Told]:
+    return [
+        (each["id"], each["variant"]["id"], each["bin"] and each["bin"]["id"], each["lot"] and each["lot"]["id"])
+        for each in payload["count"]["lines"]["nodes"]
+    ]
+
+
+def _keep_lines(world: World, count: int, location: int, lines: Sequence[Told]) -> None:
+    for line, variant, in_bin, of_lot in lines:
+        row = world.variant_ids.index(variant)
+        bin_number = None if in_bin is None else world.bin_ids[location].index(in_bin)
+        lot = None if of_lot is None else world.lot_ids[row].index(of_lot)
+        world.count_lines[count, row, bin_number, lot] = line
 
 
 def _a_count(chance: random.Random, model: Model, *states: str) -> int | None:
@@ -159,6 +184,10 @@ class OfCount(Act):
         """The count's id."""
         return world.made["count", self.count, 0]
 
+    def line(self, spot: Spot) -> SpotKey:
+        """What the line of a spot is called."""
+        return self.count, spot[0], spot[1].bin, spot[1].lot
+
     def variables(self, world: World) -> dict[str, Any]:
         return {"id": self.id(world)}
 
@@ -178,13 +207,13 @@ class RecordCount(OfCount):
     """Some lines were counted, and something may have been found beside them."""
 
     location: int
-    lines: tuple[tuple[int, Many, Fraction | None], ...]
-    """The line, how many are there, and what one costs, in cents."""
+    lines: tuple[tuple[Spot, Many, Fraction | None], ...]
+    """What a line counts, how many are there, and what one costs, in cents."""
     found: tuple[Found, ...] = ()
 
     document = """mutation N($id: ID!, $input: StockCountRecordInput!, $key: String) {
       stockCountRecord(id: $id, input: $input, idempotencyKey: $key) {
-        count { id lines(first: 250) { nodes { id } } } userErrors { code } } }"""
+        count { id lines(first: 250) { nodes { id variant { id } bin { id } lot { id } } } } userErrors { code } } }"""
 
     @classmethod
     def draw(cls, chance: random.Random, model: Model, now: datetime) -> Self | None:
@@ -193,8 +222,8 @@ class RecordCount(OfCount):
             return None
         count = model.counts[number]
         lines = [
-            (n, cls._counted(chance, model, line, (line.variant, count.location)), _cost(chance))
-            for n, line in enumerate(count.lines)
+            (line.spot, cls._counted(chance, model, line, (line.variant, count.location)), _cost(chance))
+            for line in count.lines
             if chance.random() < (0.8 if line.counted is None else 0.2)
         ]
         found: list[Found] = []
@@ -216,8 +245,8 @@ class RecordCount(OfCount):
     def new(self, world: World) -> CountRecord:
         """What is told."""
         lines = [
-            CountedLine(world.made["count line", self.count, n], decimal(many), _money(cost))
-            for n, many, cost in self.lines
+            CountedLine(world.count_lines[self.line(spot)], decimal(many), _money(cost))
+            for spot, many, cost in self.lines
         ]
         found = [
             FoundLine(
@@ -232,21 +261,21 @@ class RecordCount(OfCount):
         return CountRecord(lines, found)
 
     def possible(self, world: World) -> bool:
-        known = all(("count line", self.count, n) in world.made for n, _, _ in self.lines)
+        known = all(self.line(spot) in world.count_lines for spot, _, _ in self.lines)
         return known and super().possible(world)
 
-    async def run(self, work: Work, world: World) -> list[ID]:
+    async def run(self, work: Work, world: World) -> list[Told]:
         await stock.record_count(work, self.id(world), self.new(world))
         return await _lines_of(work, self.id(world))
 
     def variables(self, world: World) -> dict[str, Any]:
         return {"id": self.id(world), "input": json(self.new(world))}
 
-    def result(self, payload: dict[str, Any]) -> list[ID]:
-        return [each["id"] for each in payload["count"]["lines"]["nodes"]]
+    def result(self, payload: dict[str, Any]) -> list[Told]:
+        return _lines_in(payload)
 
-    def keep(self, world: World, number: int, result: list[ID]) -> None:
-        world.made.update({("count line", self.count, n): row for n, row in enumerate(result)})
+    def keep(self, world: World, number: int, result: list[Told]) -> None:
+        _keep_lines(world, self.count, self.location, result)
 
     def replay(self, model: Model, seen: Seen) -> None:
         count = _in_state(model, self.count, "OPEN")
@@ -254,19 +283,19 @@ class RecordCount(OfCount):
         for each in self.found:
             if (tracked[each.variant] and each.content.lot is None) or model.cannot_join(each.variant, each.content):
                 raise No("INVALID")
-        known = {(line.variant, line.content): n for n, line in enumerate(count.lines)}
+        known = {line.spot: n for n, line in enumerate(count.lines)}
         lines = list(count.lines)
         fresh = [each for each in self.found if (each.variant, each.content) not in known]
         for each in fresh:
             model.versions.setdefault((each.variant, self.location), 0)
             known[each.variant, each.content] = len(lines)
             lines.append(CountLine(each.variant, each.content, self._books(model, each)))
-        counted = [(n, many, cost) for n, many, cost in self.lines]
+        counted = [(known[spot], many, cost) for spot, many, cost in self.lines]
         counted += [(known[each.variant, each.content], each.quantity, each.unit_cost) for each in self.found]
         if len({n for n, _, _ in counted}) < len(counted):
             raise No("INVALID")
-        for n, many, _ in self.lines:
-            if tracked[lines[n].variant] and lines[n].content.lot is None and many > self._books(model, lines[n]):
+        for (row, where), many, _ in self.lines:
+            if tracked[row] and where.lot is None and many > model.in_spot((row, self.location), where):
                 raise No("INVALID")
         spots = {(each.variant, each.content) for each in fresh}
         _refuse_counted_elsewhere(model, self.location, spots, but=self.count)
@@ -328,7 +357,7 @@ class SubmitCount(OfCount):
 class Recount(OfCount):
     """Some lines are to be counted again."""
 
-    lines: tuple[int, ...]
+    lines: tuple[Spot, ...]
 
     document = """mutation N($id: ID!, $lines: [ID!]!, $key: String) {
       stockCountRecount(id: $id, lineIds: $lines, idempotencyKey: $key) { count { id } userErrors { code } } }"""
@@ -336,14 +365,14 @@ class Recount(OfCount):
     @classmethod
     def draw(cls, chance: random.Random, model: Model, now: datetime) -> Self | None:
         number = _a_count(chance, model, *NOT_DONE)
-        lines = [] if number is None else [n for n in range(len(model.counts[number].lines)) if chance.random() < 0.5]
+        lines = [] if number is None else [each.spot for each in model.counts[number].lines if chance.random() < 0.5]
         return None if number is None or not lines else cls(number, tuple(lines))
 
     def possible(self, world: World) -> bool:
-        return super().possible(world) and all(("count line", self.count, n) in world.made for n in self.lines)
+        return super().possible(world) and all(self.line(spot) in world.count_lines for spot in self.lines)
 
     def _ids(self, world: World) -> list[ID]:
-        return [world.made["count line", self.count, n] for n in self.lines]
+        return [world.count_lines[self.line(spot)] for spot in self.lines]
 
     async def run(self, work: Work, world: World) -> None:
         await stock.recount(work, self.id(world), self._ids(world))
@@ -353,9 +382,7 @@ class Recount(OfCount):
 
     def replay(self, model: Model, seen: Seen) -> None:
         count = _in_state(model, self.count, *NOT_DONE)
-        lines = [
-            replace(line, counted=None, books=None) if n in self.lines else line for n, line in enumerate(count.lines)
-        ]
+        lines = [replace(line, counted=None, books=None) if line.spot in self.lines else line for line in count.lines]
         model.counts[self.count] = _stepped(count, lines=tuple(lines), status="OPEN")
 
 
