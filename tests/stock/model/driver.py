@@ -137,6 +137,7 @@ class Driver:
         """Run acts at once, and see that the model agrees. Returns them in the order in which they took effect."""
         self.history.append(list(trials))
         self.model.began, self.model.began_with = self.model.turn, self.model.versions
+        self.model.rules = {key: rules[-1:] for key, rules in self.model.rules.items()}
         await asyncio.gather(*(self._run(trial) for trial in trials))
         await self._settled([trial for trial in trials if trial.ended == "lost"])
         for trial in trials:
@@ -368,7 +369,11 @@ def _known(trial: Trial, names: Names) -> Done:
         for name, rows in trial.noticed.items()
     }
     last_costs = {names.variants[ID(row)]: cost for row, cost in trial.last_costs.items()}
-    seen = Seen(trial.number, trial.now, frozenset(found), last_costs, "NOT_ALLOWED_NOW" in trial.codes)
+    rules = {
+        (names.channels[channel], None if variant is None else names.variants[variant]): rule
+        for (channel, variant), rule in trial.rules.items()
+    }
+    seen = Seen(trial.number, trial.now, frozenset(found), last_costs, rules, "NOT_ALLOWED_NOW" in trial.codes)
     return Done(trial.act, seen, found, noticed=noticed, codes=trial.codes, message=trial.message)
 
 

@@ -68,6 +68,34 @@ class Allocation:
 
 
 @dataclass(frozen=True)
+class Pool:
+    """What a sales channel has for itself at a place."""
+
+    number: int
+    """They are numbered as they are made, and stay when they are empty."""
+    held: Many
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a sales channel is not offered of what is there for everybody."""
+
+    buffer: Many = NOTHING
+    """So much is kept away from it."""
+    cap: Many | None = None
+    """One document is offered no more than so much."""
+
+    def offers(self, common: Many, taken: Many = NOTHING) -> Many:
+        """How much of what is there for everybody a document may take that took so much already."""
+        rest = max(common - self.buffer, NOTHING)
+        return rest if self.cap is None else min(rest, max(self.cap - taken, NOTHING))
+
+
+RuleKey = tuple[int, int | None]
+"""A channel and a variant; None: every variant that has no rule of its own there."""
+
+
+@dataclass(frozen=True)
 class Waiting:
     """What a line waits for."""
 

@@ -91,8 +91,10 @@ class _Search:
             reason = self.accept(models[-1])
             if reason is None:
                 return models[-1], so_far
-            misfits = []
+            # Of some acts nothing tells but the end when they came.
+            misfits = [(each, reason) for each in so_far if each.act.unversioned]
             self.note(so_far, [reason])
+            return self.repaired(models, so_far, left, [each for each, _ in misfits])
         self.note(so_far, [f"{each}: {reason}" for each, reason in misfits])
         return self.repaired(models, so_far, left, [each for each, _ in misfits])
 
@@ -111,7 +113,8 @@ class _Search:
         self, models: list[Model], so_far: list[Done], left: list[Done], misfits: list[Done]
     ) -> tuple[Model, list[Done]] | None:
         for each in misfits:
-            for n in range(len(so_far) - 1, -1, -1):
+            last = so_far.index(each) if each in so_far else len(so_far)
+            for n in range(last - 1, -1, -1):
                 if self.tries > MOST_TRIES:
                     return None
                 moved = [*_needed(each, so_far[n:]), each]
@@ -224,7 +227,8 @@ def _done(model: Model, each: Done) -> tuple[str | None, Model | None]:
     for place in each.found:
         version, figures = each.left.get(place, (each.found[place], model.figures(place)))
         if after.figures(place) != figures:
-            return f"the model says {place} is {after.figures(place)}, the shop {figures}", None
+            told = f"which moved {each.moved}, and posted {each.posted}"
+            return f"the model says {place} is {after.figures(place)}, the shop {figures}, {told}", None
         if place in after.versions or place in each.left:
             after.versions[place] = version
     moved = after.moved_since(model.turn)

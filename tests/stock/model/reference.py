@@ -28,9 +28,11 @@ from tests.stock.model.kept import (
     No,
     Order,
     Parts,
+    Pool,
+    Rule,
+    RuleKey,
     Transfer,
     Waiting,
-    Wish,
 )
 from tests.stock.model.world import CaseKey, Place, World
 
@@ -48,6 +50,10 @@ class Model:
     holds: dict[int, Hold] = field(default_factory=dict)
     held: dict[Place, Mapping[tuple[int, int, int], Many]] = field(default_factory=dict)
     """By the turn of the hold, its act, and the part's number in it."""
+    pools: dict[Place, Mapping[int, Pool]] = field(default_factory=dict)
+    """By channel."""
+    rules: dict[RuleKey, tuple[Rule | None, ...]] = field(default_factory=dict)
+    """The rules of channels: those that there were since the present burst began, the last one is."""
     orders: dict[int, Order] = field(default_factory=dict)
     allocations: dict[Place, Mapping[Line, Allocation]] = field(default_factory=dict)
     waiting: dict[Line, Waiting] = field(default_factory=dict)
@@ -89,7 +95,8 @@ class Model:
         return Figures(
             on_hand=sum((each.left for each in layers), NOTHING),
             allocated=sum((each.quantity for each in self.allocations.get(place, {}).values()), NOTHING),
-            reserved=sum(self.held.get(place, {}).values(), NOTHING),
+            reserved=sum(self.held.get(place, {}).values(), NOTHING)
+            + sum((each.held for each in self.pools.get(place, {}).values()), NOTHING),
             unavailable=sum((many for each, many in self.contents.get(place, {}).items() if each.state), NOTHING),
             value=sum(each.value for each in layers),
         )
@@ -415,7 +422,9 @@ class Model:
         self.cases[key] = replace(self.cases[key], version=self.cases[key].version + 1, **changes)
 
     def give_way(self, place: Place, missing: Many) -> None:
-        """So much less is there than was promised: the youngest holds give way, then the youngest allocations."""
+        """So much less is there than was promised: the youngest holds give way, then the youngest allocations, then
+        what channels have for themselves.
+        """
         self.open_case(Case("SHORTFALL", place, missing))
         held = dict(self.held.get(place, {}))
         for key in sorted(held, key=lambda key: (key[0], key[2]), reverse=True):
@@ -433,63 +442,32 @@ class Model:
                 if line[0] not in self.transfers:  # what is to leave from here cannot come from elsewhere
                     self.wait(line, place[0], part, there[line].allocated_at)
                 self.deallocate(line, place, part)
+        pools = self.pools.get(place, {})
+        for channel in sorted(pools, key=lambda channel: pools[channel].number, reverse=True):
+            part = min(pools[channel].held, missing)
+            missing -= part
+            self.take_from_pool(channel, place, part)
         assert not missing, "more is missing than was promised"
 
-    def place_wishes(
-        self,
-        wishes: Sequence[Wish],
-        places: Iterable[Place],
-        now: datetime,
-        *,
-        held: Mapping[Place, Many],
-        may_wait: bool,
-    ) -> tuple[Parts, list[tuple[Wish, Many]]]:
-        """Where wishes are served from, and what is waited for. Expired holds give way when they must."""
-        places = [place for place in places if place in self.versions]
-        parts, short = self._placed(wishes, places, held, patient=frozenset())
-        if short and self.free_expired(places, now):
-            parts, short = self._placed(wishes, places, held, patient=frozenset())
-        if not short:
-            return parts, []
-        # Who may wait takes what there is, in the order of the lines, and waits for the rest.
-        patient = {wish.variant for wish, _ in short if self.world.variants[wish.variant].waits != "DENY"}
-        if not may_wait or any(wish.variant not in patient for wish, _ in short):
-            raise No("INSUFFICIENT_STOCK")
-        parts, short = self._placed(wishes, places, held, patient=frozenset(patient))
-        for variant in patient:
-            limit = self.world.variants[variant].limit
-            waited = sum((each.quantity for each in self.waiting.values() if each.variant == variant), NOTHING)
-            waited += sum((rest for wish, rest in short if wish.variant == variant), NOTHING)
-            if limit is not None and waited > limit:
-                raise No("INSUFFICIENT_STOCK")
-        return parts, short
+    def take_from_pool(self, channel: int, place: Place, quantity: Many) -> None:
+        """A channel has so much less for itself at a place."""
+        pools = self.pools.get(place, {})
+        if quantity:
+            lower = replace(pools[channel], held=pools[channel].held - quantity)
+            self.pools[place] = {**pools, channel: lower}
 
-    def _placed(
-        self, wishes: Sequence[Wish], places: Iterable[Place], held: Mapping[Place, Many], *, patient: frozenset[int]
-    ) -> tuple[Parts, list[tuple[Wish, Many]]]:
-        free = {place: self.available(place) for place in places}
-        mine = dict(held)
-        parts: Parts = []
-        short: list[tuple[Wish, Many]] = []
-        for wish in sorted(wishes, key=lambda each: each.location is None):
-            there = self.sellable_from(free, wish.variant, wish.location)
-            chosen = _chosen(wish.quantity, there, free, mine)
-            rest = wish.quantity - sum(chosen.values(), NOTHING)
-            if rest:
-                short.append((wish, rest))
-                if wish.variant not in patient:
-                    continue
-            for place in there:
-                if place in chosen:
-                    parts.append((wish, place, chosen[place]))
-                    free[place] -= chosen[place]
-                    mine[place] = max(mine.get(place, NOTHING) - chosen[place], NOTHING)
-        return parts, short
+    def present_rule(self, channel: int, variant: int) -> Rule:
+        """What a channel is not offered of a variant by now."""
+        for key in ((channel, variant), (channel, None)):
+            found = self.rules.get(key, (None,))[-1]
+            if found is not None:
+                return found
+        return Rule()
 
     # --- what can be promised ---------------------------------------------------------------------------------------
 
-    def availability(self, variant: int, *, on: date | None = None) -> dict[str, Many]:
-        """What can be promised of a variant over all locations, and why."""
+    def availability(self, variant: int, *, on: date | None = None, channel: int | None = None) -> dict[str, Many]:
+        """What can be promised of a variant over all locations, by a channel where one is named, and why."""
         settled = [
             self.figures(place)
             for place in self.versions
@@ -521,6 +499,14 @@ class Model:
             NOTHING,
         )
         said["available"] = said["ON_HAND"] - said["UNAVAILABLE"] - said["ALLOCATED"] - said["RESERVED"]
+        if channel is not None:
+            common, rule = said["available"], self.present_rule(channel, variant)
+            pools = [each.get(channel) for place, each in self.pools.items() if place[0] == variant]
+            own = sum((pool.held for pool in pools if pool is not None), NOTHING)
+            said["RESERVED"] -= own
+            said["BUFFER"] = min(common, rule.buffer)
+            said["CAP"] = common - said["BUFFER"] - rule.offers(common)
+            said["available"] = own + rule.offers(common)
         said["available_to_promise"] = said["available"] + said["INCOMING"] - said["BACKORDERED"]
         return said
 
@@ -541,27 +527,3 @@ class Model:
         if told is None:
             return max(likely, key=lambda each: (each.recorded_at, each.number)).cost if likely else None
         return next((each.cost for each in likely if each.cost == told), Fraction(-1))
-
-
-def _chosen(
-    wanted: Many, there: Sequence[Place], free: Mapping[Place, Many], held: Mapping[Place, Many]
-) -> dict[Place, Many]:
-    """What is held for it first, wherever it is; then one place that has all the rest, or else one after the other."""
-    chosen: dict[Place, Many] = {}
-
-    def take(place: Place, most: Many) -> None:
-        part = min(most, wanted - sum(chosen.values(), NOTHING))
-        if part > 0:
-            chosen[place] = chosen.get(place, NOTHING) + part
-
-    for place in there:
-        take(place, min(held.get(place, NOTHING), free[place]))
-    rest = wanted - sum(chosen.values(), NOTHING)
-    if not rest:
-        return chosen
-    left = {place: free[place] - chosen.get(place, NOTHING) for place in there}
-    enough = [place for place in there if left[place] >= rest]
-    begun = [place for place in enough if place in chosen]
-    for place in (begun or enough)[:1] or there:
-        take(place, left[place])
-    return chosen

@@ -12,7 +12,7 @@ from fractions import Fraction
 from domain import catalog, ledger, stock
 from domain.catalog import NewProduct, NewVariant
 from domain.kernel.database import Database
-from domain.kernel.ids import ID
+from domain.kernel.ids import ID, new_id
 from domain.kernel.money import CurrencyCode, Money, Quantity
 from domain.kernel.work import SYSTEM, Work, begin
 from domain.ledger import NewExchangeRate, NewExchangeRates
@@ -23,6 +23,7 @@ from domain.stock import (
     LocationKind,
     NewBin,
     NewBins,
+    NewChannelRule,
     NewLocation,
     NewLot,
     StockPolicyChanges,
@@ -88,6 +89,8 @@ class World:
     begins: datetime
     variant_ids: list[ID] = field(default_factory=list)
     skus: list[str] = field(default_factory=list)
+    channels: list[ID] = field(default_factory=list)
+    """Sales channels beside the default one."""
     location_ids: list[ID] = field(default_factory=list)
     bin_ids: list[list[ID]] = field(default_factory=list)
     lot_ids: list[list[ID]] = field(default_factory=list)
@@ -116,7 +119,7 @@ class World:
 
 
 async def found(database: Database, world: World) -> None:
-    """Make the rates of a shop, and the location of what is on the road: once."""
+    """Make the rates of a shop, its channels, and the location of what is on the road: once."""
     async with database.connection() as connection, begin(connection, actor=SYSTEM, now=world.begins) as work:
         euro = CurrencyCode("EUR")
         rates = [
@@ -126,7 +129,17 @@ async def found(database: Database, world: World) -> None:
             for days, rate in RATES
         ]
         await ledger.set_rates(work, NewExchangeRates(rates))
+        for _ in range(CHANNELS):
+            world.channels.append(new_id("chn"))
+            await work.raw.execute(_CHANNEL, world.channels[-1][4:], f"Model {next(_numbers)}", work.now)
         world.location_ids = [await _location(work, each) for each in world.locations if each.transit]
+
+
+CHANNELS = 2
+_CHANNEL = """
+INSERT INTO sales_channels (id, name, kind, currency, locale, tax_mode, created_at, updated_at)
+VALUES ($1, $2, 'ONLINE_STORE', 'USD', 'en-US', 'EXCLUSIVE', $3, $3)
+"""
 
 
 async def _location(work: Work, kept: Location) -> ID:
@@ -154,6 +167,8 @@ async def stock_with_variants(database: Database, world: World, variants: Sequen
     world.count_lines = {}
     async with database.connection() as connection, begin(connection, actor=SYSTEM, now=world.begins) as work:
         await _open_locations(work, world)
+        for channel in world.channels:
+            await stock.set_channel_rule(work, NewChannelRule(channel))
         for each in world.variants:
             sku = f"MODEL-{next(_numbers)}"
             price = Money(Decimal("10.00"), CurrencyCode("USD"))

@@ -3,6 +3,7 @@
 from tests.stock.model.acts.arrivals import Expect, Receive
 from tests.stock.model.acts.base import Act, Seen
 from tests.stock.model.acts.cases import Reconcile, SettleCase
+from tests.stock.model.acts.channels import SetPool, SetRule
 from tests.stock.model.acts.corrections import Adjust, SetQuantities
 from tests.stock.model.acts.counts import ApproveCount, CancelCount, RecordCount, Recount, StartCount, SubmitCount
 from tests.stock.model.acts.holds import Release, Reserve, Sweep
@@ -48,6 +49,8 @@ ACTS: dict[type[Act], int] = {
     CancelCount: 1,
     Reconcile: 2,
     SettleCase: 2,
+    SetRule: 1,
+    SetPool: 3,
 }
 
 __all__ = ["ACTS", "Act", "Release", "Seen", "Sweep"]

@@ -17,7 +17,7 @@ from domain.kernel.ids import ID
 from domain.kernel.money import Quantity
 from domain.kernel.work import Work
 from tests.stock.model.exact import Many
-from tests.stock.model.kept import Content
+from tests.stock.model.kept import Content, Rule, RuleKey
 from tests.stock.model.reference import Model
 from tests.stock.model.world import Place, World
 
@@ -34,6 +34,8 @@ class Seen:
     """The levels that it locked."""
     last_costs: Mapping[int, Fraction] = field(default_factory=dict)
     """What it was told that variants had cost last, in cents."""
+    rules: Mapping[RuleKey, Rule] = field(default_factory=dict)
+    """What it was told of what its channel is not offered."""
     ended_hold: bool = False
     """Whether it was refused because of a hold that had ended: a sweep may have ended it at any time."""
 
@@ -44,6 +46,8 @@ class Act(ABC):
 
     document: ClassVar[str | None] = None
     """The mutation that does it, where there is one: with the variables `key` and those of `variables`."""
+    unversioned: ClassVar[bool] = False
+    """Whether it changes something of which no version tells when it did."""
 
     @classmethod
     @abstractmethod

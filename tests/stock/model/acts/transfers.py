@@ -18,6 +18,7 @@ from tests.stock.model.costs import Draw, Layer, Load
 from tests.stock.model.exact import Many
 from tests.stock.model.kept import LOOSE, NOTHING, Case, Content, No, Transfer, TransferLine, Wish, day
 from tests.stock.model.oversold import Debt, beyond, owed, pay
+from tests.stock.model.placing import place_wishes
 from tests.stock.model.reference import Model
 from tests.stock.model.world import Place, World
 
@@ -125,7 +126,7 @@ class ReadyTransfer(OfTransfer):
     def replay(self, model: Model, seen: Seen) -> None:
         found = _after(model, self.transfer, ("DRAFT",), "READY")
         wishes = [Wish(n, line.variant, line.quantity, found.origin) for n, line in enumerate(found.lines)]
-        parts, _ = model.place_wishes(wishes, seen.places, seen.now, held={}, may_wait=False)
+        parts, _ = place_wishes(model, wishes, seen.places, seen.now, held={}, may_wait=False)
         for wish, place, many in parts:
             model.allocate((self.transfer, wish.position), place, many, seen.now)
 
