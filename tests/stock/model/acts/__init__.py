@@ -2,6 +2,7 @@
 
 from tests.stock.model.acts.arrivals import Expect, Receive
 from tests.stock.model.acts.base import Act, Seen
+from tests.stock.model.acts.careless import Overwrite
 from tests.stock.model.acts.cases import Reconcile, SettleCase
 from tests.stock.model.acts.channels import SetPool, SetRule
 from tests.stock.model.acts.corrections import Adjust, SetQuantities
@@ -49,8 +50,11 @@ ACTS: dict[type[Act], int] = {
     CancelCount: 1,
     Reconcile: 2,
     SettleCase: 2,
-    SetRule: 1,
+    SetRule: 2,
     SetPool: 3,
+    Overwrite: 2,
 }
+NEVER_DONE = frozenset({Overwrite})
+"""Those that are always refused."""
 
-__all__ = ["ACTS", "Act", "Release", "Seen", "Sweep"]
+__all__ = ["ACTS", "NEVER_DONE", "Act", "Release", "Seen", "Sweep"]
