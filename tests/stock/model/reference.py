@@ -277,7 +277,8 @@ class Model:
             self.tell(place, each.kind, each.role, each.quantity, each.value, each.effective_at, now)
             fresh.append(Layer(each.effective_at, self.turn, each.quantity, each.value, each.quantity))
         there = self.layers.get(place, ())
-        if not left:
+        # Acts that wait are told in another order than they began: by their instants nothing may have left since.
+        if since >= now or not any(each.founded_at > since and each.gone for each in there):
             self.layers[place] = costs.in_order([*there, *fresh])
             return
         self.layers[place], more = costs.exchanged(there, fresh, left, since)
