@@ -8,7 +8,6 @@ each CHECK refuses by itself is in `test_guards.py`.
 import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from importlib import import_module
 from typing import Any
 
@@ -20,7 +19,6 @@ from domain.stock import costs, locked
 from domain.stock.costs import Layer
 from domain.stock.locked import Level, Levels
 from domain.stock.operations import backorders
-from domain.stock.shares import Rule
 from domain.stock.tables import Place
 from tests.stock.model.shops import shop, variants
 from tests.support.server import Server
@@ -104,12 +102,6 @@ def holds_are_overlooked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Level, "available", property(lambda self: self.on_hand - self.allocated - self.unavailable))
 
 
-def buffers_are_overlooked(patch: pytest.MonkeyPatch) -> None:
-    """A channel is offered what should be kept away from it."""
-    offers = Rule.offers
-    patch.setattr(Rule, "offers", lambda rule, *common: offers(replace(rule, buffer=Decimal(0)), *common))
-
-
 def nothing(_: pytest.MonkeyPatch) -> None:
     """The program is as it should be."""
 
@@ -132,7 +124,6 @@ MUTANTS = {
     "the last cent": Mutant(a_cent_is_lost),
     "a look at holds, and the CHECK behind it": Mutant(holds_are_overlooked, [NEVER_OVERSOLD]),
     "the lock of levels, and the CHECK behind it": Mutant(without_locks, [NEVER_OVERSOLD]),
-    "what a channel is not offered": Mutant(buffers_are_overlooked),
     "the CHECK that nothing is oversold": Mutant(database=[NEVER_OVERSOLD]),
     "the CHECK that no pool holds less than nothing": Mutant(
         database=["ALTER TABLE stock_pools DROP CONSTRAINT ck_stock_pools_held_not_negative"]
