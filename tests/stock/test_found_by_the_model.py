@@ -10,10 +10,18 @@ from domain.kernel.database import driver_of
 from domain.kernel.ids import ID
 from domain.kernel.money import CurrencyCode, Money, Quantity
 from domain.kernel.work import SYSTEM, begin
-from domain.stock import NewAdjustment, NewAdjustmentLine, StockAdjustmentReason
+from domain.stock import (
+    CountedLine,
+    CountRecord,
+    CountStart,
+    NewAdjustment,
+    NewAdjustmentLine,
+    StockAdjustmentReason,
+    StockCountKind,
+)
 from tests.support import shop
 from tests.support.api import Api
-from tests.support.shelves import bins
+from tests.support.shelves import RECALL, bins, lot_of, lying, received
 from tests.support.shop import (
     ADJUST,
     PLACE,
@@ -171,4 +179,18 @@ async def test_a_transfer_is_closed_of_which_one_line_has_arrived_before(fresh_a
     closed = (await done(fresh_api, ARRIVE, {"id": made["id"], "input": last}))["stockTransfer"]
     assert [(each["received"], each["lost"]) for each in closed["lines"]] == [("2", "0"), ("1", "1")]
     assert closed["status"] == "RECEIVED"
+    await invariants_hold(fresh_api)
+
+
+async def test_what_a_count_finds_of_a_recalled_lot_is_on_hold(fresh_api: Api) -> None:
+    place, row = await shop.location(fresh_api), await shop.variant(fresh_api)
+    await received(fresh_api, place, row, 5, lot="L1")
+    await done(fresh_api, RECALL, {"id": await lot_of(fresh_api, row, "L1")})
+    async with fresh_api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        count = await stock.start_count(work, CountStart(ID(place), StockCountKind.CYCLE, variant_ids=[ID(row)]))
+        line = await work.raw.fetchval("SELECT id FROM stock_count_lines WHERE count_id = $1", count[4:])
+        await stock.record_count(work, count, CountRecord([CountedLine(ID(f"cnl_{line}"), Quantity(Decimal(7)))]))
+        await stock.submit_count(work, count)
+        await stock.approve_count(work, count)
+    assert await lying(fresh_api, row, place) == {(None, "L1", "ON_HOLD", "7")}
     await invariants_hold(fresh_api)

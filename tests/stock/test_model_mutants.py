@@ -1,7 +1,8 @@
 """The model would notice: a shop that is broken on purpose, one guard at a time, disagrees with it within a few bursts.
 
-A CHECK alone is no mutant here: an honest act looks first, so nothing happens without it. What each CHECK refuses by
-itself is in `test_guards.py`; here one is taken away together with the look that makes it idle.
+An honest act looks first, so by honest acts alone nobody would notice that a CHECK is gone: it is taken away together
+with the look that makes it idle, or alone, and then those who write without looking (`Overwrite`) get their way. What
+each CHECK refuses by itself is in `test_guards.py`.
 """
 
 import random
@@ -123,6 +124,10 @@ MUTANTS = {
     "the last cent": Mutant(a_cent_is_lost),
     "a look at holds, and the CHECK behind it": Mutant(holds_are_overlooked, [NEVER_OVERSOLD]),
     "the lock of levels, and the CHECK behind it": Mutant(without_locks, [NEVER_OVERSOLD]),
+    "the CHECK that nothing is oversold": Mutant(database=[NEVER_OVERSOLD]),
+    "the CHECK that no pool holds less than nothing": Mutant(
+        database=["ALTER TABLE stock_pools DROP CONSTRAINT ck_stock_pools_held_not_negative"]
+    ),
     "levels follow movements": Mutant(
         database=["ALTER TABLE stock_movements DISABLE TRIGGER stock_movements_followed"]
     ),

@@ -1,6 +1,6 @@
 """Where within a location goods are put, of which lot and in which state: as lines of acts say it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals
@@ -74,3 +74,9 @@ async def contents_named(work: Work, lines: Sequence[Shelved]) -> list[Content]:
         )
         for each in lines
     ]
+
+
+async def recalled_among(work: Work, lots: Collection[ID]) -> set[ID]:
+    """Which of these lots were recalled. None of the others is until this act ends. Said before levels are locked."""
+    found = await work.raw.fetch(_LOTS, sorted(lot[4:] for lot in lots)) if lots else []
+    return {ID("lot_" + record["id"]) for record in found if record["recalled_at"] is not None}

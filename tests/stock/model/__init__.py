@@ -9,8 +9,12 @@ order they are done to the model, one after the other; and then every figure of 
 | `exact.py` | whole cents and exact fractions |
 | `world.py` | the variants and places that acts are about, and what their ids are |
 | `costs.py` | layers: first in, first out, and moving average; goods that were told late |
+| `kept.py` | what the model keeps: values |
 | `reference.py` | the model: who has what, where, and a claim on it |
+| `placing.py` | from where a document takes what it wants, and what its channel is offered |
+| `oversold.py` | what was handed over before the books knew of it |
 | `acts/` | one class per act: drawn at random, done to the shop, done to the model |
+| `trials.py` | an act on its way: whether it is left alone, rolled back, cancelled or cut off, and what is seen of it |
 | `driver.py` | bursts of acts, and what becomes of each |
 | `order.py` | an order in which the model agrees |
 | `compare.py` | what the shop says, and where it differs from the model |

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -16,8 +16,9 @@ from domain.kernel.ids import ID
 from domain.stock import AvailabilityTermKind
 from tests.stock.model.costs import Layers
 from tests.stock.model.exact import Cents, Many
-from tests.stock.model.reference import NOTHING, Case, Content, Figures, Model, Place, day
-from tests.stock.model.world import World
+from tests.stock.model.kept import NOTHING, Case, Content, CountLine, Figures, Rule, day
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Document, Place, World
 
 Said = dict[str, dict[Any, Any]]
 """By subject, key and value."""
@@ -40,6 +41,7 @@ class Names:
     """What the ids of a shop are called in the model."""
 
     def __init__(self, world: World) -> None:
+        self.channels = {each[4:]: n for n, each in enumerate(world.channels)}
         self.variants = {each[4:]: n for n, each in enumerate(world.variant_ids)}
         self.locations = {each[4:]: n for n, each in enumerate(world.location_ids)}
         self.bins = {each[4:]: n for rows in world.bin_ids for n, each in enumerate(rows)}
@@ -47,11 +49,22 @@ class Names:
         self.lines = {row: key[1:] for key, row in world.made.items() if key[0] in ("line", "transfer line")}
         self.holds = {row[4:]: key[1] for key, row in world.made.items() if key[0] == "hold"}
         self.incoming = {row[4:]: key[1:] for key, row in world.made.items() if key[0] == "incoming"}
+        self.counts = {row[4:]: key[1] for key, row in world.made.items() if key[0] == "count"}
         self.cases = {row[4:]: key for key, row in world.cases.items()}
+        self.documents: dict[str, Document] = {row: ("case", key) for key, row in world.cases.items()}
+        self.documents |= {row: ("count", key[1]) for key, row in world.made.items() if key[0] == "count"}
 
     def place(self, row: Any) -> Place:
         """The place of a row."""
         return self.variants[row["variant_id"]], self.locations[row["location_id"]]
+
+    def content(self, row: Any, state: str | None = None) -> Content:
+        """Where what a row is about lies."""
+        return Content(
+            None if row["bin_id"] is None else self.bins[row["bin_id"]],
+            None if row["lot_id"] is None else self.lots[row["lot_id"]],
+            state,
+        )
 
 
 QUERIES = {
@@ -66,13 +79,25 @@ QUERIES = {
     "waiting": "SELECT source, variant_id, quantity, since, priority FROM stock_backorders WHERE variant_id = ANY($1)",
     "held": """SELECT reservation_id, n, variant_id, location_id, held FROM stock_reservation_lines
       WHERE variant_id = ANY($1) AND held <> 0""",
+    "pools": """SELECT channel_id, variant_id, location_id, held FROM stock_pools
+      WHERE variant_id = ANY($1) AND held <> 0""",
     "incoming": "SELECT id, outstanding FROM incoming_stock WHERE variant_id = ANY($1)",
-    "cases": """SELECT id, kind, variant_id, location_id, quantity, expected, reported, resolution
+    "cases": """SELECT id, kind, variant_id, location_id, quantity, expected, reported, resolution, system,
+      opened_at, version
       FROM stock_discrepancies WHERE variant_id = ANY($1)""",
     "transfers": """SELECT line.id, status, quantity, dispatched, received, lost FROM stock_transfer_lines AS line
       JOIN stock_transfers AS transfer ON transfer.id = transfer_id WHERE variant_id = ANY($1)""",
     "shipped": "SELECT id, shipped FROM order_lines WHERE variant_id = ANY($1)",
 }
+RULES = """
+SELECT channel_id, variant_id, buffer, cap FROM stock_channel_rules
+WHERE channel_id = ANY($1) AND (variant_id IS NULL OR variant_id = ANY($2))
+"""
+COUNTS = "SELECT id, status, version FROM stock_counts WHERE id = ANY($1)"
+COUNT_LINES = """
+SELECT count_id, position, variant_id, bin_id, lot_id, expected, moved, counted, rounds, unit_cost_amount
+FROM stock_count_lines WHERE count_id = ANY($1)
+"""
 OUTCOMES = "SELECT id, outcome FROM stock_reservations WHERE id = ANY($1)"
 ROLES = """('INVENTORY', 'COGS', 'SHRINKAGE', 'DAMAGE', 'SAMPLES', 'STOCK_CORRECTION', 'STOCK_REVALUATION',
   'RECEIVED_NOT_BILLED')"""
@@ -97,15 +122,7 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
             if row["version"]  # an act of which nobody knows how it ended may have made one, and left it empty
         },
         "contents": {
-            (
-                names.place(row),
-                Content(
-                    None if row["bin_id"] is None else names.bins[row["bin_id"]],
-                    None if row["lot_id"] is None else names.lots[row["lot_id"]],
-                    row["state"],
-                ),
-            ): Fraction(row["quantity"])
-            for row in rows["contents"]
+            (names.place(row), names.content(row, row["state"])): Fraction(row["quantity"]) for row in rows["contents"]
         },
         "allocations": {
             (names.lines[row["source"]], names.place(row)): (Fraction(row["quantity"]), row["allocated_at"])
@@ -121,6 +138,7 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
             for row in rows["waiting"]
         },
         "held": {},
+        "pools": {(names.channels[row["channel_id"]], names.place(row)): Many(row["held"]) for row in rows["pools"]},
         "incoming": {names.incoming[row["id"]]: Fraction(row["outstanding"]) for row in rows["incoming"]},
         "cases": {
             names.cases[row["id"]]: Case(
@@ -130,6 +148,9 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
                 _exact(row["expected"]),
                 _exact(row["reported"]),
                 row["resolution"],
+                row["system"],
+                row["opened_at"],
+                row["version"],
             )
             for row in rows["cases"]
         },
@@ -150,6 +171,18 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
     for row in rows["held"]:
         key = names.holds[row["reservation_id"]], names.place(row)
         said["held"][key] = said["held"].get(key, NOTHING) + Fraction(row["held"])
+    said["rules"] = {
+        (names.channels[row["channel_id"]], row["variant_id"] and names.variants[row["variant_id"]]): Rule(
+            Many(row["buffer"]), _exact(row["cap"])
+        )
+        for row in await driver.fetch(RULES, list(names.channels), variants)
+    }
+    counts = await driver.fetch(COUNTS, list(names.counts))
+    said["counts"] = {names.counts[row["id"]]: (row["status"], row["version"]) for row in counts}
+    said["count lines"] = {
+        (names.counts[row["count_id"]], row["position"] - 1): _count_line(names, row)
+        for row in await driver.fetch(COUNT_LINES, list(names.counts))
+    }
     outcomes = await driver.fetch(OUTCOMES, list(names.holds))
     said["outcomes"] = {names.holds[row["id"]]: row["outcome"] for row in outcomes}
     said["books"] = await balances(connection)
@@ -160,18 +193,38 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
         for row, each in positions.items()
         if each.on_hand or each.value
     }
-    for on in (None, day(instants[1])):
-        found = await stock.availability(connection, world.variant_ids, on=on)
+    for on, channel in _asked(world, instants):
+        of = None if channel is None else world.channels[channel]
+        found = await stock.availability(connection, world.variant_ids, channel=of, on=on)
         for n, row in enumerate(world.variant_ids):
             terms = {str(kind): Fraction(found[row].total(kind)) for kind in AvailabilityTermKind}
             terms["available"] = Fraction(found[row].available)
             terms["available_to_promise"] = Fraction(found[row].available_to_promise)
-            said.setdefault("availability", {})[n, on] = {term: many for term, many in terms.items() if many}
+            said.setdefault("availability", {})[n, on, channel] = {term: many for term, many in terms.items() if many}
     return said
+
+
+def _count_line(names: Names, row: Any) -> CountLine:
+    cost = row["unit_cost_amount"]
+    return CountLine(
+        names.variants[row["variant_id"]],
+        names.content(row),
+        Many(row["expected"]),
+        _exact(row["counted"]),
+        None if row["counted"] is None else Many(row["expected"]) + Many(row["moved"]),
+        row["rounds"],
+        None if cost is None else Fraction(cost) * 100,
+    )
 
 
 def _exact(quantity: Decimal | None) -> Many | None:
     return None if quantity is None else Many(quantity)
+
+
+def _asked(world: World, instants: tuple[datetime, datetime]) -> list[tuple[date | None, int | None]]:
+    """The days and channels for which it is asked what can be promised: now one channel, now another."""
+    channel = instants[1].second % len(world.channels)
+    return [(None, None), (day(instants[1]), None), (None, channel)]
 
 
 async def balances(connection: AsyncConnection) -> dict[str, Cents]:
@@ -217,6 +270,17 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
             line: (each.variant, each.quantity, each.since, each.priority) for line, each in model.waiting.items()
         },
         "held": held,
+        "pools": {
+            (channel, place): pool.held
+            for place, pools in model.pools.items()
+            for channel, pool in pools.items()
+            if pool.held
+        },
+        "rules": {key: rules[-1] for key, rules in model.rules.items() if rules[-1] is not None},
+        "counts": {number: (each.status, each.version) for number, each in model.counts.items()},
+        "count lines": {
+            (number, n): line for number, each in model.counts.items() for n, line in enumerate(each.lines)
+        },
         "outcomes": {hold: each.outcome for hold, each in model.holds.items()},
         "incoming": {key: each.outstanding for key, each in model.incoming.items()},
         "cases": model.cases,
@@ -231,8 +295,10 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
         "books": {role: balance for role, balance in model.books.items() if balance},
         "as of": {place: each for place, each in sums.items() if any(each)},
         "availability": {
-            (n, on): {term: many for term, many in model.availability(n, on=on).items() if many}
-            for on in (None, day(known))
+            (n, on, channel): {
+                term: many for term, many in model.availability(n, on=on, channel=channel).items() if many
+            }
+            for on, channel in _asked(model.world, instants)
             for n in range(len(model.world.variants))
         },
     }

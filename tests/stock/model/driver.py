@@ -11,54 +11,34 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
 import asyncpg
-import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.graphql.kit import operations as doors
 from domain.kernel import invariants
-from domain.kernel.database import Database, collided, driver_of, raw
+from domain.kernel.database import Database, collided, raw
 from domain.kernel.errors import Overtaken, Refusal, Refusals
 from domain.kernel.ids import ID, new_id
 from domain.kernel.work import SYSTEM, Work, begin
-from domain.stock import costs
 from domain.stock.locked import Level
-from domain.stock.operations import backorders
 from tests.stock.model import compare
 from tests.stock.model.acts import ACTS, Act, Release, Seen, Sweep
 from tests.stock.model.compare import Names
 from tests.stock.model.order import Disagreement, Done, arranged
-from tests.stock.model.reference import Model, Place
-from tests.stock.model.world import World, stock_with_variants
+from tests.stock.model.reference import Model
+from tests.stock.model.trials import FATES, Fate, GivenUp, Trial, witnessed
+from tests.stock.model.world import Place, World, stock_with_variants
 from tests.support.api import Api
 
 STEP = timedelta(seconds=3)
 """Between the instants of two acts."""
 TRIES = 5
 """How often an act begins anew that collided with another, as the doors do."""
-
-
-class Fate(StrEnum):
-    """What becomes of an act."""
-
-    LEFT_ALONE = "left alone"
-    ROLLED_BACK = "rolled back"
-    """It is given up when all is done but the commit."""
-    CANCELLED = "cancelled"
-    """Its task is cancelled at some moment."""
-    CUT_OFF = "cut off"
-    """Its connection is, at some moment."""
-
-
-FATES = {Fate.LEFT_ALONE: 88, Fate.ROLLED_BACK: 6, Fate.CANCELLED: 3, Fate.CUT_OFF: 3}
 
 
 MOVED = """
@@ -78,105 +58,6 @@ CASES = """
 SELECT id, act, kind, variant_id, location_id FROM stock_discrepancies
 WHERE variant_id = ANY($1) AND act = ANY($2) ORDER BY id
 """
-
-
-class GivenUp(Exception):  # noqa: N818  not an error
-    """An act is rolled back."""
-
-
-@dataclass
-class Trial:
-    """An act on its way."""
-
-    number: int
-    act: Act
-    now: datetime
-    fate: Fate = Fate.LEFT_ALONE
-    through_graphql: bool = False
-    after: float = 0.0
-    """Seconds, until its fate comes over it."""
-    work: Work | None = None
-    """Its last attempt."""
-    result: Any = None
-    codes: frozenset[str] = frozenset()
-    ended: str = ""
-    """How: done, refused, rolled back or lost."""
-    pid: int = 0
-    """The server's process that worked for it last."""
-    message: str = ""
-    waited: dict[str, Any] | None = None
-    """Who it found waiting, where it looked."""
-    last_costs: dict[str, Fraction] = field(default_factory=dict)
-    turn: float = 0.0
-    """When it was over in the database, by the process's clock: what others waited for came earlier."""
-
-    def __str__(self) -> str:
-        fate = "" if self.fate == Fate.LEFT_ALONE else f" [{self.fate}]"
-        told = f" -> {self.ended} {self.message}"
-        return f"#{self.number}{' over GraphQL' if self.through_graphql else ''}{fate} {self.act}{told}"
-
-    def at_work(self, work: Work) -> None:
-        """It is tried (again) by this work."""
-        self.work, self.waited, self.last_costs, self.pid = work, None, {}, driver_of(work.connection).get_server_pid()
-        work.raw = _Watched(work.raw, self)  # type: ignore[assignment]  in its place
-
-
-class _Watched:
-    """A connection that notes what an act is told of who waits, and of what came in last."""
-
-    def __init__(self, driver: Any, trial: Trial) -> None:
-        self._driver, self._trial = driver, trial
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._driver, name)
-
-    async def fetch(self, query: str, *arguments: Any) -> Any:
-        """The rows."""
-        rows = await self._driver.fetch(query, *arguments)
-        if query == backorders._WAITING:
-            self._trial.waited = {row["source"]: Fraction(row["quantity"]) for row in rows}
-        elif query == costs._LAST_IN:
-            self._trial.last_costs = {
-                row["variant_id"]: Fraction(row["value_amount"]) * 100 / Fraction(row["quantity"]) for row in rows
-            }
-        return rows
-
-
-current: ContextVar[Trial] = ContextVar("current")
-"""The trial that a mutation serves."""
-
-
-@asynccontextmanager
-async def witnessed(trials: dict[str, Trial]) -> AsyncIterator[None]:
-    """Mutations whose idempotency key is that of a trial act in its name, at its instant."""
-    patch = pytest.MonkeyPatch()
-    act = doors.act
-
-    async def act_in_its_name(*arguments: Any, idempotency_key: str | None, **options: Any) -> Any:
-        if idempotency_key in trials:
-            current.set(trials[idempotency_key])
-        return await act(*arguments, idempotency_key=idempotency_key, **options)
-
-    @asynccontextmanager
-    async def begin_at_its_instant(connection: AsyncConnection, **options: Any) -> AsyncIterator[Work]:
-        trial = current.get(None)
-        if trial is None:
-            async with begin(connection, **options) as work:
-                yield work
-            return
-        try:
-            async with begin(connection, **options, now=trial.now) as work:
-                trial.at_work(work)
-                yield work
-        finally:
-            trial.turn = time.monotonic()
-
-    patch.setattr(doors, "act", act_in_its_name)
-    patch.setattr(doors, "begin", begin_at_its_instant)
-    try:
-        yield
-    finally:
-        patch.undo()
 
 
 @dataclass
@@ -255,7 +136,8 @@ class Driver:
     async def burst(self, trials: Sequence[Trial]) -> list[Done]:
         """Run acts at once, and see that the model agrees. Returns them in the order in which they took effect."""
         self.history.append(list(trials))
-        self.model.began = self.model.turn
+        self.model.began, self.model.began_with = self.model.turn, self.model.versions
+        self.model.rules = {key: rules[-1:] for key, rules in self.model.rules.items()}
         await asyncio.gather(*(self._run(trial) for trial in trials))
         await self._settled([trial for trial in trials if trial.ended == "lost"])
         for trial in trials:
@@ -399,6 +281,7 @@ class Driver:
             "SELECT seq, act, subject, version, data FROM events WHERE seq > $1 ORDER BY seq", self._seq
         )
         left: dict[int, dict[Place, tuple[int, Any]]] = {}
+        documents: dict[int, dict[str, int]] = {}
         names = Names(self.world)
         for event in events:
             self._seq = max(self._seq, event["seq"])
@@ -408,6 +291,7 @@ class Driver:
                     raise Disagreement(f"An act that failed has left an event: {event}")
                 continue
             changed = left.setdefault(trial.number, {})
+            documents.setdefault(trial.number, {})[event["subject"]] = event["version"]
             if event["subject"][4:] in levels:  # a sweep comes to levels of earlier variants too
                 variant, location = levels[event["subject"][4:]]
                 place = names.variants[variant], names.locations[location]
@@ -435,6 +319,11 @@ class Driver:
                 left=left.get(trial.number, {}),
                 moved=moved.get(trial.number, {}),
                 posted=posted.get(trial.number, {}),
+                documents={
+                    names.documents[subject]: version
+                    for subject, version in documents.get(trial.number, {}).items()
+                    if subject in names.documents
+                },
             )
             for trial in kept
         ]
@@ -473,12 +362,19 @@ def _known(trial: Trial, names: Names) -> Done:
     """What an act locked and saw."""
     assert trial.work is not None
     found = found_by(trial.work, names)
-    waited = None
-    if trial.waited is not None:  # a sweep looks at what waits for earlier variants too
-        waited = {names.lines[ID(row)]: many for row, many in trial.waited.items() if row in names.lines}
+    known = {"waiting": names.lines, "on hand": names.variants}
+    # A sweep looks at what waits for earlier variants too.
+    noticed = {
+        name: {known[name][ID(row)]: many for row, many in rows.items() if row in known[name]}
+        for name, rows in trial.noticed.items()
+    }
     last_costs = {names.variants[ID(row)]: cost for row, cost in trial.last_costs.items()}
-    seen = Seen(trial.number, trial.now, frozenset(found), last_costs, "NOT_ALLOWED_NOW" in trial.codes)
-    return Done(trial.act, seen, found, waited=waited, codes=trial.codes, message=trial.message)
+    rules = {
+        (names.channels[channel], None if variant is None else names.variants[variant]): rule
+        for (channel, variant), rule in trial.rules.items()
+    }
+    seen = Seen(trial.number, trial.now, frozenset(found), last_costs, rules, "NOT_ALLOWED_NOW" in trial.codes)
+    return Done(trial.act, seen, found, noticed=noticed, codes=trial.codes, message=trial.message)
 
 
 def found_by(work: Work, names: Names) -> dict[Place, int]:

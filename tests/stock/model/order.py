@@ -9,10 +9,13 @@ done something that no order of these acts can explain.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.stock.model.acts.base import Act, Seen
 from tests.stock.model.exact import Cents, Many
-from tests.stock.model.reference import Figures, Line, Model, No, Place
+from tests.stock.model.kept import Figures, No
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Document, Place
 
 MOST_TRIES = 10_000
 """Acts done to the model in search of an order."""
@@ -34,8 +37,10 @@ class Done:
     """The sums of its movements, by place and kind."""
     posted: Mapping[str, Cents] = field(default_factory=dict)
     """What it posted to each account that the model keeps."""
-    waited: Mapping[Line, Many] | None = None
-    """Who it found waiting, where it looked."""
+    noticed: Mapping[str, Mapping[Any, Many]] = field(default_factory=dict)
+    """Where it looked: who it found waiting, and what it found elsewhere."""
+    documents: Mapping[Document, int] = field(default_factory=dict)
+    """The versions that it gave to documents."""
     codes: frozenset[str] = frozenset()
     """Why it was refused."""
     message: str = ""
@@ -86,8 +91,10 @@ class _Search:
             reason = self.accept(models[-1])
             if reason is None:
                 return models[-1], so_far
-            misfits = []
+            # Of some acts nothing tells but the end when they came.
+            misfits = [(each, reason) for each in so_far if each.act.unversioned]
             self.note(so_far, [reason])
+            return self.repaired(models, so_far, left, [each for each, _ in misfits])
         self.note(so_far, [f"{each}: {reason}" for each, reason in misfits])
         return self.repaired(models, so_far, left, [each for each, _ in misfits])
 
@@ -106,7 +113,8 @@ class _Search:
         self, models: list[Model], so_far: list[Done], left: list[Done], misfits: list[Done]
     ) -> tuple[Model, list[Done]] | None:
         for each in misfits:
-            for n in range(len(so_far) - 1, -1, -1):
+            last = so_far.index(each) if each in so_far else len(so_far)
+            for n in range(last - 1, -1, -1):
                 if self.tries > MOST_TRIES:
                     return None
                 moved = [*_needed(each, so_far[n:]), each]
@@ -167,6 +175,13 @@ def arranged(model: Model, acts: Sequence[Done], accept: Callable[[Model], str |
     return found
 
 
+def _version(model: Model, document: Document) -> int | None:
+    kind, key = document
+    found = model.cases.get(key) if isinstance(key, tuple) else model.counts.get(key)
+    assert kind in ("case", "count")
+    return None if found is None else found.version
+
+
 def _needed(each: Done, earlier: Sequence[Done]) -> list[Done]:
     """Those of earlier acts that an act cannot do without: it found a level as they left it, or they found one as it
     was before it; or that is so of one of them.
@@ -200,7 +215,7 @@ def _done(model: Model, each: Done) -> tuple[str | None, Model | None]:
         if model.versions.get(place, 0) != version:
             return f"it found {place} at version {version}, not {model.versions.get(place, 0)}", None
     after = model.copy()
-    after.act = each.seen.number
+    after.act, after.now, after.noticed = each.seen.number, each.seen.now, {}
     try:
         each.act.replay(after, each.seen)
     except No as refusal:
@@ -212,7 +227,8 @@ def _done(model: Model, each: Done) -> tuple[str | None, Model | None]:
     for place in each.found:
         version, figures = each.left.get(place, (each.found[place], model.figures(place)))
         if after.figures(place) != figures:
-            return f"the model says {place} is {after.figures(place)}, the shop {figures}", None
+            told = f"which moved {each.moved}, and posted {each.posted}"
+            return f"the model says {place} is {after.figures(place)}, the shop {figures}, {told}", None
         if place in after.versions or place in each.left:
             after.versions[place] = version
     moved = after.moved_since(model.turn)
@@ -222,6 +238,10 @@ def _done(model: Model, each: Done) -> tuple[str | None, Model | None]:
     posted = {role: cents for role, cents in posted.items() if cents}
     if posted != each.posted:
         return f"the model posts {posted}, the shop {each.posted}", None
-    if each.waited is not None and after.waited != each.waited:
-        return f"it found waiting {each.waited}, by the model {after.waited}", None
+    for name, found in each.noticed.items():
+        if after.noticed.get(name) != found:
+            return f"it found {name} {found}, by the model {after.noticed.get(name)}", None
+    versions = {each: _version(after, each) for each in each.documents}
+    if versions != each.documents:
+        return f"the model says that documents are at {versions}, the shop {each.documents}", None
     return None, after

@@ -6,181 +6,35 @@ that several acts share are here; what one act alone does is in its class.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from fractions import Fraction
 from typing import Any
 
 from tests.stock.model import costs
 from tests.stock.model.costs import Draw, Layer, Layers, Load, Told
 from tests.stock.model.exact import Cents, Many
+from tests.stock.model.kept import (
+    LOOSE,
+    NOTHING,
+    Allocation,
+    Case,
+    Coming,
+    Content,
+    Count,
+    Figures,
+    Hold,
+    Incoming,
+    Line,
+    No,
+    Order,
+    Parts,
+    Pool,
+    Rule,
+    RuleKey,
+    Transfer,
+    Waiting,
+)
 from tests.stock.model.world import CaseKey, Place, World
-
-Line = tuple[int, int]
-"""An order and a position in it."""
-
-NOTHING = Many(0)
-
-
-class No(Exception):  # noqa: N818  an answer
-    """The model refuses an act, by these codes."""
-
-    def __init__(self, *codes: str) -> None:
-        super().__init__(", ".join(codes))
-        self.codes = frozenset(codes)
-
-
-@dataclass(frozen=True)
-class Content:
-    """In which bin, of which lot, in which state."""
-
-    bin: int | None = None
-    lot: int | None = None
-    state: str | None = None
-
-
-LOOSE = Content()
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What a level says."""
-
-    on_hand: Many
-    allocated: Many
-    reserved: Many
-    unavailable: Many
-    value: Cents
-
-    @property
-    def available(self) -> Many:
-        """What can be promised."""
-        return self.on_hand - self.allocated - self.reserved - self.unavailable
-
-
-@dataclass(frozen=True)
-class Hold:
-    """A hold; what it still holds is kept by place."""
-
-    expires_at: datetime
-    outcome: str | None = None
-    swept: bool = False
-    """A sweep may have ended it since."""
-
-
-@dataclass(frozen=True)
-class Allocation:
-    """What a line has a right to at a place."""
-
-    quantity: Many
-    allocated_at: datetime
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """What a line waits for."""
-
-    variant: int
-    quantity: Many
-    since: datetime
-    priority: int = 100
-    """The smallest is served first."""
-
-
-@dataclass(frozen=True)
-class OrderLine:
-    """A line of an order."""
-
-    variant: int
-    quantity: Many
-    shipped: Many = NOTHING
-
-
-@dataclass(frozen=True)
-class Order:
-    """An order."""
-
-    lines: tuple[OrderLine, ...]
-    cancelled: bool = False
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether something of it has left."""
-        return any(line.shipped for line in self.lines)
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """Announced goods."""
-
-    place: Place
-    outstanding: Many
-    due_on: date
-
-
-@dataclass(frozen=True)
-class TransferLine:
-    """A line of a transfer, and how far it has come."""
-
-    variant: int
-    quantity: Many
-    dispatched: Many = NOTHING
-    received: Many = NOTHING
-    lost: Many = NOTHING
-
-    @property
-    def in_transit(self) -> Many:
-        """How much of it is on the road."""
-        return self.dispatched - self.received - self.lost
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """Goods that go from one location to another."""
-
-    origin: int
-    destination: int
-    expected_on: date | None
-    lines: tuple[TransferLine, ...]
-    status: str = "DRAFT"
-
-
-@dataclass(frozen=True)
-class Case:
-    """Something for a person to look at."""
-
-    kind: str
-    place: Place
-    quantity: Many
-    expected: Many | None = None
-    reported: Many | None = None
-    resolution: str | None = None
-
-
-@dataclass(frozen=True)
-class Coming:
-    """Goods that come in at a place."""
-
-    place: Place
-    quantity: Many
-    value: Cents
-    content: Content
-    kind: str
-    role: str
-    """The account that pays for them."""
-    effective_at: datetime
-
-
-@dataclass(frozen=True)
-class Wish:
-    """A quantity that somebody wants, from anywhere or from one place."""
-
-    position: int
-    variant: int
-    quantity: Many
-    location: int | None = None
-
-
-Parts = list[tuple[Wish, Place, Many]]
 
 
 @dataclass
@@ -196,24 +50,33 @@ class Model:
     holds: dict[int, Hold] = field(default_factory=dict)
     held: dict[Place, Mapping[tuple[int, int, int], Many]] = field(default_factory=dict)
     """By the turn of the hold, its act, and the part's number in it."""
+    pools: dict[Place, Mapping[int, Pool]] = field(default_factory=dict)
+    """By channel."""
+    rules: dict[RuleKey, tuple[Rule | None, ...]] = field(default_factory=dict)
+    """The rules of channels: those that there were since the present burst began, the last one is."""
     orders: dict[int, Order] = field(default_factory=dict)
     allocations: dict[Place, Mapping[Line, Allocation]] = field(default_factory=dict)
     waiting: dict[Line, Waiting] = field(default_factory=dict)
     incoming: dict[tuple[int, int], Incoming] = field(default_factory=dict)
     transfers: dict[int, Transfer] = field(default_factory=dict)
+    counts: dict[int, Count] = field(default_factory=dict)
     cases: dict[CaseKey, Case] = field(default_factory=dict)
     recalled: frozenset[tuple[int, int | None]] = frozenset()
     """Lots that must not be sold any more, by variant and number."""
     act: int = 0
     """The number of the act that is being done."""
+    now: datetime | None = None
+    """Its instant."""
     books: dict[str, Cents] = field(default_factory=dict)
     turn: int = 0
     began: int = 0
     """The turn at which the present burst began."""
+    began_with: dict[Place, int] = field(default_factory=dict)
+    """The versions of levels when it did."""
     unseen_sweep: datetime | None = None
     """The instant of a sweep of this burst whose end nobody saw; of what held nothing any more it leaves no event."""
-    waited: Mapping[Line, Many] = field(default_factory=dict)
-    """Who waited when it was last looked who does."""
+    noticed: dict[str, Mapping[Any, Many]] = field(default_factory=dict)
+    """What the act that is being done found when it looked: who waits, and what else is known of that."""
 
     def copy(self) -> "Model":
         """The same, to be changed."""
@@ -232,7 +95,8 @@ class Model:
         return Figures(
             on_hand=sum((each.left for each in layers), NOTHING),
             allocated=sum((each.quantity for each in self.allocations.get(place, {}).values()), NOTHING),
-            reserved=sum(self.held.get(place, {}).values(), NOTHING),
+            reserved=sum(self.held.get(place, {}).values(), NOTHING)
+            + sum((each.held for each in self.pools.get(place, {}).values()), NOTHING),
             unavailable=sum((many for each, many in self.contents.get(place, {}).items() if each.state), NOTHING),
             value=sum(each.value for each in layers),
         )
@@ -282,6 +146,10 @@ class Model:
 
     # --- goods ------------------------------------------------------------------------------------------------------
 
+    def in_spot(self, place: Place, spot: Content) -> Many:
+        """How much lies in that very bin and of that very lot, or in none and of none, in whatever state."""
+        return sum((many for each, many in self.matching(place, spot, exactly=True)), NOTHING)
+
     def put(self, place: Place, content: Content, quantity: Many) -> None:
         """So much more lies so; less, with a minus."""
         there = dict(self.contents.get(place, {}))
@@ -289,10 +157,18 @@ class Model:
         assert there[content] >= 0
         self.contents[place] = there
 
-    def take_out(self, place: Place, wanted: Content, quantity: Many, *, sellable_on: date | None = None) -> Many:
-        """Take so many of what lies as named, as far as it is named. Returns how many of them could not be sold."""
+    def take_out(
+        self,
+        place: Place,
+        wanted: Content,
+        quantity: Many,
+        *,
+        sellable_on: date | None = None,
+        exactly: bool = False,
+    ) -> Many:
+        """Take so many of what lies as named. Returns how many of them could not be sold."""
         unsellable = NOTHING
-        for content, many in self.matching(place, wanted, sellable_on=sellable_on):
+        for content, many in self.matching(place, wanted, sellable_on=sellable_on, exactly=exactly):
             part = min(many, quantity)
             if part:
                 self.put(place, content, -part)
@@ -301,15 +177,23 @@ class Model:
         assert not quantity
         return unsellable
 
-    def matching(self, place: Place, wanted: Content, *, sellable_on: date | None = None) -> list[tuple[Content, Many]]:
-        """What lies as named; with a day, only what may leave on it."""
+    def matching(
+        self, place: Place, wanted: Content, *, sellable_on: date | None = None, exactly: bool = False
+    ) -> list[tuple[Content, Many]]:
+        """What lies as named, as far as it is named; with a day, only what may leave on it. `exactly`: what lies in no
+        bin, or is of no lot, where none is named; in whatever state.
+        """
+
+        def is_meant(each: Content) -> bool:
+            if exactly:
+                return (each.bin, each.lot) == (wanted.bin, wanted.lot)
+            named = (wanted.bin, each.bin), (wanted.lot, each.lot), (wanted.state, each.state)
+            return all(one in (None, other) for one, other in named)
+
         return [
             (each, many)
             for each, many in self.lying(place)
-            if wanted.bin in (None, each.bin)
-            and wanted.lot in (None, each.lot)
-            and wanted.state in (None, each.state)
-            and (sellable_on is None or self._may_leave(place[0], each, sellable_on))
+            if is_meant(each) and (sellable_on is None or self._may_leave(place[0], each, sellable_on))
         ]
 
     def _may_leave(self, variant: int, content: Content, day: date) -> bool:
@@ -393,7 +277,8 @@ class Model:
             self.tell(place, each.kind, each.role, each.quantity, each.value, each.effective_at, now)
             fresh.append(Layer(each.effective_at, self.turn, each.quantity, each.value, each.quantity))
         there = self.layers.get(place, ())
-        if not left:
+        # Acts that wait are told in another order than they began: by their instants nothing may have left since.
+        if since >= now or not any(each.founded_at > since and each.gone for each in there):
             self.layers[place] = costs.in_order([*there, *fresh])
             return
         self.layers[place], more = costs.exchanged(there, fresh, left, since)
@@ -511,7 +396,9 @@ class Model:
     def serve(self, coming: Mapping[Place, Many]) -> None:
         """What comes in at places, and what is free there, goes to those who wait: the most urgent first."""
         variants = {variant for variant, _ in coming}
-        self.waited = {line: each.quantity for line, each in self.waiting.items() if each.variant in variants}
+        self.noticed["waiting"] = {
+            line: each.quantity for line, each in self.waiting.items() if each.variant in variants
+        }
         left = {place: quantity + max(self.available(place), NOTHING) for place, quantity in coming.items()}
         for line, each in sorted(self.waiting.items(), key=lambda item: (item[1].priority, item[1].since, item[0])):
             rest = each.quantity
@@ -529,10 +416,16 @@ class Model:
     def open_case(self, case: Case) -> None:
         """Something for a person to look at."""
         same = [key for key in self.cases if key[:3] == (self.act, case.kind, case.place)]
-        self.cases[self.act, case.kind, case.place, len(same)] = case
+        self.cases[self.act, case.kind, case.place, len(same)] = replace(case, opened_at=self.now)
+
+    def change_case(self, key: CaseKey, **changes: Any) -> None:
+        """A case reads differently."""
+        self.cases[key] = replace(self.cases[key], version=self.cases[key].version + 1, **changes)
 
     def give_way(self, place: Place, missing: Many) -> None:
-        """So much less is there than was promised: the youngest holds give way, then the youngest allocations."""
+        """So much less is there than was promised: the youngest holds give way, then the youngest allocations, then
+        what channels have for themselves.
+        """
         self.open_case(Case("SHORTFALL", place, missing))
         held = dict(self.held.get(place, {}))
         for key in sorted(held, key=lambda key: (key[0], key[2]), reverse=True):
@@ -550,63 +443,32 @@ class Model:
                 if line[0] not in self.transfers:  # what is to leave from here cannot come from elsewhere
                     self.wait(line, place[0], part, there[line].allocated_at)
                 self.deallocate(line, place, part)
+        pools = self.pools.get(place, {})
+        for channel in sorted(pools, key=lambda channel: pools[channel].number, reverse=True):
+            part = min(pools[channel].held, missing)
+            missing -= part
+            self.take_from_pool(channel, place, part)
         assert not missing, "more is missing than was promised"
 
-    def place_wishes(
-        self,
-        wishes: Sequence[Wish],
-        places: Iterable[Place],
-        now: datetime,
-        *,
-        held: Mapping[Place, Many],
-        may_wait: bool,
-    ) -> tuple[Parts, list[tuple[Wish, Many]]]:
-        """Where wishes are served from, and what is waited for. Expired holds give way when they must."""
-        places = [place for place in places if place in self.versions]
-        parts, short = self._placed(wishes, places, held, patient=frozenset())
-        if short and self.free_expired(places, now):
-            parts, short = self._placed(wishes, places, held, patient=frozenset())
-        if not short:
-            return parts, []
-        # Who may wait takes what there is, in the order of the lines, and waits for the rest.
-        patient = {wish.variant for wish, _ in short if self.world.variants[wish.variant].waits != "DENY"}
-        if not may_wait or any(wish.variant not in patient for wish, _ in short):
-            raise No("INSUFFICIENT_STOCK")
-        parts, short = self._placed(wishes, places, held, patient=frozenset(patient))
-        for variant in patient:
-            limit = self.world.variants[variant].limit
-            waited = sum((each.quantity for each in self.waiting.values() if each.variant == variant), NOTHING)
-            waited += sum((rest for wish, rest in short if wish.variant == variant), NOTHING)
-            if limit is not None and waited > limit:
-                raise No("INSUFFICIENT_STOCK")
-        return parts, short
+    def take_from_pool(self, channel: int, place: Place, quantity: Many) -> None:
+        """A channel has so much less for itself at a place."""
+        pools = self.pools.get(place, {})
+        if quantity:
+            lower = replace(pools[channel], held=pools[channel].held - quantity)
+            self.pools[place] = {**pools, channel: lower}
 
-    def _placed(
-        self, wishes: Sequence[Wish], places: Iterable[Place], held: Mapping[Place, Many], *, patient: frozenset[int]
-    ) -> tuple[Parts, list[tuple[Wish, Many]]]:
-        free = {place: self.available(place) for place in places}
-        mine = dict(held)
-        parts: Parts = []
-        short: list[tuple[Wish, Many]] = []
-        for wish in sorted(wishes, key=lambda each: each.location is None):
-            there = self.sellable_from(free, wish.variant, wish.location)
-            chosen = _chosen(wish.quantity, there, free, mine)
-            rest = wish.quantity - sum(chosen.values(), NOTHING)
-            if rest:
-                short.append((wish, rest))
-                if wish.variant not in patient:
-                    continue
-            for place in there:
-                if place in chosen:
-                    parts.append((wish, place, chosen[place]))
-                    free[place] -= chosen[place]
-                    mine[place] = max(mine.get(place, NOTHING) - chosen[place], NOTHING)
-        return parts, short
+    def present_rule(self, channel: int, variant: int) -> Rule:
+        """What a channel is not offered of a variant by now."""
+        for key in ((channel, variant), (channel, None)):
+            found = self.rules.get(key, (None,))[-1]
+            if found is not None:
+                return found
+        return Rule()
 
     # --- what can be promised ---------------------------------------------------------------------------------------
 
-    def availability(self, variant: int, *, on: date | None = None) -> dict[str, Many]:
-        """What can be promised of a variant over all locations, and why."""
+    def availability(self, variant: int, *, on: date | None = None, channel: int | None = None) -> dict[str, Many]:
+        """What can be promised of a variant over all locations, by a channel where one is named, and why."""
         settled = [
             self.figures(place)
             for place in self.versions
@@ -638,6 +500,14 @@ class Model:
             NOTHING,
         )
         said["available"] = said["ON_HAND"] - said["UNAVAILABLE"] - said["ALLOCATED"] - said["RESERVED"]
+        if channel is not None:
+            common, rule = said["available"], self.present_rule(channel, variant)
+            pools = [each.get(channel) for place, each in self.pools.items() if place[0] == variant]
+            own = sum((pool.held for pool in pools if pool is not None), NOTHING)
+            said["RESERVED"] -= own
+            said["BUFFER"] = min(common, rule.buffer)
+            said["CAP"] = common - said["BUFFER"] - rule.offers(common)
+            said["available"] = own + rule.offers(common)
         said["available_to_promise"] = said["available"] + said["INCOMING"] - said["BACKORDERED"]
         return said
 
@@ -658,32 +528,3 @@ class Model:
         if told is None:
             return max(likely, key=lambda each: (each.recorded_at, each.number)).cost if likely else None
         return next((each.cost for each in likely if each.cost == told), Fraction(-1))
-
-
-def _chosen(
-    wanted: Many, there: Sequence[Place], free: Mapping[Place, Many], held: Mapping[Place, Many]
-) -> dict[Place, Many]:
-    """What is held for it first, wherever it is; then one place that has all the rest, or else one after the other."""
-    chosen: dict[Place, Many] = {}
-
-    def take(place: Place, most: Many) -> None:
-        part = min(most, wanted - sum(chosen.values(), NOTHING))
-        if part > 0:
-            chosen[place] = chosen.get(place, NOTHING) + part
-
-    for place in there:
-        take(place, min(held.get(place, NOTHING), free[place]))
-    rest = wanted - sum(chosen.values(), NOTHING)
-    if not rest:
-        return chosen
-    left = {place: free[place] - chosen.get(place, NOTHING) for place in there}
-    enough = [place for place in there if left[place] >= rest]
-    begun = [place for place in enough if place in chosen]
-    for place in (begun or enough)[:1] or there:
-        take(place, left[place])
-    return chosen
-
-
-def day(instant: datetime) -> date:
-    """The day it is for the business, whose clock is UTC here."""
-    return instant.astimezone(UTC).date()

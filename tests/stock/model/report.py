@@ -4,8 +4,9 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from tests.stock.model.driver import Driver, Trial
+from tests.stock.model.driver import Driver
 from tests.stock.model.order import Disagreement
+from tests.stock.model.trials import Trial
 
 SECONDS = 30.0
 """Spent at most on leaving acts out, one after the other."""

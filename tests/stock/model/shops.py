@@ -16,7 +16,7 @@ from tests.support.server import Server
 
 LOCATIONS = (
     Location(1, bins=("A", "B")),
-    Location(1),
+    Location(1, oversells=True),
     Location(0, bins=("C",)),
     Location(5, transit=True),
 )

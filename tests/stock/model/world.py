@@ -12,16 +12,18 @@ from fractions import Fraction
 from domain import catalog, ledger, stock
 from domain.catalog import NewProduct, NewVariant
 from domain.kernel.database import Database
-from domain.kernel.ids import ID
+from domain.kernel.ids import ID, new_id
 from domain.kernel.money import CurrencyCode, Money, Quantity
 from domain.kernel.work import SYSTEM, Work, begin
 from domain.ledger import NewExchangeRate, NewExchangeRates
 from domain.stock import (
     BackorderPolicy,
     CostMethod,
+    LocationChanges,
     LocationKind,
     NewBin,
     NewBins,
+    NewChannelRule,
     NewLocation,
     NewLot,
     StockPolicyChanges,
@@ -34,6 +36,10 @@ Place = tuple[int, int]
 """A variant and a location."""
 CaseKey = tuple[int, str, Place, int]
 """The act that opened a case, its kind and place, and its number among those that are alike in all of these."""
+SpotKey = tuple[int, int, int | None, int | None]
+"""The act that started a count, and what a line of it counts: a variant, the bin it lies in and its lot."""
+Document = tuple[str, CaseKey | int]
+"""What has a version of its own: "case" and its key, or "count" and the act that started it."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class Location:
 
     priority: int
     transit: bool = False
+    oversells: bool = False
+    """Whether goods may be handed over there that the books do not know of."""
     bins: tuple[str, ...] = ()
     """The paths of its bins, in their order."""
 
@@ -81,13 +89,17 @@ class World:
     begins: datetime
     variant_ids: list[ID] = field(default_factory=list)
     skus: list[str] = field(default_factory=list)
+    channels: list[ID] = field(default_factory=list)
+    """Sales channels beside the default one."""
     location_ids: list[ID] = field(default_factory=list)
     bin_ids: list[list[ID]] = field(default_factory=list)
     lot_ids: list[list[ID]] = field(default_factory=list)
     made: dict[tuple[str, int, int], ID] = field(default_factory=dict)
     """What acts made: ("hold", number of the act, 0), ("order", …, 0), ("line", …, position), ("incoming", …, n),
-    ("transfer", …, 0), ("transfer line", …, position).
+    ("transfer", …, 0), ("transfer line", …, position), ("count", …, 0).
     """
+    count_lines: dict[SpotKey, ID] = field(default_factory=dict)
+    """The lines of counts."""
     cases: dict[CaseKey, ID] = field(default_factory=dict)
     """The cases that acts opened."""
 
@@ -107,7 +119,7 @@ class World:
 
 
 async def found(database: Database, world: World) -> None:
-    """Make the locations and the rates of a shop: once."""
+    """Make the rates of a shop, its channels, and the location of what is on the road: once."""
     async with database.connection() as connection, begin(connection, actor=SYSTEM, now=world.begins) as work:
         euro = CurrencyCode("EUR")
         rates = [
@@ -117,20 +129,46 @@ async def found(database: Database, world: World) -> None:
             for days, rate in RATES
         ]
         await ledger.set_rates(work, NewExchangeRates(rates))
-        for each in world.locations:
-            kind = LocationKind.TRANSIT if each.transit else LocationKind.WAREHOUSE
-            new = NewLocation(f"Model {next(_numbers)}", kind, each.priority)
-            world.location_ids.append(await stock.create_location(work, new))
-        for location, each in zip(world.location_ids, world.locations, strict=True):
-            bins = [NewBin(path) for path in each.bins]
-            world.bin_ids.append(await stock.create_bins(work, NewBins(location, bins)) if bins else [])
+        for _ in range(CHANNELS):
+            world.channels.append(new_id("chn"))
+            await work.raw.execute(_CHANNEL, world.channels[-1][4:], f"Model {next(_numbers)}", work.now)
+        world.location_ids = [await _location(work, each) for each in world.locations if each.transit]
+
+
+CHANNELS = 2
+_CHANNEL = """
+INSERT INTO sales_channels (id, name, kind, currency, locale, tax_mode, created_at, updated_at)
+VALUES ($1, $2, 'ONLINE_STORE', 'USD', 'en-US', 'EXCLUSIVE', $3, $3)
+"""
+
+
+async def _location(work: Work, kept: Location) -> ID:
+    kind = LocationKind.TRANSIT if kept.transit else LocationKind.WAREHOUSE
+    location = await stock.create_location(work, NewLocation(f"Model {next(_numbers)}", kind, kept.priority))
+    if kept.oversells:
+        await stock.update_location(work, location, LocationChanges(allows_oversell=True))
+    return location
+
+
+async def _open_locations(work: Work, world: World) -> None:
+    """Fresh places, but for that of what is on the road: a count of everything there finds nothing of earlier ones."""
+    road = world.location_ids[world.road] if len(world.location_ids) > 1 else world.location_ids[0]
+    world.location_ids, world.bin_ids = [], []
+    for each in world.locations:
+        world.location_ids.append(road if each.transit else await _location(work, each))
+        bins = [NewBin(path) for path in each.bins]
+        world.bin_ids.append(await stock.create_bins(work, NewBins(world.location_ids[-1], bins)) if bins else [])
 
 
 async def stock_with_variants(database: Database, world: World, variants: Sequence[Variant]) -> None:
-    """Fresh variants take the place of those there were."""
+    """Fresh variants, at fresh places, take the place of those there were."""
     world.variants = tuple(variants)
     world.variant_ids, world.skus, world.lot_ids, world.made, world.cases = [], [], [], {}, {}
+    world.count_lines = {}
     async with database.connection() as connection, begin(connection, actor=SYSTEM, now=world.begins) as work:
+        await _open_locations(work, world)
+        for channel in world.channels:
+            await stock.set_channel_rule(work, NewChannelRule(channel))
         for each in world.variants:
             sku = f"MODEL-{next(_numbers)}"
             price = Money(Decimal("10.00"), CurrencyCode("USD"))

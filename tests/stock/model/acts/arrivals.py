@@ -14,8 +14,10 @@ from domain.kernel.work import Work
 from domain.stock import NewIncoming, NewIncomingLine, NewLot, NewReceipt, NewReceiptLine, UnavailableState
 from tests.stock.model.acts.base import Act, Seen, bin_id, content, decimal, json, some, variants
 from tests.stock.model.exact import Many, rounded, worth
-from tests.stock.model.reference import Coming, Content, Incoming, Model, No, Place, day
-from tests.stock.model.world import World
+from tests.stock.model.kept import Coming, Content, Incoming, No, day
+from tests.stock.model.oversold import beyond, owed, pay
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place, World
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,10 @@ class Receive(Act):
             coming.append(Coming(place, each.quantity, value, each.content, "RECEIPT", "RECEIVED_NOT_BILLED", at))
             if not each.content.state:
                 sellable[place] = sellable.get(place, Many(0)) + each.quantity
-        model.serve(sellable)
+        debts = owed(model, sellable)
+        model.serve(beyond(sellable, debts))
         model.come(coming, seen.now)
+        pay(model, debts, seen.now)
 
 
 def _said(cents: Fraction) -> Decimal:

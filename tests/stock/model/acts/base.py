@@ -17,8 +17,9 @@ from domain.kernel.ids import ID
 from domain.kernel.money import Quantity
 from domain.kernel.work import Work
 from tests.stock.model.exact import Many
-from tests.stock.model.reference import Content, Model, Place
-from tests.stock.model.world import World
+from tests.stock.model.kept import Content, Rule, RuleKey
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place, World
 
 STATES = ("QUALITY_CONTROL", "DAMAGED", "ON_HOLD", "SAFETY", "EXPIRED")
 
@@ -33,6 +34,8 @@ class Seen:
     """The levels that it locked."""
     last_costs: Mapping[int, Fraction] = field(default_factory=dict)
     """What it was told that variants had cost last, in cents."""
+    rules: Mapping[RuleKey, Rule] = field(default_factory=dict)
+    """What it was told of what its channel is not offered."""
     ended_hold: bool = False
     """Whether it was refused because of a hold that had ended: a sweep may have ended it at any time."""
 
@@ -43,6 +46,8 @@ class Act(ABC):
 
     document: ClassVar[str | None] = None
     """The mutation that does it, where there is one: with the variables `key` and those of `variables`."""
+    unversioned: ClassVar[bool] = False
+    """Whether it changes something of which no version tells when it did."""
 
     @classmethod
     @abstractmethod
@@ -78,6 +83,11 @@ class Act(ABC):
 def decimal(quantity: Many) -> Quantity:
     """A quantity as the shop takes it."""
     return Quantity(Decimal(quantity.numerator) / Decimal(quantity.denominator))
+
+
+def dollars(cents: Fraction) -> Decimal:
+    """An amount in units of the currency."""
+    return Decimal(cents.numerator) / Decimal(cents.denominator * 100)
 
 
 def some(chance: random.Random, model: Model, variant: int, most: int) -> Many:

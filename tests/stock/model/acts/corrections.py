@@ -4,7 +4,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Self
 
@@ -19,10 +18,12 @@ from domain.stock import (
     StockAdjustmentReason,
     UnavailableState,
 )
-from tests.stock.model.acts.base import Act, Seen, bin_id, content, decimal, json, lot_id, some, variants
+from tests.stock.model.acts.base import Act, Seen, bin_id, content, decimal, dollars, json, lot_id, some, variants
 from tests.stock.model.exact import Cents, Many, share, worth
-from tests.stock.model.reference import LOOSE, NOTHING, Coming, Content, Model, No, Place
-from tests.stock.model.world import World
+from tests.stock.model.kept import LOOSE, NOTHING, Coming, Content, No
+from tests.stock.model.oversold import beyond, owed, pay
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place, World
 
 ACCOUNTS = {
     "SHRINKAGE": "SHRINKAGE",
@@ -46,6 +47,8 @@ class Difference:
     content: Content
     unit_cost: Fraction | None = None
     """In cents."""
+    exactly: bool = False
+    """Whether less is in that very bin and lot, or in none and of none, and nowhere else."""
 
 
 def booked(model: Model, differences: Sequence[Difference], reason: str, at: datetime, seen: Seen) -> None:
@@ -57,9 +60,10 @@ def booked(model: Model, differences: Sequence[Difference], reason: str, at: dat
     missing: dict[Place, Many] = {}
     before = {each.place: model.figures(each.place) for each in differences}
     for each in losses:
-        if sum((many for _, many in model.matching(each.place, each.content)), NOTHING) < -each.delta:
+        there = model.matching(each.place, each.content, exactly=each.exactly)
+        if sum((many for _, many in there), NOTHING) < -each.delta:
             raise No("INSUFFICIENT_STOCK")
-        unsellable = model.take_out(each.place, each.content, -each.delta)
+        unsellable = model.take_out(each.place, each.content, -each.delta, exactly=each.exactly)
         missing[each.place] = missing.get(each.place, NOTHING) - each.delta - unsellable
     if None in gained:
         raise No("COST_UNKNOWN")
@@ -80,12 +84,14 @@ def booked(model: Model, differences: Sequence[Difference], reason: str, at: dat
     for each in gains:
         if not each.content.state:
             sellable[each.place] += each.delta
-    model.serve(sellable)
+    debts = owed(model, sellable)
+    model.serve(beyond(sellable, debts))
     coming = [
         Coming(each.place, each.delta, value or 0, each.content, "ADJUSTMENT", role, at)
         for each, value in zip(gains, gained, strict=True)
     ]
     model.come(coming, now)
+    pay(model, debts, now)
 
 
 def _worth(model: Model, gain: Difference, seen: Seen) -> Cents | None:
@@ -137,7 +143,7 @@ class Adjust(Act):
             NewAdjustmentLine(
                 world.variant_ids[each.place[0]],
                 decimal(each.delta),
-                None if each.unit_cost is None else Money(_dollars(each.unit_cost), CurrencyCode("USD")),
+                None if each.unit_cost is None else Money(dollars(each.unit_cost), CurrencyCode("USD")),
                 bin_id(world, each.place, each.content),
                 lot_id(world, each.place, each.content),
                 None if each.content.state is None else UnavailableState(each.content.state),
@@ -162,10 +168,6 @@ class Adjust(Act):
         for each in self.lines:
             model.versions.setdefault(each.place, 0)
         booked(model, self.lines, self.reason, self.effective_at or seen.now, seen)
-
-
-def _dollars(cents: Fraction) -> Decimal:
-    return Decimal(cents.numerator) / Decimal(cents.denominator * 100)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from domain.kernel.work import Work
 from domain.stock import NewReservation, NewReservationLine
 from tests.stock.model.acts.base import Act, Seen, decimal, json, some, variants
 from tests.stock.model.exact import Many
-from tests.stock.model.reference import NOTHING, Hold, Model, No, Place, Wish
-from tests.stock.model.world import World
+from tests.stock.model.kept import NOTHING, Hold, No, Wish
+from tests.stock.model.placing import place_wishes
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place, World
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Reserve(Act):
 
     def replay(self, model: Model, seen: Seen) -> None:
         wishes = [Wish(n, row, many, there) for n, (row, many, there) in enumerate(self.lines)]
-        parts, _ = model.place_wishes(wishes, seen.places, seen.now, held={}, may_wait=False)
+        parts, _ = place_wishes(model, wishes, seen.places, seen.now, held={}, may_wait=False)
         model.holds[seen.number] = Hold(seen.now + timedelta(seconds=self.seconds))
         model.reserve(seen.number, parts)
 

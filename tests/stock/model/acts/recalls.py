@@ -8,7 +8,8 @@ from typing import Any, Self
 from domain import stock
 from domain.kernel.work import Work
 from tests.stock.model.acts.base import Act, Seen
-from tests.stock.model.reference import NOTHING, Content, Model, No
+from tests.stock.model.kept import NOTHING, Content, No
+from tests.stock.model.reference import Model
 from tests.stock.model.world import World
 
 SELDOM = 0.3

@@ -13,8 +13,9 @@ from domain.kernel.work import Work
 from domain.stock import NewRelocation, NewRelocationLine, UnavailableState
 from tests.stock.model.acts.base import STATES, Act, Seen, bin_id, content, decimal, json, lot_id, some, variants
 from tests.stock.model.exact import Many
-from tests.stock.model.reference import NOTHING, Content, Model, No, Place, day
-from tests.stock.model.world import World
+from tests.stock.model.kept import NOTHING, Content, No, day
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place, World
 
 STAYS = "stays"
 """In its bin, or in its state."""

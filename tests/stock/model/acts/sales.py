@@ -14,18 +14,22 @@ from domain.stock import NewPriority
 from tests.stock.model.acts.base import Act, Seen, decimal, json, some, variants
 from tests.stock.model.acts.holds import given_up, open_holds
 from tests.stock.model.exact import Many
-from tests.stock.model.reference import LOOSE, NOTHING, Line, Model, No, Order, OrderLine, Place, Wish, day
-from tests.stock.model.world import World
+from tests.stock.model.kept import LOOSE, NOTHING, Line, No, Order, OrderLine, Wish, day
+from tests.stock.model.placing import place_wishes
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place, World
 
 
 @dataclass(frozen=True)
 class PlaceOrder(Act):
-    """An order is placed: from anywhere or one place, by ids or SKUs, perhaps out of a hold."""
+    """An order is placed: from anywhere or one place, by ids or SKUs, by some channel, perhaps out of a hold."""
 
     lines: tuple[tuple[int, Many], ...]
     location: int | None = None
     hold: int | None = None
     by_sku: bool = False
+    channel: int | None = None
+    """The sales channel; the default one, of which no rules are."""
 
     document = """mutation P($input: OrderPlaceInput!, $key: String) {
       orderPlace(input: $input, idempotencyKey: $key) { order { id lines { id } } userErrors { code } } }"""
@@ -43,6 +47,7 @@ class PlaceOrder(Act):
             chance.randrange(len(model.world.locations)) if chance.random() < 0.2 else None,
             chance.choice(holds) if holds and chance.random() < 0.3 else None,
             chance.random() < 0.2,
+            chance.randrange(len(model.world.channels)) if chance.random() < 0.5 else None,
         )
 
     def new(self, world: World) -> NewOrder:
@@ -55,6 +60,7 @@ class PlaceOrder(Act):
         ]
         return NewOrder(
             lines,
+            channel_id=None if self.channel is None else world.channels[self.channel],
             location_id=None if self.location is None else world.location_ids[self.location],
             reservation_id=None if self.hold is None else world.made["hold", self.hold, 0],
         )
@@ -82,7 +88,16 @@ class PlaceOrder(Act):
         if self.hold is not None:
             held = given_up(model, self.hold, "CONSUMED", seen)
         wishes = [Wish(n, row, many, self.location) for n, (row, many) in enumerate(self.lines)]
-        parts, waiting = model.place_wishes(wishes, seen.places, seen.now, held=held, may_wait=True)
+        parts, waiting = place_wishes(
+            model,
+            wishes,
+            seen.places,
+            seen.now,
+            held=held,
+            may_wait=True,
+            channel=self.channel,
+            told=seen.rules,
+        )
         model.orders[seen.number] = Order(tuple(OrderLine(row, many) for row, many in self.lines))
         for wish, place, many in parts:
             model.allocate((seen.number, wish.position), place, many, seen.now)

@@ -16,20 +16,11 @@ from tests.stock.model.acts.base import Act, Seen, decimal, json, some, variants
 from tests.stock.model.acts.corrections import Difference, booked
 from tests.stock.model.costs import Draw, Layer, Load
 from tests.stock.model.exact import Many
-from tests.stock.model.reference import (
-    LOOSE,
-    NOTHING,
-    Case,
-    Content,
-    Model,
-    No,
-    Place,
-    Transfer,
-    TransferLine,
-    Wish,
-    day,
-)
-from tests.stock.model.world import World
+from tests.stock.model.kept import LOOSE, NOTHING, Case, Content, No, Transfer, TransferLine, Wish, day
+from tests.stock.model.oversold import Debt, beyond, owed, pay
+from tests.stock.model.placing import place_wishes
+from tests.stock.model.reference import Model
+from tests.stock.model.world import Place, World
 
 ON_THE_ROAD = "DISPATCHED", "PARTIALLY_RECEIVED"
 
@@ -135,7 +126,7 @@ class ReadyTransfer(OfTransfer):
     def replay(self, model: Model, seen: Seen) -> None:
         found = _after(model, self.transfer, ("DRAFT",), "READY")
         wishes = [Wish(n, line.variant, line.quantity, found.origin) for n, line in enumerate(found.lines)]
-        parts, _ = model.place_wishes(wishes, seen.places, seen.now, held={}, may_wait=False)
+        parts, _ = place_wishes(model, wishes, seen.places, seen.now, held={}, may_wait=False)
         for wish, place, many in parts:
             model.allocate((self.transfer, wish.position), place, many, seen.now)
 
@@ -366,13 +357,14 @@ class ReceiveTransfer(OfTransfer):
             if self.closes and line.in_transit:
                 lost += self._off(model, n, line.variant, None, line.in_transit, lying[n], None)
                 lines[n] = replace(line, lost=line.lost + line.in_transit)
-        self._move_in(model, arrived, [(each.variant, found.destination) for each, _ in more], seen.now)
+        debts = self._move_in(model, arrived, [(each.variant, found.destination) for each, _ in more], seen.now)
         for one in lost:
             cost = one.part.value
             model.put(one.place, one.content, -one.part.quantity)
             model.tell(one.place, "ADJUSTMENT", "SHRINKAGE", -one.part.quantity, -cost, seen.now, seen.now)
             model.post("SHRINKAGE", cost)
             model.post("INVENTORY", -cost)
+        pay(model, debts, seen.now)
         self._find_more(model, more, sent, arrived, seen)
         self._open_cases(model, lines, lost, more)
         done = not any(line.in_transit for line in lines)
@@ -406,15 +398,15 @@ class ReceiveTransfer(OfTransfer):
                 taken.append(Off(line, place, load, part, content, bin_number))
         return taken
 
-    def _move_in(self, model: Model, arrived: Sequence[Off], later: Sequence[Place], now: datetime) -> None:
-        if not arrived:
-            return
-        coming = dict.fromkeys(later, NOTHING)
+    def _move_in(self, model: Model, arrived: Sequence[Off], later: Sequence[Place], now: datetime) -> list[Debt]:
+        coming: dict[Place, Many] = {}
         for one in arrived:
             place = one.place[0], self.destination
             if not one.content.state:
                 coming[place] = coming.get(place, NOTHING) + one.part.quantity
-        model.serve(coming)
+        debts = owed(model, coming)
+        if arrived:
+            model.serve(dict.fromkeys(later, NOTHING) | beyond(coming, debts))
         for one in arrived:
             place = one.place[0], self.destination
             _move(model, one.place, one.content, -one.part.quantity, -one.part.value, now)
@@ -426,6 +418,7 @@ class ReceiveTransfer(OfTransfer):
                 model.layers[place] = costs.in_order([*others, joined])
             else:
                 model.found(place, one.part, age=one.part.layer.founded_at)
+        return debts
 
     def _find_more(
         self,

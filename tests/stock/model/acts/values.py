@@ -13,7 +13,8 @@ from domain.kernel.work import Work
 from domain.stock import NewRevaluation, NewRevaluationLine
 from tests.stock.model.acts.base import Act, Seen, json, variants
 from tests.stock.model.exact import share, worth
-from tests.stock.model.reference import NOTHING, Model, No
+from tests.stock.model.kept import NOTHING, No
+from tests.stock.model.reference import Model
 from tests.stock.model.world import World
 
 
