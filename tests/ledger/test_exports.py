@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import zipfile
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -35,6 +36,7 @@ from domain.ledger import (
     export,
 )
 from domain.ledger.export import Format, Span, journal, programs, spreadsheet
+from domain.ledger.tables import AccountType
 from tests.ledger.test_chain import field, post, sealed
 from tests.support.process import path_of, waterline
 from tests.support.server import Server
@@ -323,6 +325,29 @@ async def test_no_spreadsheet_runs_what_somebody_wrote(shop: Database) -> None:
         assert spreadsheet.guarded(text) == f"'{text}"
     for text in ("", "-12.50", "+3", "plain", "a=b"):
         assert spreadsheet.guarded(text) == text
+
+
+def test_what_a_program_has_no_room_for_is_left_out_or_cut() -> None:
+    account = journal.Account("0" * 32, AccountType.EXPENSE, "6090", "Paper", "Expenses:Paper-6090", ("Paper",))
+    side = programs.Side(
+        "JE-000001", date(2026, 2, 1), "=" * 500, account, Decimal(-1), "GBP", "8.00 EUR", "", "", "7", "", ""
+    )
+    assert programs.SAGE["Department Code"](side) == "7"
+    assert programs.SAGE["Department Code"](replace(side, department="1000")) == ""
+    assert programs.SAGE["Department Code"](replace(side, department="MAIN")) == ""
+    told = programs.SAGE["Details"](side)
+    assert (len(told), told[:3], told[-11:]) == (60, "'==", " (8.00 EUR)")
+    assert [programs.XERO["*TaxRate"](replace(side, currency=code)) for code in ("GBP", "AUD", "NZD", "EUR")] == [
+        "No VAT",
+        "BAS Excluded",
+        "No GST",
+        "Tax Exempt",
+    ]
+    assert (programs.SAGE["Type"](side), programs.SAGE["Net Amount"](side), programs.XERO["*Amount"](side)) == (
+        "JC",
+        "1.00",
+        "-1.00",
+    )
 
 
 @given(
