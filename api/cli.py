@@ -28,7 +28,7 @@ from domain.kernel import events, invariants, scopes, settings
 from domain.kernel import postgres as embedded
 from domain.kernel.database import Database
 from domain.kernel.errors import Refusal, Refusals, Trouble
-from domain.kernel.scopes import Scope
+from domain.kernel.scopes import AUDITOR, Scope
 from domain.kernel.settings import Settings
 from domain.ledger import export
 
@@ -104,6 +104,7 @@ def seed() -> None:
 def token(
     scope: Annotated[str, typer.Option(help='Scopes, separated by spaces: "stock:read orders:write".')] = "",
     everything: Annotated[bool, typer.Option("--all", help="Every scope there is.")] = False,
+    auditor: Annotated[bool, typer.Option("--auditor", help="Every scope that reads, and none that changes.")] = False,
     client: Annotated[
         str, typer.Option(help="The app it belongs to; registered when there is none.")
     ] = credentials.COMMAND_LINE,
@@ -112,9 +113,9 @@ def token(
     ),
 ) -> None:
     """Print one bearer token on standard output, and nothing else."""
-    wanted = frozenset(Scope) if everything else _scopes(scope)
+    wanted = _wanted(scope, everything=everything, auditor=auditor)
     if not wanted:
-        raise Trouble("A token without scopes opens nothing.", 'Give --scope "products:read …", or --all.')
+        raise Trouble("A token without scopes opens nothing.", 'Give --scope "products:read …", --auditor, or --all.')
     lifetime = timedelta(seconds=expires_in)
     with place(settings.read()) as where:
         asyncio.run(prepare(where))
@@ -130,11 +131,12 @@ def client(
     name: Annotated[str, typer.Argument(help="The app's name.")],
     scope: Annotated[str, typer.Option(help="The most its tokens may carry, separated by spaces.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Every scope there is.")] = False,
+    auditor: Annotated[bool, typer.Option("--auditor", help="Every scope that reads, and none that changes.")] = False,
 ) -> None:
     """Register an app for a partner: prints its client id and secret, to be exchanged for tokens at /oauth/token."""
-    wanted = frozenset(Scope) if everything else _scopes(scope)
+    wanted = _wanted(scope, everything=everything, auditor=auditor)
     if not wanted:
-        raise Trouble("An app without scopes can do nothing.", 'Give --scope "products:read …", or --all.')
+        raise Trouble("An app without scopes can do nothing.", 'Give --scope "products:read …", --auditor, or --all.')
     with place(settings.read()) as where:
         asyncio.run(prepare(where))
         client_id, secret = _with_database(
@@ -361,6 +363,12 @@ async def _raise_epoch(url: str) -> None:
         await events.raise_epoch(connection, always=True)
     finally:
         await connection.close()
+
+
+def _wanted(words: str, *, everything: bool, auditor: bool) -> frozenset[str]:
+    if auditor and (words or everything):
+        raise Trouble("An auditor reads everything and changes nothing.", "Give --auditor alone, or leave it out.")
+    return AUDITOR if auditor else frozenset(Scope) if everything else _scopes(words)
 
 
 def _scopes(words: str) -> frozenset[str]:

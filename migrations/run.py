@@ -35,7 +35,8 @@ def newest() -> str:
 
 
 async def migrate(admin_url: str, app_url: str) -> None:
-    """Run what is missing as the owner of the tables, then give the application's role exactly what it needs.
+    """Run what is missing as the owner of the tables, then give the application's role, and the auditor's, exactly what
+    they need.
 
     All steps are one transaction: a failing one leaves the database as it was. Trouble when the database was migrated
     by a newer Waterline.
@@ -52,6 +53,7 @@ async def migrate(admin_url: str, app_url: str) -> None:
                     await connection.run_sync(_upgrade)
                     role = make_url(app_url).username
                     await grants.give(connection, role)
+                    await grants.give_auditor(connection)
             finally:
                 await connection.execute(text("SELECT pg_advisory_unlock(:turn)"), {"turn": _TURN})
                 await connection.commit()

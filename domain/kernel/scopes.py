@@ -32,6 +32,10 @@ class Scope(StrEnum):
     STOCK_WRITE = "stock:write"
 
 
+AUDITOR = frozenset(scope for scope in Scope if scope.endswith(":read"))
+"""What an auditor's token may do: read everything, change nothing."""
+
+
 def implied(granted: Iterable[str]) -> frozenset[str]:
     """The scopes with all they imply."""
     scopes = set(granted)

@@ -65,6 +65,7 @@ from domain.ledger.recurring import (
     recurring_occurrences,
     update_recurring,
 )
+from domain.ledger.retention import set_retention
 from domain.ledger.revaluation import NewRevaluation, revalue
 from domain.ledger.sealing import seal, unsealed
 from domain.ledger.series import Series, number, number_series, numbers_of
@@ -105,6 +106,7 @@ from domain.ledger.tables import (
     RecurringOccurrence,
     RecurringSchedule,
     RecurringStatus,
+    RetentionPolicy,
     Role,
 )
 from domain.ledger.years import close_year, reopen_year, years
@@ -173,6 +175,7 @@ __all__ = [
     "RecurringOccurrence",
     "RecurringSchedule",
     "RecurringStatus",
+    "RetentionPolicy",
     "Role",
     "Row",
     "Series",
@@ -240,6 +243,7 @@ __all__ = [
     "revise_budget",
     "seal",
     "set_rates",
+    "set_retention",
     "trial_balance",
     "turnovers",
     "unsealed",

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from domain.kernel import bulk, listing, words
 from domain.kernel.absent import ABSENT, Absent, given
+from domain.kernel.database import raw
 from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.work import Work
@@ -28,10 +31,10 @@ DIMENSION_PREFIXES = {
 }
 """What the ids of each begin with."""
 
-_OF_OUR_OWN = "SELECT id, is_active FROM dimension_values WHERE id = ANY($1) AND dimension = $2"
+_OF_OUR_OWN = "SELECT id, name, is_active FROM dimension_values WHERE id = ANY($1) AND dimension = $2"
 _there = {
     AccountingDimension.CHANNEL: (
-        "SELECT id, true AS is_active FROM sales_channels WHERE id = ANY($1) AND $2 = 'CHANNEL'"
+        "SELECT id, name, true AS is_active FROM sales_channels WHERE id = ANY($1) AND $2 = 'CHANNEL'"
     ),
     AccountingDimension.BRAND: _OF_OUR_OWN,
     AccountingDimension.DEPARTMENT: _OF_OUR_OWN,
@@ -41,9 +44,15 @@ _there = {
 
 def keep_dimension(dimension: AccountingDimension, found: str) -> None:
     """The values of a dimension are rows of the room that says so, with a statement that tells which of the ids in `$1`
-    there are, and whether lines may name them (`id`, `is_active`); `$2` is the dimension.
+    there are, what they are called, and whether lines may name them (`id`, `name`, `is_active`); `$2` is the dimension.
     """
     _there[dimension] = found
+
+
+async def names(connection: AsyncConnection, dimension: AccountingDimension, ids: Sequence[str]) -> dict[str, str]:
+    """What values of a dimension are called, by the 32 hexadecimal digits of their ids."""
+    found = await (await raw(connection)).fetch(_there[dimension], list(ids), dimension)
+    return {row["id"]: row["name"] for row in found}
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,13 @@ class FiscalYearReopened(Event):
 
 
 @dataclass(frozen=True)
+class RetentionPolicySet(Event):
+    """The books are kept for so many years from now on."""
+
+    years: int
+
+
+@dataclass(frozen=True)
 class AccountCreated(Event):
     """The account stands in the chart."""
 

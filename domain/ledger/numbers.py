@@ -12,7 +12,7 @@ from sqlalchemy import CheckConstraint, Index, Integer, PrimaryKeyConstraint, Te
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.constraints import explain
-from domain.kernel.grants import APPEND_ONLY, READ_ONLY
+from domain.kernel.grants import APPEND_ONLY, BOOKS, READ_ONLY
 from domain.kernel.ids import ID, Id
 from domain.kernel.invariants import invariant
 from domain.kernel.rows import Choice, Row, one_of
@@ -53,7 +53,7 @@ class NumberSeries(Row):
         one_of("kind", DocumentKind),
         CheckConstraint(_A_YEAR, name="year_known"),
         CheckConstraint("last >= 0", name="last_counted"),
-        {"info": READ_ONLY, "postgresql_with": {"fillfactor": 50}},
+        {"info": READ_ONLY | BOOKS, "postgresql_with": {"fillfactor": 50}},
     )
 
     kind: Mapped[DocumentKind] = mapped_column(Choice(DocumentKind))
@@ -73,7 +73,7 @@ class DocumentNumber(Row):
         CheckConstraint("n > 0", name="n_counted"),
         CheckConstraint("document ~ '^[a-z]{3}_[0-9a-f]{32}$'", name="document_form"),
         Index("uq_document_numbers_document", "document", unique=True),
-        {"info": APPEND_ONLY},
+        {"info": APPEND_ONLY | BOOKS},
     )
 
     kind: Mapped[DocumentKind] = mapped_column(Choice(DocumentKind))

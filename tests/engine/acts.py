@@ -182,6 +182,7 @@ class _Clerk:
             "accountingPeriodLock": lambda: {"id": self._period("LOCK")},
             "accountingPeriodReopen": lambda: {"id": self._period("REOPEN"), "reason": "Something was forgotten"},
             "fiscalYearClose": lambda: {"startsOn": f"{int(self.known.today[:4]) - self.chance.choice((0, 1))}-01-01"},
+            "retentionPolicySet": lambda: {"years": self.chance.choice((0, 1, 9, 10, 11, 30))},
             "fiscalYearReopen": lambda: {"id": self.chance.choice(self.known.years), "reason": "One was forgotten"},
         }
 

@@ -25,6 +25,10 @@ BREAKING = {
         "INSERT INTO opening_balances (id, started_at, completed_at) VALUES (uuid7(), now(), now())",
         "UPDATE journal_lines SET account_id = (SELECT id FROM accounts WHERE role = 'OPENING_BALANCES') WHERE n = 1",
     ],
+    "promised retention": [
+        "INSERT INTO fiscal_years (id, starts_on, ends_on, closed_at, retention_years)"
+        " VALUES (uuid7(), '2001-01-01', '2001-12-31', now(), 99)"
+    ],
     "lines on leaves": [
         "UPDATE accounts SET parent_id = (SELECT id FROM accounts WHERE code = '1200') WHERE code = '1500'"
     ],

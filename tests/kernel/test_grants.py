@@ -108,6 +108,20 @@ async def test_each_table_gives_the_application_exactly_the_rights_it_declares(
     assert {record["relname"] for record in tables} == {*Row.metadata.tables, "alembic_version"}
 
 
+PERMANENT = [table.name for table in Row.metadata.sorted_tables if table.info.get("append_only")]
+
+
+@pytest.mark.parametrize("table", PERMANENT)
+@pytest.mark.parametrize("statement", ["UPDATE {0} SET {1} = {1}", "DELETE FROM {0}", "TRUNCATE {0} CASCADE"])
+async def test_what_is_only_added_to_is_permanent_for_its_owner_too(
+    owner: "asyncpg.Connection[asyncpg.Record]", table: str, statement: str
+) -> None:
+    column = next(iter(Row.metadata.tables[table].c)).name
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with owner.transaction():
+            await owner.execute(statement.format(table, column))
+
+
 async def test_nobody_but_who_was_told_may_call_our_functions(app: "asyncpg.Connection[asyncpg.Record]") -> None:
     # An access list without an entry for PUBLIC (grantee 0); an empty list would mean the default, which is PUBLIC.
     public = f"""

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import zipfile
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -14,6 +15,8 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api.demo import seed
 from domain import ledger
@@ -32,12 +35,14 @@ from domain.ledger import (
     NewRevaluation,
     export,
 )
-from domain.ledger.export import Format, Span
+from domain.ledger.export import Format, Span, journal, programs, spreadsheet
+from domain.ledger.tables import AccountType
 from tests.ledger.test_chain import field, post, sealed
 from tests.support.process import path_of, waterline
 from tests.support.server import Server
 
 ODD = 'Zoë\'s "best"; 50% \\ off | * ! (new) @@'
+FORMULA = '=HYPERLINK("http://example.com"; 1)'
 MONTHS = 3
 
 
@@ -46,6 +51,7 @@ async def shop(database: Database, server: Server, database_name: str) -> Databa
     """The demo shop, entries in other currencies, odd texts, and some of it in earlier months."""
     await seed(database)
     await post(database, ODD, "12.345678")
+    await post(database, FORMULA, "3.00")
     await post(database, "In euros", "10.00", currency="EUR")
     await post(database, "In yen", "10.00", currency="JPY")
     owner = await asyncpg.connect(server.owner_url(database_name))
@@ -219,6 +225,160 @@ async def test_every_line_is_a_row(shop: Database) -> None:
     assert sum(text.count("\r\n") - 1 for text in texts) == count
 
 
+def parsed(text: str) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def signed(row: dict[str, str]) -> Decimal:
+    """What a row of any of the programs says: debits positive."""
+    if "*Amount" in row:
+        return Decimal(row["*Amount"])
+    if "Net Amount" in row:
+        return Decimal(row["Net Amount"]) * {"JD": 1, "JC": -1}[row["Type"]]
+    assert (row["*Debits"] == "") != (row["*Credits"] == "")
+    return Decimal(row["*Debits"] or 0) - Decimal(row["*Credits"] or 0)
+
+
+NUMBER = {Format.QUICKBOOKS: "*JournalNo", Format.XERO: "*Narration", Format.SAGE: "Reference"}
+CODE = {Format.QUICKBOOKS: "*AccountName", Format.XERO: "*AccountCode", Format.SAGE: "Nominal A/C Ref"}
+HEADERS = {
+    Format.QUICKBOOKS: "*JournalNo,*JournalDate,*AccountName,*Debits,*Credits,Description,Name,Currency,Location,Class",
+    Format.XERO: "*Narration,*Date,Description,*AccountCode,*TaxRate,*Amount,"
+    "TrackingName1,TrackingOption1,TrackingName2,TrackingOption2",
+    Format.SAGE: "Type,Account Reference,Nominal A/C Ref,Department Code,Date,Reference,Details,Net Amount,Tax Code,"
+    "Tax Amount,Exchange Rate",
+}
+
+
+@pytest.mark.parametrize("form", HEADERS)
+async def test_other_programs_get_the_journal_to_the_cent(shop: Database, form: Format) -> None:
+    """Line by line what it is worth in the books, entry by entry zero, on the same accounts and days."""
+    for span in await spans(shop):
+        text = await written(shop, form, span)
+        assert text.splitlines()[0] == HEADERS[form]
+        rows = parsed(text)
+        lines = [
+            (row["entry_number"], row["account_code"], row["posted_on"], worth)
+            for row in parsed(await written(shop, Format.CSV, span))
+            if (worth := Decimal(row["debit_base"]) - Decimal(row["credit_base"]))
+        ]
+        assert len(rows) == len(lines) > 0
+        sums: dict[str, Decimal] = {}
+        for row, (number, code, on, worth) in zip(rows, lines, strict=True):
+            assert row[NUMBER[form]].split(" ")[0] == number
+            assert form is Format.QUICKBOOKS or row[CODE[form]] == code
+            day = date.fromisoformat(on).strftime("%m/%d/%Y" if form is Format.QUICKBOOKS else "%d/%m/%Y")
+            assert day in row.values()
+            assert signed(row).as_tuple().exponent == -2
+            assert abs(signed(row) - worth) < Decimal("0.01")
+            assert signed(row) == worth or "12.34" in str(worth)
+            sums[number] = sums.get(number, Decimal(0)) + signed(row)
+        assert set(sums.values()) == {Decimal("0.00")}
+
+
+async def test_other_programs_are_told_what_lines_are_about(shop: Database) -> None:
+    """The party of an item, the channel and the place by their names, and what a document said in its own currency."""
+    quickbooks, xero, sage = [parsed(await written(shop, form)) for form in HEADERS]
+    (euros, _) = [row for row in quickbooks if row["Description"].startswith("In euros")]
+    assert (euros["*AccountName"], euros["*Debits"], euros["Currency"], euros["Description"]) == (
+        "Cost of sales:Cost of goods sold",
+        "10.00",
+        "USD",
+        "In euros (8.00 EUR)",
+    )
+    bill = [row for row in quickbooks if row["Description"] == "Bill (30.00 EUR)"]
+    assert [(row["*AccountName"], row["Name"]) for row in bill] == [
+        ("Operating expenses:Other expenses", ""),
+        ("Accounts payable", "Papier"),
+    ]
+    assert [row["Description"] for row in xero if row["*Narration"].endswith(" Bill")] == [
+        "30.00 EUR",
+        "Papier, 30.00 EUR",
+    ]
+    assert {row["*TaxRate"] for row in xero} == {"Tax Exempt"}
+    async with shop.connection() as connection:
+        named = await connection.exec_driver_sql(
+            "SELECT (SELECT array_agg(name) FROM sales_channels), (SELECT array_agg(name) FROM locations)"
+        )
+        channels, places = tuple(named.one())
+    assert {row["Class"] for row in quickbooks} - {""} <= set(channels)
+    assert {row["Location"] for row in quickbooks} - {""} <= set(places)
+    assert any(row["Class"] for row in quickbooks)
+    assert any(row["Location"] for row in quickbooks)
+    assert [(row["TrackingOption1"], row["TrackingOption2"]) for row in xero] == [
+        (row["Location"], row["Class"]) for row in quickbooks
+    ]
+    assert {(row["TrackingName1"], bool(row["TrackingOption1"])) for row in xero} == {("Location", True), ("", False)}
+    assert {(row["Tax Code"], row["Tax Amount"], row["Exchange Rate"], row["Account Reference"]) for row in sage} == {
+        ("T9", "0.00", "1", "")
+    }
+    assert all(len(row["Details"]) <= 60 and len(row["Reference"]) <= 30 for row in sage)
+
+
+async def test_no_spreadsheet_runs_what_somebody_wrote(shop: Database) -> None:
+    for form in (Format.CSV, *HEADERS):
+        cells = [cell for row in parsed(await written(shop, form)) for cell in row.values()]
+        assert any(f"'{FORMULA}"[:60] in cell or FORMULA in cell for cell in cells)
+        assert [cell for cell in cells if re.match(r"[=+@\t\r-]", cell) and not re.fullmatch(r"-\d+\.\d+", cell)] == []
+    for text in ("=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1"):
+        assert spreadsheet.guarded(text) == f"'{text}"
+    for text in ("", "-12.50", "+3", "plain", "a=b"):
+        assert spreadsheet.guarded(text) == text
+
+
+def test_what_a_program_has_no_room_for_is_left_out_or_cut() -> None:
+    account = journal.Account("0" * 32, AccountType.EXPENSE, "6090", "Paper", "Expenses:Paper-6090", ("Paper",))
+    side = programs.Side(
+        "JE-000001", date(2026, 2, 1), "=" * 500, account, Decimal(-1), "GBP", "8.00 EUR", "", "", "7", "", ""
+    )
+    assert programs.SAGE["Department Code"](side) == "7"
+    assert programs.SAGE["Department Code"](replace(side, department="1000")) == ""
+    assert programs.SAGE["Department Code"](replace(side, department="MAIN")) == ""
+    told = programs.SAGE["Details"](side)
+    assert (len(told), told[:3], told[-11:]) == (60, "'==", " (8.00 EUR)")
+    assert [programs.XERO["*TaxRate"](replace(side, currency=code)) for code in ("GBP", "AUD", "NZD", "EUR")] == [
+        "No VAT",
+        "BAS Excluded",
+        "No GST",
+        "Tax Exempt",
+    ]
+    assert (programs.SAGE["Type"](side), programs.SAGE["Net Amount"](side), programs.XERO["*Amount"](side)) == (
+        "JC",
+        "1.00",
+        "-1.00",
+    )
+
+
+@given(
+    values=st.lists(st.decimals(-(10**6), 10**6, places=6), min_size=1, max_size=30), digits=st.sampled_from([0, 2, 3])
+)
+def test_parts_of_a_cent_are_kept_in_the_entry(values: list[Decimal], digits: int) -> None:
+    values.append(-sum(values, Decimal(0)))
+    rounded = programs.in_digits(values, digits)
+    assert sum(rounded) == 0
+    for before, after in zip(values, rounded, strict=True):
+        assert abs(before - after) < Decimal(1).scaleb(-digits)
+        assert after == after.quantize(Decimal(1).scaleb(-digits))
+
+
+async def test_accounts_of_one_name_stay_apart(fresh_database: Database) -> None:
+    async with fresh_database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        await work.raw.execute(
+            "INSERT INTO accounts (id, code, name, type, parent_id, created_at)"
+            " SELECT uuid7(), more.code, more.name, 'EXPENSE', id, now() FROM accounts,"
+            " (VALUES ('5011', 'Cost of goods sold'), ('5012', 'Of \"others\": all')) AS more(code, name)"
+            " WHERE accounts.code = '5000'"
+        )
+    async with fresh_database.snapshot() as connection:
+        paths = {account.code: account.path for account in (await journal.chart(connection)).values()}
+    assert len(paths) == len(set(paths.values()))
+    assert paths["5010"] == ("Cost of sales", "Cost of goods sold")
+    assert paths["5011"] == ("Cost of sales", "Cost of goods sold 5011")
+    assert paths["5012"] == ("Cost of sales", "Of 'others'- all")
+    assert paths["1010"] == ("Cash",)
+
+
 def told(row: dict[str, str], until: str) -> list[str | None]:
     """The fields of a row up to a column, and those behind it that say something: each with its name."""
     names = list(row)
@@ -258,7 +418,8 @@ async def test_an_auditor_recomputes_the_package(shop: Database, tmp_path: Path)
 
 
 async def test_nothing_to_export(fresh_database: Database, tmp_path: Path) -> None:
-    assert (await written(fresh_database, Format.CSV)).count("\n") == 1
+    for form in (Format.CSV, *HEADERS):
+        assert (await written(fresh_database, form)).count("\n") == 1
     for form in (Format.BEANCOUNT, Format.HLEDGER):
         assert (await written(fresh_database, form)).startswith(";")
     async with fresh_database.snapshot() as connection:
@@ -290,6 +451,10 @@ async def test_the_command_line_writes_them(shop: Database, server: Server, data
     arguments = ("--format", "csv", "--to", first.isoformat(), "--output", str(file))
     assert waterline(tmp_path, "export", "ledger", *arguments, **urls).returncode == 0
     assert file.read_bytes().decode() == await written(shop, Format.CSV, Span(last=first))
+    for form in HEADERS:
+        told = waterline(tmp_path, "export", "ledger", "--format", form, "--output", str(file), **urls)
+        assert told.returncode == 0, told.stderr
+        assert file.read_bytes().decode() == await written(shop, form)
     refused = waterline(tmp_path, "export", "ledger", "--format", "csv", "--from", "2026-02-01", "--to", "2026-01-01")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "The first day lies after the last." in refused.stderr

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 import asyncpg
 from sqlalchemy.engine import make_url
 
+from domain.kernel.postgres.founding import ROLES
+
 _numbers = itertools.count(1)
 
 
@@ -25,6 +27,10 @@ class Server:
     def app_url(self, name: str) -> str:
         """The application's address of a database."""
         return make_url(self._app).set(database=name).render_as_string(hide_password=False)
+
+    def auditor_url(self, name: str) -> str:
+        """The auditor's address of a database, on a server that lets whoever is the owner be the auditor, too."""
+        return make_url(self._owner).set(database=name, username=ROLES["auditor"]).render_as_string(hide_password=False)
 
     @asynccontextmanager
     async def administrator(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:

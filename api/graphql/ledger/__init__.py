@@ -6,6 +6,7 @@ import api.graphql.ledger.numbers
 import api.graphql.ledger.opening
 import api.graphql.ledger.rates
 import api.graphql.ledger.recurring
+import api.graphql.ledger.retention
 import api.graphql.ledger.statements
 from api.graphql.ledger.closing import AccountingPeriod, FiscalYear
 from api.graphql.ledger.journal import Account, DimensionValue, JournalEntry, JournalLine, OpenItem

@@ -3,17 +3,21 @@
 from datetime import date, datetime
 from typing import Annotated
 
+from sqlalchemy import Date, cast, func, select
+
 from api.graphql.kit.access import access
 from api.graphql.kit.enums import published
 from api.graphql.kit.operations import mutation
-from api.graphql.kit.views import Connection, Node, derived, extends, find, pages, view
+from api.graphql.kit.views import Connection, Node, derived, extends, find, pages, sql, view
 from domain import ledger
 from domain.kernel.ids import ID
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 
 published(ledger.PeriodAction)
-_period = ledger.Period.__table__.c
+_period, _year = ledger.Period.__table__.c, ledger.FiscalYear.__table__.c
+_years = select(ledger.RetentionPolicy.years).scalar_subquery()
+_retention_ends_on = cast(_year.ends_on + func.make_interval(func.greatest(_year.retention_years, _years)), Date)
 
 
 @view(ledger.Period)
@@ -44,6 +48,8 @@ class FiscalYear(Node):
     """When its result was carried to retained earnings last; null while it is open again."""
     reopened_for: str | None
     """Why it was opened again last."""
+    retention_ends_on: date = sql(_retention_ends_on)
+    """The last day on which it must be kept: as was promised when it was closed, or as counts now, if that is later."""
 
 
 @extends("Query")

@@ -32,7 +32,7 @@ class Cluster:
     port: int = settings.PORT
 
     def url(self, role: str = "app", database: str = founding.DATABASE) -> str:
-        """The address of a database for a role: `app` or `owner`. There is no password: the OS user is known."""
+        """The address of a database for one of the ROLES, such as `app`. There is no password: the OS user is known."""
         return _address(self.socket_folder, founding.ROLES[role], database)
 
 

@@ -1,7 +1,7 @@
 """A new cluster: initdb into a draft, renamed when complete; then the roles and the database, again and again the same.
 
 Roles: `postgres` only founds; `waterline_owner` migrates and may create databases (tests clone templates);
-`waterline_app` owns nothing. All three are reached by `peer`, so no password exists.
+`waterline_app` owns nothing; `waterline_auditor` reads the books. They are reached by `peer`, so no password exists.
 """
 
 import shutil
@@ -12,17 +12,21 @@ from domain.kernel.postgres import accounts, binaries, process, troubles
 from domain.kernel.postgres.places import Place
 
 SUPERUSER = "postgres"
-ROLES = {"app": "waterline_app", "owner": "waterline_owner"}
+ROLES = {"app": "waterline_app", "owner": "waterline_owner", "auditor": "waterline_auditor"}
 DATABASE = "waterline"
 
 # Written beside the data once the roles are there: the number changes with the script below.
-DONE = "waterline-roles-1"
+DONE = "waterline-roles-2"
 
 SCRIPT = r"""
-SELECT format('CREATE ROLE %I', name) FROM unnest(ARRAY['waterline_owner', 'waterline_app']) AS name
+SELECT format('CREATE ROLE %I', name)
+  FROM unnest(ARRAY['waterline_owner', 'waterline_app', 'waterline_auditor']) AS name
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
 ALTER ROLE waterline_owner LOGIN CREATEDB NOSUPERUSER NOCREATEROLE;
 ALTER ROLE waterline_app LOGIN NOCREATEDB NOSUPERUSER NOCREATEROLE;
+ALTER ROLE waterline_auditor LOGIN NOCREATEDB NOSUPERUSER NOCREATEROLE;
+ALTER ROLE waterline_auditor SET default_transaction_read_only = on;
+ALTER ROLE waterline_auditor SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE waterline_app SET idle_in_transaction_session_timeout = '60s';
 SELECT 'CREATE DATABASE waterline OWNER waterline_owner'
  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'waterline') \gexec

@@ -1,4 +1,4 @@
-"""The books in the forms of others: for spreadsheets, for plain-text accounting, for auditors.
+"""The books in the forms of others: for spreadsheets, for other bookkeeping programs, for auditors.
 
 Every form is read in one snapshot and written in one order, so that the same books give the same bytes.
 """
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.ledger.export import audit, beancount, hledger, spreadsheet
+from domain.ledger.export import audit, beancount, hledger, programs, spreadsheet
 from domain.ledger.export.audit import write as write_audit
 from domain.ledger.export.journal import Span
 
@@ -22,12 +22,21 @@ class Format(StrEnum):
     """Plain text for Beancount."""
     HLEDGER = "hledger"
     """Plain text for hledger."""
+    QUICKBOOKS = "quickbooks"
+    """Journal entries as QuickBooks Online imports them, as CSV."""
+    XERO = "xero"
+    """Manual journals as Xero imports them, as CSV."""
+    SAGE = "sage"
+    """Audit trail transactions as Sage 50 imports them, as CSV."""
 
 
 _WRITERS: dict[Format, Callable[[AsyncConnection, Span], AsyncIterator[str]]] = {
     Format.CSV: spreadsheet.write,
     Format.BEANCOUNT: beancount.write,
     Format.HLEDGER: hledger.write,
+    Format.QUICKBOOKS: programs.writer(programs.QUICKBOOKS),
+    Format.XERO: programs.writer(programs.XERO),
+    Format.SAGE: programs.writer(programs.SAGE),
 }
 
 

@@ -55,14 +55,16 @@ class Holding:
 
 @dataclass(frozen=True)
 class Account:
-    """An account as plain-text accounting names it."""
+    """An account as other programs name it."""
 
     id: str
     type: AccountType
     code: str
     title: str
     name: str
-    """Such as Assets:Inventory-1200."""
+    """Such as Assets:Inventory-1200, for plain-text accounting."""
+    path: tuple[str, ...]
+    """What it is part of and what it is called, such as Cost of sales, Shrinkage; its own."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,11 @@ async def entries(connection: AsyncConnection, span: Span) -> AsyncIterator[list
         yield entry
 
 
+async def chart(connection: AsyncConnection) -> Mapping[str, Account]:
+    """The accounts that are posted to, by the 32 hexadecimal digits of their ids, in the order of their codes."""
+    return _named(await (await raw(connection)).fetch(_ACCOUNTS))
+
+
 async def books(connection: AsyncConnection, span: Span) -> Books | None:
     """What an export begins with, and what it must come to; None while there is nothing to export."""
     driver = await raw(connection)
@@ -150,7 +157,7 @@ async def books(connection: AsyncConnection, span: Span) -> Books | None:
     for record in await driver.fetch(_SUMS, first, end):
         sums.setdefault(record["month"], []).append(record)
     standing: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
-    accounts = _named(await driver.fetch(_ACCOUNTS))
+    accounts = await chart(connection)
     opening = _stand(standing, sums.get(None, []), accounts)
     closings = []
     month = first.replace(day=1)
@@ -182,27 +189,37 @@ def _stand(
 
 
 def _named(found: list[Record]) -> dict[str, Account]:
-    """Accounts without sub-accounts, with names that Beancount and hledger take, each of its own."""
+    """Accounts without sub-accounts, with names that other programs take, each of its own."""
     by_id: dict[str, Any] = {row["id"]: row for row in found}
     parents = {row["parent_id"] for row in found}
     taken: set[str] = set()
+    paths: set[tuple[str, ...]] = set()
     named = {}
     for row in found:
         if row["id"] in parents:
             continue
         kind = AccountType(row["type"])
-        parts = [_part(row)]
+        line = [row]
         above = by_id.get(row["parent_id"])
         while above is not None:
             if above["parent_id"] is not None or above["name"] != ROOTS[kind]:
-                parts.append(_part(above))
+                line.insert(0, above)
             above = by_id.get(above["parent_id"])
-        name = ":".join([ROOTS[kind], *reversed(parts)])
+        name = ":".join([ROOTS[kind], *map(_part, line)])
         if name in taken:  # codes that differ in a point or a dash alone
             name = f"{name}-{row['id'][-12:]}"
         taken.add(name)
-        named[row["id"]] = Account(row["id"], kind, row["code"], row["name"], name)
+        path = tuple(_title(each) for each in line)
+        if path in paths:  # accounts of one name under one account
+            path = (*path[:-1], f"{path[-1]} {row['code']}")
+        paths.add(path)
+        named[row["id"]] = Account(row["id"], kind, row["code"], row["name"], name, path)
     return named
+
+
+def _title(row: Any) -> str:
+    """One part of an account's path: a colon would begin the next one, and programs take no double quotes in it."""
+    return str(row["name"]).replace(":", "-").replace('"', "'")
 
 
 def _part(row: Any) -> str:

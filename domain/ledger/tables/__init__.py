@@ -37,6 +37,7 @@ from domain.ledger.tables.recurring import (
     RecurringSchedule,
     RecurringStatus,
 )
+from domain.ledger.tables.retention import RetentionPolicy, RetentionPromised
 
 __all__ = [
     "Account",
@@ -71,6 +72,8 @@ __all__ = [
     "RecurringOccurrence",
     "RecurringSchedule",
     "RecurringStatus",
+    "RetentionPolicy",
+    "RetentionPromised",
     "Role",
     "Unbalanced",
 ]

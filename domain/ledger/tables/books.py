@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.kernel.constraints import explain
 from domain.kernel.errors import Invalid
 from domain.kernel.events import Xid8
-from domain.kernel.grants import APPEND_ONLY, READ_ONLY
+from domain.kernel.grants import APPEND_ONLY, BOOKS, READ_ONLY
 from domain.kernel.ids import ID, Id
 from domain.kernel.invariants import invariant
 from domain.kernel.rows import Choice, Row, filled, key, numbers, one_of
@@ -123,7 +123,7 @@ class Account(Row):
             "required_dimensions <@ ARRAY['CHANNEL', 'LOCATION', 'BRAND', 'DEPARTMENT', 'PROJECT']",
             name="required_dimensions_known",
         ),
-        {"info": {"update": ("code", "name", "parent_id", "cash_flow", "currency", "required_dimensions")}},
+        {"info": {"update": ("code", "name", "parent_id", "cash_flow", "currency", "required_dimensions")} | BOOKS},
     )
 
     id: Mapped[ID] = key("acc")
@@ -154,7 +154,7 @@ class Period(Row):
         ExcludeConstraint((text("daterange(starts_on, ends_on, '[]')"), "&&"), name="ex_accounting_periods_overlap"),
         Index("uq_accounting_periods_starts_on", "starts_on", unique=True),
         Index(None, "state"),
-        {"info": {"update": ("state",)}},
+        {"info": {"update": ("state",)} | BOOKS},
     )
 
     id: Mapped[ID] = key("per")
@@ -172,7 +172,14 @@ class FiscalYear(Row):
         CheckConstraint("closed_at IS NOT NULL OR reopened_for IS NOT NULL", name="open_for_a_reason"),
         *filled("reopened_for", longest=500),
         Index("uq_fiscal_years_starts_on", "starts_on", unique=True),
-        {"info": {"update": ("closed_at", "reopened_for")}},
+        CheckConstraint("retention_years BETWEEN 1 AND 99", name="retention_years_range"),
+        {
+            "info": {
+                "insert": ("id", "starts_on", "ends_on", "closed_at", "reopened_for"),
+                "update": ("closed_at", "reopened_for"),
+            }
+            | BOOKS
+        },
     )
 
     id: Mapped[ID] = key("fsy")
@@ -182,6 +189,8 @@ class FiscalYear(Row):
     """When it was closed last; None while it is open again."""
     reopened_for: Mapped[str | None]
     """Why it was opened again last."""
+    retention_years: Mapped[int]
+    """For how many years it is kept at least: what counted when it was closed. A trigger says so."""
 
 
 entry_numbers = Sequence("journal_entry_numbers", metadata=Row.metadata, start=1)
@@ -202,7 +211,7 @@ class JournalEntry(Row):
         Index(None, "recorded_at", "id"),
         Index(None, "source"),
         Index(None, "act"),
-        {"info": APPEND_ONLY},
+        {"info": APPEND_ONLY | BOOKS},
     )
 
     id: Mapped[ID] = key("jen")
@@ -246,7 +255,7 @@ class JournalLine(Row):
         ),
         Index(None, "account_id", "posted_on"),
         Index("ix_journal_lines_item_id", "item_id", postgresql_where=text("item_id IS NOT NULL")),
-        {"info": APPEND_ONLY},
+        {"info": APPEND_ONLY | BOOKS},
     )
 
     entry_id: Mapped[ID] = mapped_column(Id("jen"), ForeignKey("journal_entries.id"))
@@ -280,7 +289,7 @@ class JournalSeal(Row):
     __table_args__ = (
         CheckConstraint("octet_length(digest) = 32", name="digest_length"),
         Index("uq_journal_seals_entry_id", "entry_id", unique=True),
-        {"info": APPEND_ONLY},
+        {"info": APPEND_ONLY | BOOKS},
     )
 
     position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -334,7 +343,7 @@ class ExchangeRate(Row):
         CheckConstraint("rate > 0 AND rate <> 'NaN'", name="rate_positive"),
         Index("uq_exchange_rates_day", "currency", "starts_on", unique=True),
         Index(None, "starts_on", "id"),
-        {"info": APPEND_ONLY},
+        {"info": APPEND_ONLY | BOOKS},
     )
 
     id: Mapped[ID] = key("fxr")

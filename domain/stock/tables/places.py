@@ -97,5 +97,5 @@ class Bin(Row):
 
 ledger.keep_dimension(
     ledger.AccountingDimension.LOCATION,
-    "SELECT id, true AS is_active FROM locations WHERE id = ANY($1) AND $2 = 'LOCATION'",
+    "SELECT id, name, true AS is_active FROM locations WHERE id = ANY($1) AND $2 = 'LOCATION'",
 )
