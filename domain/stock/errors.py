@@ -50,3 +50,7 @@ class NotForSale(NotAllowedNow):
 
 class NothingThere(NotAllowedNow):
     """Nothing is on hand there."""
+
+
+class OwnProposal(NotAllowedNow):
+    """Whoever proposed something does not approve it."""

@@ -53,6 +53,8 @@ class Desk:
             for each in read["stockCounts"]["nodes"]
         }
         """What can be done with counts, and their lines."""
+        self.revaluations = [each["id"] for each in read["stockRevaluations"]["nodes"] if each["availableActions"]]
+        """Revaluations that wait for somebody to decide."""
         self.periods = {
             action: [each["id"] for each in read["accountingPeriods"]["nodes"] if action in each["availableActions"]]
             for action in ("CLOSE", "LOCK", "REOPEN")
@@ -93,6 +95,7 @@ async def desk(ask: Ask) -> Desk:
             budgets(first: 250) { nodes { id availableActions version } }
             recurringEntries(first: 250) { nodes { id availableActions } }
             stockCounts { nodes { id availableActions lines(first: 9) { nodes { id } } } }
+            stockRevaluations(first: 250) { nodes { id availableActions } }
             openCases: stockDiscrepancies(filter: {status: {in: [OPEN]}}) { nodes { id } } }"""
         )
     )
@@ -141,6 +144,9 @@ class _Clerk:
             "stockCountCancel": lambda: {"id": self._count_that("CANCEL")},
             "stockReconcile": self._snapshot,
             "stockRevalue": self._revaluation,
+            "stockRevaluationPropose": self._revaluation,
+            "stockRevaluationApprove": lambda: {"id": self.chance.choice(self.known.revaluations)},
+            "stockRevaluationReject": lambda: {"id": self.chance.choice(self.known.revaluations)},
             "exchangeRatesSet": self._rates,
             "stockDiscrepancySettle": self._settlement,
             "stockRelocate": self._relocation,
