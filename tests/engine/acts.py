@@ -131,6 +131,7 @@ class _Clerk:
             "stockAdjust": self._adjustment,
             "stockReserve": self._hold,
             "stockReceive": self._receipt,
+            "stockExpect": self._incoming,
             "stockTransferCreate": self._transfer,
             "stockTransferReady": lambda: {"id": self._transfer_to("READY")[0]},
             "stockTransferDispatch": lambda: self._way("DISPATCH"),
@@ -261,6 +262,11 @@ class _Clerk:
         costs = [{"amount": amount, "currency": "USD"} for amount in self.chance.sample(("0", "3.5", "2.125"), 2)]
         lines = [{"variantId": variant, "quantity": self._some(), "unitCost": cost} for cost in costs]
         return {"input": {"locationId": place, "lines": lines, "reference": self.chance.choice((None, "D-1"))}}
+
+    def _incoming(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        lines = [{"variantId": variant, "quantity": self._some()}]
+        return {"input": {"locationId": place, "dueOn": "2999-01-01", "lines": lines}}
 
     def _count_that(self, action: str) -> str:
         return self.chance.choice([each for each, (actions, _) in self.known.counts.items() if action in actions])
