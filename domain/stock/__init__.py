@@ -2,7 +2,15 @@
 
 from domain.stock import rules as _rules  # noqa: F401  for the sentences and invariants it declares
 from domain.stock.counting import COUNT, StockCountAction, count_actions, count_number, count_number_of
-from domain.stock.errors import CostUnknown, InsufficientStock, NotForSale, NothingThere, OwnProposal, StaleQuantity
+from domain.stock.errors import (
+    CostUnknown,
+    InsufficientStock,
+    NotForSale,
+    NothingArrives,
+    NothingThere,
+    OwnProposal,
+    StaleQuantity,
+)
 from domain.stock.events import (
     LEVEL_CHANGES,
     BinCreated,
@@ -294,6 +302,7 @@ __all__ = [
     "NewTransfer",
     "NewTransferLine",
     "NotForSale",
+    "NothingArrives",
     "NothingThere",
     "OwnProposal",
     "Position",

@@ -245,10 +245,30 @@ invariant(
 )
 invariant(
     "transfers change no total",
-    "The movements of a transfer from one location to another sum to nothing, in quantity and in value.",
+    "The movements of a transfer from one location to another sum to nothing in quantity, and to its freight in value.",
     """
-    SELECT source, variant_id AS variant, sum(quantity) AS quantity, sum(value_amount) AS value FROM stock_movements
-    WHERE kind = 'TRANSFER' GROUP BY source, variant_id HAVING sum(quantity) <> 0 OR sum(value_amount) <> 0
+    SELECT moved.source, transfer.id, moved.quantity, moved.value, moved.least, transfer.freight_amount AS freight
+    FROM (
+      SELECT source, sum(abs(quantity)) AS quantity, sum(value) AS value, min(value) AS least FROM (
+        SELECT source, variant_id, sum(quantity) AS quantity, sum(value_amount) AS value FROM stock_movements
+        WHERE kind = 'TRANSFER' GROUP BY source, variant_id) AS each
+      GROUP BY source) AS moved
+    FULL JOIN stock_transfers AS transfer ON moved.source = 'trf_' || replace(transfer.id::text, '-', '')
+    WHERE coalesce(moved.value, 0) <> coalesce(transfer.freight_amount, 0) OR moved.quantity <> 0 OR moved.least < 0
+    """,
+)
+invariant(
+    "freight is capitalized",
+    "What the freight of a transfer added to goods is what its entries credit to the account for it.",
+    """
+    SELECT transfer.id, transfer.number, transfer.freight_amount AS freight, posted.amount AS posted
+    FROM stock_transfers AS transfer FULL JOIN (
+      SELECT entry.source, sum(line.credit_base - line.debit_base) AS amount
+      FROM journal_lines AS line JOIN journal_entries AS entry ON entry.id = line.entry_id
+      WHERE line.account_id IN (SELECT id FROM accounts WHERE role = 'FREIGHT_ABSORBED')
+        AND entry.source >= 'trf_' AND entry.source < 'trf`'
+      GROUP BY entry.source) AS posted ON posted.source = 'trf_' || replace(transfer.id::text, '-', '')
+    WHERE coalesce(transfer.freight_amount, 0) <> coalesce(posted.amount, 0)
     """,
 )
 invariant(

@@ -1,4 +1,4 @@
-"""Revaluations: proposed by one, decided by another."""
+"""Revaluations are proposed by one and decided by another; freight of transfers is part of what goods cost."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,46 @@ branch_labels = None
 depends_on = None
 
 PLANNED = "SET search_path = public, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off"
+
+ROLES = (
+    "INVENTORY",
+    "RECEIVABLE",
+    "UNBILLED",
+    "CLEARING",
+    "PAYABLE",
+    "RECEIVED_NOT_BILLED",
+    "CUSTOMER_DEPOSITS",
+    "TAX_PAYABLE",
+    "RETAINED_EARNINGS",
+    "OPENING_BALANCES",
+    "REVENUE",
+    "COGS",
+    "SHRINKAGE",
+    "DAMAGE",
+    "SAMPLES",
+    "STOCK_CORRECTION",
+    "STOCK_REVALUATION",
+    "FREIGHT_ABSORBED",
+    "REALIZED_EXCHANGE",
+    "UNREALIZED_EXCHANGE",
+)
+
+# A business that has a chart already gets an account for the new role, with a code that is free.
+ACCOUNT = """
+INSERT INTO accounts (id, code, name, type, parent_id, role, is_control, cash_flow, created_at)
+SELECT uuid7(), free.code, 'Freight capitalized', beside.type, beside.parent_id, 'FREIGHT_ABSORBED', false,
+  beside.cash_flow, now()
+FROM accounts AS beside CROSS JOIN LATERAL (
+  SELECT code FROM (SELECT n, concat('FREIGHT', '-' || nullif(n, 0)) AS code FROM generate_series(0, 99) AS n) AS made
+  WHERE NOT EXISTS (SELECT FROM accounts WHERE accounts.code = made.code) ORDER BY n LIMIT 1) AS free
+WHERE beside.role = 'STOCK_REVALUATION'
+"""
+
+CHECKS = {
+    "freight_positive": "freight_amount > 0 AND freight_amount <> 'NaN'",
+    "freight_with_currency": "(freight_amount IS NULL) = (freight_currency IS NULL)",
+    "freight_currency_code": "freight_currency ~ '^[A-Z]{3}$'",
+}
 
 GUARDS = (
     f"""
@@ -149,3 +189,12 @@ def upgrade() -> None:
     op.create_index(op.f("ix_stock_revaluation_lines_variant_id"), "stock_revaluation_lines", ["variant_id"])
     for statement in GUARDS:
         op.execute(statement)
+    op.drop_constraint(op.f("ck_accounts_role_known"), "accounts")
+    op.create_check_constraint(
+        op.f("ck_accounts_role_known"), "accounts", f"role IN ({', '.join(f'{each!r}' for each in ROLES)})"
+    )
+    op.execute(ACCOUNT)
+    op.add_column("stock_transfers", sa.Column("freight_amount", sa.Numeric(precision=18, scale=6), nullable=True))
+    op.add_column("stock_transfers", sa.Column("freight_currency", sa.Text(), nullable=True))
+    for name, condition in CHECKS.items():
+        op.create_check_constraint(op.f(f"ck_stock_transfers_{name}"), "stock_transfers", condition)

@@ -369,6 +369,8 @@ class _Clerk:
         part: dict[str, Any] = {"lines": [{"lineId": line, "quantity": self._some()} for line in lines]}
         if action == "RECEIVE":
             part["closes"] = self.values.happens(0.5)
+            if self.values.happens(0.3):
+                part["freight"] = {"amount": self.chance.choice(("0", "3.1", "0.001")), "currency": "USD"}
         return {"id": transfer, "input": self.chance.choice((ABSENT, None, part, part))}
 
     def _relocation(self) -> dict[str, Any]:

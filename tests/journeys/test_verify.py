@@ -81,6 +81,7 @@ BREAKING = {
     "transfers change no total": [
         "UPDATE stock_movements SET value_amount = value_amount + 1 WHERE kind = 'TRANSFER' AND quantity > 0"
     ],
+    "freight is capitalized": ["UPDATE stock_transfers SET freight_amount = freight_amount + 1"],
     "claims of transfers": ["UPDATE stock_transfers SET status = 'DRAFT' WHERE status = 'READY'"],
     "transfer statuses follow": ["UPDATE stock_transfers SET status = 'RECEIVED' WHERE status = 'DISPATCHED'"],
     "transfer versions": ["UPDATE stock_transfers SET version = version + 1"],
