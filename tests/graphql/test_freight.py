@@ -150,12 +150,8 @@ async def test_freight_is_part_of_a_moving_average(api: Api) -> None:
     await invariants_hold(api)
 
 
-@pytest.mark.parametrize(
-    ("average", "more", "left"), [(False, [("5010", "3.80"), ("1200", "-3.80")], "4.40"), (True, None, "6.94")]
-)
-async def test_a_receipt_that_is_told_late_knows_of_freight(
-    api: Api, average: bool, more: list[tuple[str, str]] | None, left: str
-) -> None:
+@pytest.mark.parametrize(("average", "more", "left"), [(False, "3.80", "4.40"), (True, "1.27", "6.93")])
+async def test_a_receipt_that_is_told_late_knows_of_freight(api: Api, average: bool, more: str, left: str) -> None:
     here, there = await places(api)
     mug = await goods(api, here, (4, "1.00"), average=average)
     made = await dispatched(api, here, there, [(mug, 4)])
@@ -164,8 +160,7 @@ async def test_a_receipt_that_is_told_late_knows_of_freight(
     ago = (datetime.now(UTC) - timedelta(days=20)).isoformat()
     payload = await done(api, RECEIVE, {"input": receipt(there, [(mug, 2, "3.00")], receivedAt=ago)})
     # First in, first out the two at 3.00 would have gone; by average 6 of them at 10.40 were there, and two left.
-    if more is not None:
-        assert posted(payload)[1] == more
+    assert posted(payload)[1] == [("5010", more), ("1200", f"-{more}")]
     assert await worth(api, mug, there) == left
     await sold(api, mug, 4, there)
     assert await worth(api, mug, there) == "0.00"
@@ -185,8 +180,8 @@ async def test_freight_is_for_what_was_on_the_road_and_not_for_what_is_more(api:
 async def test_freight_is_spread_over_bins_and_lots(api: Api) -> None:
     here, there = await places(api)
     row = await tracked_variant(api)
-    lines = [{"quantity": 2, "lot": {"number": number}} for number in ("F-1", "F-2")]
-    await received(api, here, row, *lines)
+    for number in ("F-1", "F-2"):
+        await received(api, here, row, 2, lot=number)
     made = await dispatched(api, here, there, [(row, 4)])
     payload = await done(api, ARRIVE, {"id": made["id"], "input": {"freight": {"amount": "0.03", "currency": "USD"}}})
     assert sum(Decimal(value) for _, value in moved(payload)) == Decimal("0.03")
@@ -238,7 +233,7 @@ async def test_freight_that_cannot_be_leaves_nothing(api: Api) -> None:
 
     for amount in ("0", "0.00", "-1.00", "0.001"):
         assert await errors(2, amount=amount) == [("INVALID", "input.freight.amount")], amount
-    for currency in ("EUR", "XXQ"):
+    for currency in ("EUR", "JPY"):
         assert await errors(2, currency=currency) == [("INVALID", "input.freight.currency")], currency
     assert await errors(closes=True) == [("NOTHING_ARRIVES", "input.freight")]
     await done(api, ARRIVE, arrived(made, 2, freight="1"))
@@ -275,11 +270,12 @@ async def test_freight_is_a_cost_that_not_everybody_sees(api: Api) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_no_spread_leaves_a_cent_or_takes_one_too_many(seed: int) -> None:
-    chance, none: Any = random.Random(seed), None
+    chance = random.Random(seed)
+    none: Any = None
     digits = chance.choice((0, 2, 3))
     coin = Decimal(1).scaleb(-digits)
     taken = [
-        Taken(none, none, Part(new_id("mov"), Decimal(chance.randint(1, 9)), chance.randint(0, 300) * coin, LOOSE))
+        Taken(none, none, Part(new_id("mov"), LOOSE, Decimal(chance.randint(1, 9)), chance.randint(0, 300) * coin))
         for _ in range(chance.randint(1, 40))
     ]
     if seed % 5 == 0:
