@@ -45,8 +45,8 @@ class NewArrival:
     """Whether nothing more will come: what is still on the road is booked as lost, and a case is opened. Then the lines
     must be said, an empty list for nothing."""
     freight: Money | None = None
-    """What the way of these goods cost, in the currency of the books: it is part of their value from now on, spread by
-    what they are worth, or by quantity where they are worth nothing."""
+    """What the way of these goods cost, in the currency of the books and its digits: it is part of their value from now
+    on, spread by what they are worth, or by quantity where they are worth nothing."""
 
 
 async def receive_transfer(work: Work, transfer_id: str, new: NewArrival) -> ID:
@@ -59,7 +59,7 @@ async def receive_transfer(work: Work, transfer_id: str, new: NewArrival) -> ID:
     """
     transfer = await locked_transfer(work, transfer_id)
     after(transfer.status, StockTransferAction.CLOSE if new.closes else StockTransferAction.RECEIVE)
-    freight = None if new.freight is None else await _freight(work, new.freight)
+    freight = Decimal(0) if new.freight is None else await _freight(work, new.freight)
     arriving = await _arriving(work, transfer, new)
     touched = {each.line.id: each.line for each in arriving}
     if new.closes:
@@ -68,13 +68,14 @@ async def receive_transfer(work: Work, transfer_id: str, new: NewArrival) -> ID:
     levels = await Levels.lock(work, places, create=True)
     there = [levels.by_place[transfer.on_the_road(line)] for line in touched.values()]
     unloading = Unloading(transfer, levels, await road_of(work, transfer), await contents_of(work, there))
-    await unloading.run(work, arriving, closes=new.closes, freight=freight or Decimal(0))
+    await unloading.run(work, arriving, closes=new.closes, freight=freight)
     await write_lines(work, list(touched.values()))
     done = not any(line.in_transit for line in transfer.lines)
     status = after(transfer.status, StockTransferAction.CLOSE if done else StockTransferAction.RECEIVE)
     changes: dict[str, Any] = {"received_at": work.now} if done else {}
-    if new.freight is not None and freight:
-        changes |= {"freight_amount": transfer.freight + freight, "freight_currency": new.freight.currency}
+    if freight:
+        currency = (await ledger.books(work)).currency
+        changes |= {"freight_amount": transfer.freight + freight, "freight_currency": currency}
     await write_transfer(work, transfer, status, **changes)
     work.announce(StockTransferReceived(transfer.id, status=status))
     return transfer.id
