@@ -1,4 +1,5 @@
-"""What goes on in the demo's stockroom: shelves, lots, a transfer on the road, a count, and cases for a person."""
+"""What goes on in the demo's stockroom: shelves, lots, a transfer on the road, a count, a value to approve, and
+cases for a person."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -26,6 +27,8 @@ from domain.stock import (
     NewReceiptLine,
     NewRelocation,
     NewRelocationLine,
+    NewRevaluation,
+    NewRevaluationLine,
     NewTransfer,
     NewTransferLine,
     ReplenishmentChanges,
@@ -48,6 +51,7 @@ async def arrange(work: Work, skus: Mapping[str, ID], places: Mapping[str, ID], 
     await _roast(work, skus, places["WAREHOUSE"], shelves)
     await _aside(work, skus, places["WAREHOUSE"], shelves[0])
     await _on_the_road(work, skus, places)
+    await _worth_less(work, skus, places["WAREHOUSE"])
 
 
 async def _rules(work: Work, skus: Mapping[str, ID], places: Mapping[str, ID], channels: Sequence[ID]) -> None:
@@ -96,6 +100,12 @@ async def _on_the_road(work: Work, skus: Mapping[str, ID], places: Mapping[str, 
     moved = await stock.create_transfer(work, NewTransfer(places["WAREHOUSE"], places["STORE"], wanted, "Fill up", due))
     await stock.ready_transfer(work, moved)
     await stock.dispatch_transfer(work, moved, NewDispatch())
+
+
+async def _worth_less(work: Work, skus: Mapping[str, ID], warehouse: ID) -> None:
+    """Last season's lamps should be worth less: somebody has yet to approve."""
+    lines = [NewRevaluationLine(skus["LAMP-BLACK"], Money(Decimal("9.00"), USD))]
+    await stock.propose_revaluation(work, NewRevaluation(warehouse, "Last season's color", lines))
 
 
 async def count(work: Work, skus: Mapping[str, ID], places: Mapping[str, ID]) -> ID:

@@ -1,7 +1,8 @@
 """What a token may do, as words of the form `noun:verb`.
 
-`noun:write` implies `noun:read`. A third verb exists only for the dangerous (`payments:refund`). Nothing is allowed
-that is not named: a door without a scope does not open.
+`noun:write` implies `noun:read`. A third verb exists only for the dangerous (`payments:refund`), and is implied by
+none: `stock:approve` makes goods worth what somebody else proposed. Nothing is allowed that is not named: a door
+without a scope does not open.
 """
 
 from collections.abc import Iterable
@@ -28,6 +29,7 @@ class Scope(StrEnum):
     PRODUCTS_READ = "products:read"
     PRODUCTS_WRITE = "products:write"
     SCHEMA_READ = "schema:read"
+    STOCK_APPROVE = "stock:approve"
     STOCK_READ = "stock:read"
     STOCK_WRITE = "stock:write"
 

@@ -50,3 +50,11 @@ class NotForSale(NotAllowedNow):
 
 class NothingThere(NotAllowedNow):
     """Nothing is on hand there."""
+
+
+class NothingArrives(Invalid):
+    """Freight is for goods that arrive, and none do."""
+
+
+class OwnProposal(NotAllowedNow):
+    """Whoever proposed something does not approve it."""

@@ -288,6 +288,28 @@ class StockCountCancelled(Event):
 
 
 @dataclass(frozen=True)
+class StockRevaluationProposed(Event):
+    """Somebody proposes that goods at a location be worth more or less. What they would be worth is not said."""
+
+    location: ID
+    reason: str
+
+
+@dataclass(frozen=True)
+class StockRevaluationApproved(Event):
+    """What was proposed is so; the levels say what they are worth."""
+
+    location: ID
+
+
+@dataclass(frozen=True)
+class StockRevaluationRejected(Event):
+    """What was proposed was turned down."""
+
+    location: ID
+
+
+@dataclass(frozen=True)
 class LotRecalled(Event):
     """A lot must not be sold from now on: what was there of it is on hold."""
 

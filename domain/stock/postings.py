@@ -52,6 +52,15 @@ def moved(value: Decimal, *, origin: ID | None = None, destination: ID | None = 
     ]
 
 
+def arrived(value: Decimal, freight: Decimal, *, origin: ID, destination: ID) -> list[Posting]:
+    """Goods went elsewhere and kept their cost, and what the way cost is part of it from now on."""
+    return [
+        *moved(value, origin=origin, destination=destination),
+        Posting(Role.INVENTORY, debit=freight, location=destination),
+        Posting(Role.FREIGHT_ABSORBED, credit=freight, location=destination),
+    ]
+
+
 def handed_over(value: Decimal) -> list[Posting]:
     """Goods are a customer's now: what they cost is an expense."""
     return [Posting(Role.COGS, debit=value), Posting(Role.INVENTORY, credit=value)]

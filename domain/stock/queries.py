@@ -36,6 +36,9 @@ from domain.stock.tables import (
     StockPool,
     StockReceipt,
     StockReservation,
+    StockRevaluation,
+    StockRevaluationLine,
+    StockRevaluationStatus,
     StockTransfer,
     StockTransferStatus,
     UnavailableState,
@@ -50,6 +53,7 @@ _policy, _backorder = StockPolicy.__table__.c, StockBackorder.__table__.c
 _pool, _rule = StockPool.__table__.c, StockChannelRule.__table__.c
 _incoming, _discrepancy = IncomingStock.__table__.c, StockDiscrepancy.__table__.c
 _transfer = StockTransfer.__table__.c
+_revaluation, _revaluation_line = StockRevaluation.__table__.c, StockRevaluationLine.__table__.c
 
 locations = listing.Listing(
     Location,
@@ -189,6 +193,25 @@ count_lines = listing.Listing(
     StockCountLine,
     filters={"id": listing.identity(_count_line.id), "variant_id": listing.identity(_count_line.variant_id)},
     sorts={"POSITION": _count_line.position},
+)
+
+revaluations = listing.Listing(
+    StockRevaluation,
+    filters={
+        "id": listing.identity(_revaluation.id),
+        "status": listing.choice(_revaluation.status, StockRevaluationStatus),
+        "location_id": listing.identity(_revaluation.location_id),
+        "created_at": listing.instant(_revaluation.created_at),
+    },
+    sorts={"CREATED_AT": _revaluation.created_at},
+)
+revaluation_lines = listing.Listing(
+    StockRevaluationLine,
+    filters={
+        "id": listing.identity(_revaluation_line.id),
+        "variant_id": listing.identity(_revaluation_line.variant_id),
+    },
+    sorts={"POSITION": _revaluation_line.position},
 )
 
 

@@ -2,7 +2,7 @@
 
 from domain.kernel.constraints import explain
 from domain.kernel.invariants import invariant
-from domain.stock.errors import InsufficientStock
+from domain.stock.errors import InsufficientStock, OwnProposal
 
 _AGAIN = "Somebody else changed this stock at the same moment. Try again."
 
@@ -24,6 +24,13 @@ explain("uq_stock_transfer_lines_variant", "Name each variant once in a transfer
 explain("uq_stock_counts_number", "Another count took this number at the same moment. Try again.")
 explain("uq_stock_count_lines_position", "Two lines cannot have the same place in one count.", path=("input", "lines"))
 explain("uq_stock_count_lines_place", "Name each variant, bin and lot once in a count.", path=("input", "lines"))
+explain("uq_stock_revaluations_number", "Another revaluation took this number at the same moment. Try again.")
+explain("uq_stock_revaluation_lines_position", "Two lines cannot have the same place.", path=("input", "lines"))
+explain("uq_stock_revaluation_lines_variant", "Name each variant once in a revaluation.", path=("input", "lines"))
+explain("ck_stock_revaluations_four_eyes", "Whoever proposed a revaluation does not approve it.", refusal=OwnProposal)
+explain("stock_revaluation_decided", "A revaluation that is decided stays as it is.")
+explain("stock_revaluation_proposal", "What a revaluation proposes stays as it is.")
+explain("stock_revaluation_lines_own", "Lines belong to a revaluation of the same act.", path=("input", "lines"))
 # Operations look first, under the lock of the level. These are what is left when one forgets to.
 explain("ck_stock_levels_never_oversold", "Less is available than was asked for.", refusal=InsufficientStock)
 explain("ck_stock_levels_on_hand_not_negative", "Less is on hand than was asked for.", refusal=InsufficientStock)
@@ -238,10 +245,30 @@ invariant(
 )
 invariant(
     "transfers change no total",
-    "The movements of a transfer from one location to another sum to nothing, in quantity and in value.",
+    "The movements of a transfer from one location to another sum to nothing in quantity, and to its freight in value.",
     """
-    SELECT source, variant_id AS variant, sum(quantity) AS quantity, sum(value_amount) AS value FROM stock_movements
-    WHERE kind = 'TRANSFER' GROUP BY source, variant_id HAVING sum(quantity) <> 0 OR sum(value_amount) <> 0
+    SELECT moved.source, transfer.id, moved.quantity, moved.value, moved.least, transfer.freight_amount AS freight
+    FROM (
+      SELECT source, sum(abs(quantity)) AS quantity, sum(value) AS value, min(value) AS least FROM (
+        SELECT source, variant_id, sum(quantity) AS quantity, sum(value_amount) AS value FROM stock_movements
+        WHERE kind = 'TRANSFER' GROUP BY source, variant_id) AS each
+      GROUP BY source) AS moved
+    FULL JOIN stock_transfers AS transfer ON moved.source = 'trf_' || replace(transfer.id::text, '-', '')
+    WHERE coalesce(moved.value, 0) <> coalesce(transfer.freight_amount, 0) OR moved.quantity <> 0 OR moved.least < 0
+    """,
+)
+invariant(
+    "freight is capitalized",
+    "What the freight of a transfer added to goods is what its entries credit to the account for it.",
+    """
+    SELECT transfer.id, transfer.number, transfer.freight_amount AS freight, posted.amount AS posted
+    FROM stock_transfers AS transfer FULL JOIN (
+      SELECT entry.source, sum(line.credit_base - line.debit_base) AS amount
+      FROM journal_lines AS line JOIN journal_entries AS entry ON entry.id = line.entry_id
+      WHERE line.account_id IN (SELECT id FROM accounts WHERE role = 'FREIGHT_ABSORBED')
+        AND entry.source >= 'trf_' AND entry.source < 'trf`'
+      GROUP BY entry.source) AS posted ON posted.source = 'trf_' || replace(transfer.id::text, '-', '')
+    WHERE coalesce(transfer.freight_amount, 0) <> coalesce(posted.amount, 0)
     """,
 )
 invariant(
@@ -384,6 +411,50 @@ invariant(
     LEFT JOIN event_heads AS head ON head.subject = 'cnt_' || replace(counts.id::text, '-', '')
     LEFT JOIN events AS first ON first.subject = head.subject AND first.version = 1
     WHERE counts.version IS DISTINCT FROM head.version OR first.type IS DISTINCT FROM 'stock_count.started'
+    """,
+)
+invariant(
+    "revaluations are booked",
+    "What was moved for a revaluation is value alone, of what it names, in its entry; nothing before it is approved.",
+    """
+    SELECT coalesce(moved.source, 'srv_' || replace(revaluation.id::text, '-', '')) AS revaluation,
+      revaluation.status, revaluation.entry_id, moved.entry_id AS moved_in, moved.moves
+    FROM (SELECT * FROM stock_revaluations WHERE status = 'APPROVED') AS revaluation FULL JOIN (
+      SELECT source, entry_id, location_id, count(*) AS moves,
+        bool_and(movement.quantity = 0 AND movement.kind = 'REVALUATION') AS of_value,
+        bool_and(line.id IS NOT NULL) AS named
+      FROM stock_movements AS movement LEFT JOIN stock_revaluation_lines AS line
+        ON line.variant_id = movement.variant_id
+          AND movement.source = 'srv_' || replace(line.revaluation_id::text, '-', '')
+      WHERE source >= 'srv_' AND source < 'srv`'
+      GROUP BY source, entry_id, location_id
+    ) AS moved ON moved.source = 'srv_' || replace(revaluation.id::text, '-', '')
+    WHERE revaluation.id IS NULL OR (moved.source IS NULL AND revaluation.entry_id IS NOT NULL)
+      OR (moved.source IS NOT NULL AND (moved.entry_id IS DISTINCT FROM revaluation.entry_id
+        OR moved.location_id <> revaluation.location_id OR NOT moved.of_value OR NOT moved.named))
+    """,
+)
+invariant(
+    "revaluations propose something",
+    "Every revaluation has lines, numbered from 1, in the currency of the books.",
+    """
+    SELECT revaluation.id, revaluation.number, count(line.id) AS lines FROM stock_revaluations AS revaluation
+    LEFT JOIN stock_revaluation_lines AS line ON line.revaluation_id = revaluation.id
+    GROUP BY revaluation.id
+    HAVING count(line.id) = 0 OR max(line.position) <> count(line.id)
+      OR NOT bool_and(line.unit_cost_currency = (SELECT base_currency FROM business))
+    """,
+)
+invariant(
+    "revaluation versions",
+    "The version of a revaluation is that of its last event, and its first event is stock_revaluation.proposed.",
+    """
+    SELECT revaluation.id, revaluation.number, revaluation.version, head.version AS head
+    FROM stock_revaluations AS revaluation
+    LEFT JOIN event_heads AS head ON head.subject = 'srv_' || replace(revaluation.id::text, '-', '')
+    LEFT JOIN events AS first ON first.subject = head.subject AND first.version = 1
+    WHERE revaluation.version IS DISTINCT FROM head.version
+      OR first.type IS DISTINCT FROM 'stock_revaluation.proposed'
     """,
 )
 invariant(

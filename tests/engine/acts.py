@@ -53,6 +53,8 @@ class Desk:
             for each in read["stockCounts"]["nodes"]
         }
         """What can be done with counts, and their lines."""
+        self.revaluations = [each["id"] for each in read["stockRevaluations"]["nodes"] if each["availableActions"]]
+        """Revaluations that wait for somebody to decide."""
         self.periods = {
             action: [each["id"] for each in read["accountingPeriods"]["nodes"] if action in each["availableActions"]]
             for action in ("CLOSE", "LOCK", "REOPEN")
@@ -93,6 +95,7 @@ async def desk(ask: Ask) -> Desk:
             budgets(first: 250) { nodes { id availableActions version } }
             recurringEntries(first: 250) { nodes { id availableActions } }
             stockCounts { nodes { id availableActions lines(first: 9) { nodes { id } } } }
+            stockRevaluations(first: 250) { nodes { id availableActions } }
             openCases: stockDiscrepancies(filter: {status: {in: [OPEN]}}) { nodes { id } } }"""
         )
     )
@@ -128,6 +131,7 @@ class _Clerk:
             "stockAdjust": self._adjustment,
             "stockReserve": self._hold,
             "stockReceive": self._receipt,
+            "stockExpect": self._incoming,
             "stockTransferCreate": self._transfer,
             "stockTransferReady": lambda: {"id": self._transfer_to("READY")[0]},
             "stockTransferDispatch": lambda: self._way("DISPATCH"),
@@ -141,6 +145,9 @@ class _Clerk:
             "stockCountCancel": lambda: {"id": self._count_that("CANCEL")},
             "stockReconcile": self._snapshot,
             "stockRevalue": self._revaluation,
+            "stockRevaluationPropose": self._revaluation,
+            "stockRevaluationApprove": lambda: {"id": self.chance.choice(self.known.revaluations)},
+            "stockRevaluationReject": lambda: {"id": self.chance.choice(self.known.revaluations)},
             "exchangeRatesSet": self._rates,
             "stockDiscrepancySettle": self._settlement,
             "stockRelocate": self._relocation,
@@ -257,6 +264,11 @@ class _Clerk:
         lines = [{"variantId": variant, "quantity": self._some(), "unitCost": cost} for cost in costs]
         return {"input": {"locationId": place, "lines": lines, "reference": self.chance.choice((None, "D-1"))}}
 
+    def _incoming(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        lines = [{"variantId": variant, "quantity": self._some()}]
+        return {"input": {"locationId": place, "dueOn": "2999-01-01", "lines": lines}}
+
     def _count_that(self, action: str) -> str:
         return self.chance.choice([each for each, (actions, _) in self.known.counts.items() if action in actions])
 
@@ -358,6 +370,8 @@ class _Clerk:
         part: dict[str, Any] = {"lines": [{"lineId": line, "quantity": self._some()} for line in lines]}
         if action == "RECEIVE":
             part["closes"] = self.values.happens(0.5)
+            if self.values.happens(0.3):
+                part["freight"] = {"amount": self.chance.choice(("0", "3.1", "0.001")), "currency": "USD"}
         return {"id": transfer, "input": self.chance.choice((ABSENT, None, part, part))}
 
     def _relocation(self) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from tests.support.shop import (
     numbered,
     ordered,
     receipt,
+    revalued,
     sealed,
 )
 
@@ -220,7 +221,7 @@ async def _shared(api: Api, variants: list[str], near: str) -> None:
 
 
 async def _counts(api: Api) -> None:
-    """Counts in every state, one of them blind; and cases with another system, open and settled."""
+    """Counts and revaluations in every state, a count blind; and cases with another system, open and settled."""
     place = await location(api, priority=6, kind="THIRD_PARTY")
     rope = {"name": "Rope", "variants": [{"sku": f"rope-{n}", "price": dollars("3.00")} for n in range(4)]}
     rows = [each["id"] for each in (await done(api, _PRODUCT, {"input": rope}))["product"]["variants"]]
@@ -239,6 +240,8 @@ async def _counts(api: Api) -> None:
         case = await differing(api, place, row, 33)
         await done(api, SETTLE, {"id": case, "input": {"resolution": resolution, "note": note}})
     await differing(api, place, rows[3], 33)
+    for cost, until in (("1.40", "APPROVED"), ("1.40", "APPROVED"), ("0.90", "REJECTED"), ("0.95", "PROPOSED")):
+        await revalued(api, place, (rows[0], cost), (rows[1], "1.1055"), until=until)
 
 
 async def _books(api: Api) -> None:

@@ -120,6 +120,19 @@ _AROUND_THE_GOODS = (
        CROSS JOIN LATERAL (
          SELECT variant_id, bin_id, lot_id, row_number() OVER (ORDER BY id) AS n FROM ({_SOLD}) AS sold
          WHERE location_id = counts.location_id ORDER BY id LIMIT 4) AS lying""",
+    # In one statement: lines belong to a revaluation of the same act.
+    f"""WITH made AS (
+         INSERT INTO stock_revaluations (id, location_id, reason, entry_id, status, decided_at, created_at, updated_at)
+         SELECT uuid7(), place.id, 'The price fell', entry.id, 'APPROVED', now(), now(), now()
+         FROM generate_series(1, 260)
+         CROSS JOIN (SELECT location_id AS id FROM ({_SOLD}) AS sold ORDER BY id LIMIT 1) AS place
+         CROSS JOIN (SELECT entry_id AS id FROM journal_lines GROUP BY 1 ORDER BY count(*) DESC LIMIT 1) AS entry
+         RETURNING id, location_id)
+       INSERT INTO stock_revaluation_lines
+         (id, revaluation_id, position, variant_id, unit_cost_amount, unit_cost_currency)
+       SELECT uuid7(), made.id, there.n, there.variant_id, 1, 'USD' FROM made CROSS JOIN LATERAL (
+         SELECT variant_id, row_number() OVER (ORDER BY id) AS n FROM stock_levels
+         WHERE location_id = made.location_id ORDER BY id LIMIT 4) AS there""",
     """INSERT INTO exchange_rates (id, currency, starts_on, rate, recorded_at, act)
        SELECT uuid7(), 'EUR', date '2020-01-01' + n, 1.1, now(), uuid7() FROM generate_series(1, 260) AS n""",
     "INSERT INTO opening_balances (id, started_at) VALUES (uuid7(), now())",

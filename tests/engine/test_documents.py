@@ -54,6 +54,7 @@ def desk(pool: Pool) -> Desk:
         "journalEntries": [entry],
         "stockTransfers": [{"id": "trf_1", "availableActions": [*TRANSFER_STEPS], "lines": [{"id": "trl_1"}]}],
         "stockCounts": [{"id": "cnt_1", "availableActions": [*COUNT_STEPS], "lines": {"nodes": [{"id": "cnl_1"}]}}],
+        "stockRevaluations": [{"id": "srv_1", "availableActions": ["APPROVE", "REJECT"]}],
         "openCases": [{"id": "sdc_1"}],
         "stockBackorders": [{"source": "oln_1"}],
         "locations": [{"id": "loc_1"}],

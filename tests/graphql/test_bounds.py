@@ -122,6 +122,7 @@ async def seeded(api: Api) -> Api:
     counted = await shop.stocked(api, 10, place=place)
     for found in (9, 8, 7):
         await shop.count(api, place, counted, found)
+        await shop.revalued(api, place, (counted, f"{found}.00"))
     rates = [{"currency": "EUR", "on": f"2026-01-0{n}", "rate": "1.1"} for n in range(1, 4)]
     await shop.done(api, RATES, {"input": {"rates": rates}})
     for code in ("A", "B", "C"):

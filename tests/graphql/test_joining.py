@@ -169,9 +169,7 @@ async def test_a_lost_connection_is_told_to_all_whose_act_it_was(
 ) -> None:
     api = fresh_api
     row = await stocked(api, 10)
-    seer = await asyncpg.connect(
-        server.app_url(fresh_name)
-    )  # who is not the application does not see what it waits for
+    seer = await asyncpg.connect(server.app_url(fresh_name))  # others do not see what the application waits for
     await api.token()
     waiting = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with fresh_owner.transaction():

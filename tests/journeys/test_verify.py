@@ -85,6 +85,7 @@ BREAKING = {
     "transfers change no total": [
         "UPDATE stock_movements SET value_amount = value_amount + 1 WHERE kind = 'TRANSFER' AND quantity > 0"
     ],
+    "freight is capitalized": ["UPDATE stock_transfers SET freight_amount = freight_amount + 1"],
     "claims of transfers": ["UPDATE stock_transfers SET status = 'DRAFT' WHERE status = 'READY'"],
     "transfer statuses follow": ["UPDATE stock_transfers SET status = 'RECEIVED' WHERE status = 'DISPATCHED'"],
     "transfer versions": ["UPDATE stock_transfers SET version = version + 1"],
@@ -92,6 +93,9 @@ BREAKING = {
     "counts are counted": ["UPDATE stock_count_lines SET counted = NULL, counted_at = NULL"],
     "counts do not overlap": ["UPDATE stock_counts SET status = 'OPEN', submitted_at = NULL, approved_at = NULL"],
     "count versions": ["UPDATE stock_counts SET version = version + 1"],
+    "revaluations are booked": ["UPDATE stock_revaluations SET entry_id = NULL"],
+    "revaluations propose something": ["DELETE FROM stock_revaluation_lines"],
+    "revaluation versions": ["UPDATE stock_revaluations SET version = version + 1"],
     "cases are booked": ["UPDATE stock_discrepancies SET reported = reported + 1"],
     "case versions": ["UPDATE stock_discrepancies SET version = version + 1"],
     "level versions": ["UPDATE stock_levels SET version = version + 1"],
@@ -134,6 +138,8 @@ async def open_shop(api: Api) -> Api:
     counted = await shop.stocked(api, 10, place=place)
     await shop.count(api, place, counted, 9)
     await shop.count(api, place, counted, 8, until="OPEN")
+    await shop.revalued(api, place, (counted, "3.00"))
+    await shop.revalued(api, place, (counted, "2.00"), until="PROPOSED")
     case = await shop.differing(api, place, counted, 7)
     await shop.done(api, shop.SETTLE, {"id": case, "input": {"resolution": "ADJUSTED"}})
     customer = """mutation { customerCreate(input: {name: "Ada", addresses: [{line1: "1 Pier", countryCode: "US"}]}) {

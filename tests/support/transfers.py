@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.support.api import Api
-from tests.support.shop import EFFECTS, ERRORS, RECEIVE, done, location, receipt, variant
+from tests.support.shop import EFFECTS, ERRORS, RECEIVE, dollars, done, location, receipt, variant
 
 TRANSFER = """id number status version availableActions reference expectedOn dispatchedAt receivedAt cancelledAt
   origin { id } destination { id } transit { id name kind }
@@ -57,14 +57,17 @@ async def dispatched(
     return (await done(api, DISPATCH, {"id": made["id"]}))["stockTransfer"]
 
 
-def arrived(transfer: dict[str, Any], *quantities: Any, closes: bool = False, **extra: Any) -> dict[str, Any]:
+def arrived(
+    transfer: dict[str, Any], *quantities: Any, closes: bool = False, freight: str | None = None, **extra: Any
+) -> dict[str, Any]:
     """The arguments that say what has arrived of each line, in their order; None leaves a line out."""
     lines = [
         {"lineId": line["id"], "quantity": many, **extra}
         for line, many in zip(transfer["lines"], quantities, strict=False)
         if many is not None
     ]
-    return {"id": transfer["id"], "input": {"lines": lines, "closes": closes}}
+    given = {"lines": lines, "closes": closes} | ({"freight": dollars(freight)} if freight is not None else {})
+    return {"id": transfer["id"], "input": given}
 
 
 async def one_of_each(api: Api) -> None:
@@ -77,6 +80,6 @@ async def one_of_each(api: Api) -> None:
     called_off = await made_ready(api, here, there, lines)
     await done(api, CALL_OFF, {"id": called_off["id"]})
     await dispatched(api, here, there, lines, expectedOn="2031-02-01")
-    for quantity, closes in ((1, False), (3, True), (5, False), (4, False)):
+    for quantity, closes, freight in ((1, False, "0.80"), (3, True, None), (5, False, None), (4, False, "3.10")):
         sent = await dispatched(api, here, there, lines)
-        await done(api, ARRIVE, arrived(sent, quantity, closes=closes))
+        await done(api, ARRIVE, arrived(sent, quantity, closes=closes, freight=freight))

@@ -89,7 +89,7 @@ Nouns = dict[str, Any]
 
 
 def mutation(
-    function: Function | None = None,
+    function: Callable[..., Any] | None = None,
     *,
     noun: str | None = None,
     nouns: Mapping[str, Any] | None = None,

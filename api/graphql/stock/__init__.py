@@ -4,7 +4,6 @@ import api.graphql.stock.adjustments
 import api.graphql.stock.history
 import api.graphql.stock.refusals
 import api.graphql.stock.relocations
-import api.graphql.stock.revaluations
 from api.graphql.stock.arrivals import IncomingStock, StockReceipt
 from api.graphql.stock.availability import Availability
 from api.graphql.stock.cases import StockDiscrepancy
@@ -14,6 +13,7 @@ from api.graphql.stock.levels import StockContent, StockLevel, StockMovement
 from api.graphql.stock.lots import Lot
 from api.graphql.stock.places import Bin, Location
 from api.graphql.stock.policies import StockBackorder, StockPolicy
+from api.graphql.stock.revaluations import StockRevaluation
 from api.graphql.stock.sharing import StockChannelRule, StockPool
 from api.graphql.stock.transfers import StockTransfer
 
@@ -35,5 +35,6 @@ __all__ = [
     "StockPool",
     "StockReceipt",
     "StockReservation",
+    "StockRevaluation",
     "StockTransfer",
 ]

@@ -10,11 +10,11 @@ from api.graphql.kit.access import access
 from api.graphql.kit.inputs import input_name
 from api.graphql.kit.operations import mutation
 from api.graphql.kit.reading import Reading
-from api.graphql.kit.views import Connection, Node, batch, derived, extends, find, many, one, pages, sql, view
+from api.graphql.kit.views import Connection, Node, batch, column, derived, extends, find, many, one, pages, sql, view
 from api.graphql.stock.places import Location
 from domain import stock
 from domain.kernel.ids import ID
-from domain.kernel.money import Quantity
+from domain.kernel.money import Money, Quantity
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 
@@ -77,6 +77,8 @@ class StockTransfer(Node):
     """What the paper says."""
     expected_on: date | None
     """The day they should arrive."""
+    freight: Money | None = column(scopes=[Scope.COSTS_READ])
+    """What the way has added to the value of what arrived so far, in the currency of the books."""
     dispatched_at: datetime | None
     """When they left."""
     received_at: datetime | None

@@ -45,6 +45,7 @@ IFRS = (
     Line("5140", "Samples given away", EXPENSE, "5", role=Role.SAMPLES),
     Line("5150", "Revaluation of inventories", EXPENSE, "5", role=Role.STOCK_REVALUATION),
     Line("5160", "Corrections of inventories", EXPENSE, "5", role=Role.STOCK_CORRECTION),
+    Line("5170", "Freight capitalized", EXPENSE, "5", role=Role.FREIGHT_ABSORBED),
     Line("6", "Expenses", EXPENSE),
     Line("6110", "Distribution costs", EXPENSE, "6"),
     Line("6120", "Administrative expenses", EXPENSE, "6"),

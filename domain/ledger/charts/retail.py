@@ -32,6 +32,7 @@ RETAIL = (
     Line("5100", "Shrinkage", EXPENSE, "5000", role=Role.SHRINKAGE),
     Line("5110", "Damaged goods", EXPENSE, "5000", role=Role.DAMAGE),
     Line("5120", "Samples", EXPENSE, "5000", role=Role.SAMPLES),
+    Line("5170", "Freight capitalized", EXPENSE, "5000", role=Role.FREIGHT_ABSORBED),
     Line("5180", "Stock revaluation", EXPENSE, "5000", role=Role.STOCK_REVALUATION),
     Line("5190", "Stock corrections", EXPENSE, "5000", role=Role.STOCK_CORRECTION),
     Line("6000", "Operating expenses", EXPENSE),

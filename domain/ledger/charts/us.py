@@ -46,6 +46,7 @@ US = (
     Line("51000", "Inventory shrinkage", EXPENSE, "50000", role=Role.SHRINKAGE),
     Line("51100", "Damaged merchandise", EXPENSE, "50000", role=Role.DAMAGE),
     Line("51200", "Samples", EXPENSE, "50000", role=Role.SAMPLES),
+    Line("51700", "Freight capitalized", EXPENSE, "50000", role=Role.FREIGHT_ABSORBED),
     Line("51800", "Inventory revaluation", EXPENSE, "50000", role=Role.STOCK_REVALUATION),
     Line("51900", "Inventory corrections", EXPENSE, "50000", role=Role.STOCK_CORRECTION),
     Line("60000", "Expenses", EXPENSE),

@@ -56,6 +56,7 @@ from domain.stock.operations.record_count import CountedLine, CountRecord, Found
 from domain.stock.operations.relocate import NewRelocation, NewRelocationLine, relocate
 from domain.stock.operations.replenish import ReplenishmentChanges, set_replenishment
 from domain.stock.operations.reserve import NewReservation, NewReservationLine, release, reserve, sweep
+from domain.stock.operations.revaluations import approve_revaluation, propose_revaluation, reject_revaluation
 from domain.stock.operations.revalue import NewRevaluation, NewRevaluationLine, revalue
 from domain.stock.operations.settle import CaseSettlement, DiscrepancySettlement, settle_case
 from domain.stock.operations.sharing import NewChannelRule, NewPool, set_channel_rule, set_pool
@@ -127,6 +128,7 @@ __all__ = [
     "allocate",
     "allocate_each",
     "approve_count",
+    "approve_revaluation",
     "bring_in_locations",
     "cancel_count",
     "cancel_transfer",
@@ -142,6 +144,7 @@ __all__ = [
     "hand_over",
     "lock_allocations",
     "prioritize",
+    "propose_revaluation",
     "ready_transfer",
     "recall_lot",
     "receive",
@@ -150,6 +153,7 @@ __all__ = [
     "reconcile",
     "record_count",
     "recount",
+    "reject_revaluation",
     "release",
     "relocate",
     "reserve",

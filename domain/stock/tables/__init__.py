@@ -48,6 +48,11 @@ from domain.stock.tables.places import (
     Location,
     LocationKind,
 )
+from domain.stock.tables.revaluations import (
+    StockRevaluation,
+    StockRevaluationLine,
+    StockRevaluationStatus,
+)
 from domain.stock.tables.transfers import (
     StockTransfer,
     StockTransferLine,
@@ -88,6 +93,9 @@ __all__ = [
     "StockReceipt",
     "StockReservation",
     "StockReservationLine",
+    "StockRevaluation",
+    "StockRevaluationLine",
+    "StockRevaluationStatus",
     "StockTransfer",
     "StockTransferLine",
     "StockTransferStatus",

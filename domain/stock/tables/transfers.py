@@ -1,6 +1,7 @@
 """Goods that move between locations."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Sequence, text
@@ -40,6 +41,9 @@ class StockTransfer(Row):
         one_of("status", StockTransferStatus),
         *filled("reference"),
         CheckConstraint("origin_id <> destination_id", name="goes_elsewhere"),
+        CheckConstraint("freight_amount > 0 AND freight_amount <> 'NaN'", name="freight_positive"),
+        CheckConstraint("(freight_amount IS NULL) = (freight_currency IS NULL)", name="freight_with_currency"),
+        CheckConstraint("freight_currency ~ '^[A-Z]{3}$'", name="freight_currency_code"),
         Index("uq_stock_transfers_number", "number", unique=True),
         Index(None, "created_at", "id"),
         Index(None, "status", "created_at", "id"),
@@ -57,6 +61,10 @@ class StockTransfer(Row):
     reference: Mapped[str | None]
     expected_on: Mapped[date | None]
     """The day they should arrive."""
+    freight_amount: Mapped[Decimal | None]
+    """What the way has added to the value of what arrived so far; None where nothing."""
+    freight_currency: Mapped[str | None]
+    """The currency of the books."""
     dispatched_at: Mapped[datetime | None]
     received_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]

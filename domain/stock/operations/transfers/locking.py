@@ -12,7 +12,8 @@ from domain.kernel.work import Work
 from domain.stock.tables import Place, StockTransfer, StockTransferLine, StockTransferStatus
 
 _LOCK = """
-SELECT id, status, origin_id, destination_id, transit_id, version FROM stock_transfers WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, status, origin_id, destination_id, transit_id, freight_amount, version FROM stock_transfers
+WHERE id = $1 FOR NO KEY UPDATE
 """
 _LINES = """
 SELECT line.id, line.variant_id, variant.sku, line.quantity, line.dispatched, line.received, line.lost
@@ -48,6 +49,8 @@ class LockedTransfer:
     origin_id: ID
     destination_id: ID
     transit_id: ID
+    freight: Decimal
+    """What the way has added to the value of what arrived so far."""
     version: int
     lines: list[LockedLine]
 
@@ -76,6 +79,7 @@ async def locked_transfer(work: Work, transfer_id: str) -> LockedTransfer:
         origin_id=ID("loc_" + record["origin_id"]),
         destination_id=ID("loc_" + record["destination_id"]),
         transit_id=ID("loc_" + record["transit_id"]),
+        freight=record["freight_amount"] or Decimal(0),
         version=record["version"],
         lines=[
             LockedLine(ID("trl_" + line["id"]), ID("var_" + line["variant_id"]), *list(line.values())[2:])

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
+from domain import ledger
 from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals
 from domain.kernel.ids import ID
-from domain.kernel.money import Quantity
+from domain.kernel.money import Money, Quantity, currency_digits
 from domain.kernel.work import Work
 from domain.stock.contents import LOOSE, contents_of
 from domain.stock.events import StockTransferReceived
@@ -42,17 +44,22 @@ class NewArrival:
     closes: bool = False
     """Whether nothing more will come: what is still on the road is booked as lost, and a case is opened. Then the lines
     must be said, an empty list for nothing."""
+    freight: Money | None = None
+    """What the way of these goods cost, in the currency of the books and its digits: it is part of their value from now
+    on, spread by what they are worth, or by quantity where they are worth nothing."""
 
 
 async def receive_transfer(work: Work, transfer_id: str, new: NewArrival) -> ID:
     """What has arrived is on hand at the destination, with its lot, its cost and its age, and serves those who wait
-    there. Returns the transfer's id.
+    there. Freight raises the cost of what was on the road, and no expense is told of it. Returns the transfer's id.
 
     Refused with NotFound for an unknown transfer, line, bin or lot; with NotAllowedNow unless it is on the road; with
-    CostUnknown for goods that nobody sent and that never came in before; and with Invalid for lines that cannot be.
+    CostUnknown for goods that nobody sent and that never came in before; with NothingArrives for freight of goods that
+    were not on the road; and with Invalid for lines or freight that cannot be.
     """
     transfer = await locked_transfer(work, transfer_id)
     after(transfer.status, StockTransferAction.CLOSE if new.closes else StockTransferAction.RECEIVE)
+    freight = Decimal(0) if new.freight is None else await _freight(work, new.freight)
     arriving = await _arriving(work, transfer, new)
     touched = {each.line.id: each.line for each in arriving}
     if new.closes:
@@ -61,13 +68,32 @@ async def receive_transfer(work: Work, transfer_id: str, new: NewArrival) -> ID:
     levels = await Levels.lock(work, places, create=True)
     there = [levels.by_place[transfer.on_the_road(line)] for line in touched.values()]
     unloading = Unloading(transfer, levels, await road_of(work, transfer), await contents_of(work, there))
-    await unloading.run(work, arriving, closes=new.closes)
+    await unloading.run(work, arriving, closes=new.closes, freight=freight)
     await write_lines(work, list(touched.values()))
     done = not any(line.in_transit for line in transfer.lines)
     status = after(transfer.status, StockTransferAction.CLOSE if done else StockTransferAction.RECEIVE)
-    await write_transfer(work, transfer, status, **({"received_at": work.now} if done else {}))
+    changes: dict[str, Any] = {"received_at": work.now} if done else {}
+    if freight:
+        currency = (await ledger.books(work)).currency
+        changes |= {"freight_amount": transfer.freight + freight, "freight_currency": currency}
+    await write_transfer(work, transfer, status, **changes)
     work.announce(StockTransferReceived(transfer.id, status=status))
     return transfer.id
+
+
+_FREIGHT: Path = ("input", "freight")
+
+
+async def _freight(work: Work, freight: Money) -> Decimal:
+    kept = await ledger.books(work)
+    if fault := inputs.unit_cost_fault(freight, kept, path=_FREIGHT):
+        raise fault
+    if not freight.amount:
+        raise Invalid("Freight is more than zero: leave it out where there is none.", path=(*_FREIGHT, "amount"))
+    digits = currency_digits(kept.currency)
+    if -int(freight.amount.normalize().as_tuple().exponent) > digits:
+        raise Invalid(f"Amounts in {kept.currency} have at most {digits} decimals.", path=(*_FREIGHT, "amount"))
+    return freight.amount
 
 
 # --- what arrives ---------------------------------------------------------------------------------------------------

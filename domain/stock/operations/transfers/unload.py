@@ -13,6 +13,7 @@ from domain.kernel.work import Work
 from domain.stock import costs, postings
 from domain.stock.contents import Content, Contents, Part, parts, pick
 from domain.stock.costs import Joining
+from domain.stock.errors import NothingArrives
 from domain.stock.events import StockAdjusted, StockTransferred
 from domain.stock.locked import Levels, Move
 from domain.stock.operations import oversold
@@ -47,6 +48,8 @@ class Taken:
     part: Part
     """What of the load's layer it is; its content is that on the road, a state of a recalled lot included."""
     bin_id: ID | None = None
+    freight: Decimal = Decimal(0)
+    """What the way adds to its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,16 @@ class Unloading:
     lost: list[Taken] = field(default_factory=list)
     more: list[Surplus] = field(default_factory=list)
 
-    async def run(self, work: Work, arriving: Sequence[Arriving], *, closes: bool) -> None:
-        """Take off the road what has arrived, and with `closes` what is lost; book both, and what is more."""
+    async def run(self, work: Work, arriving: Sequence[Arriving], *, closes: bool, freight: Decimal) -> None:
+        """Take off the road what has arrived, and with `closes` what is lost; book both, and what is more. Refused with
+        NothingArrives where there is freight and nothing comes off the road.
+        """
         digits = currency_digits((await ledger.books(work)).currency)
         # Lots that are named come first: a line that names none takes what is left.
         for each in sorted(arriving, key=lambda each: each.content.lot_id is None):
             self._arrive(each, digits)
+        if freight:
+            self.arrived = with_freight(self.arrived, freight, digits)
         if closes:
             for line in self.transfer.lines:
                 if line.in_transit:  # of the others the levels are not locked
@@ -115,15 +122,16 @@ class Unloading:
         """What arrived moves within inventory; shrinkage bears what is lost."""
         kept = await ledger.books(work)
         value, loss = _value(self.arrived), _value(self.lost)
+        freight = sum((each.freight for each in self.arrived), Decimal(0))
         reason = StockAdjustmentReason.LOST_IN_TRANSIT
         road = self.transfer.transit_id
         shrinkage = ledger.about(postings.adjustment(reason, gained=Decimal(0), lost=loss), location=road)
-        moved = postings.moved(value, origin=road, destination=self.transfer.destination_id)
+        moved = postings.arrived(value, freight, origin=road, destination=self.transfer.destination_id)
         arrival = ledger.Draft("Stock transfer received", self.transfer.id, moved)
-        drafts = [arrival] if value else []
+        drafts = [arrival] if value or freight else []
         drafts += [ledger.Draft("Stock lost in transit", self.transfer.id, shrinkage)] if loss else []
         entries = await ledger.open_entries(work, drafts, kept)
-        debts = await self._move_in(work, entries[0] if value else None)
+        debts = await self._move_in(work, entries[0] if value or freight else None)
         await self._write_off(entries[-1] if loss else None)
         posted = [(entry, draft.postings) for entry, draft in zip(entries, drafts, strict=True)]
         await ledger.write_lines(work, posted, kept)
@@ -156,7 +164,7 @@ class Unloading:
         into = Move(
             there,
             taken.part.quantity,
-            taken.part.value,
+            taken.part.value + taken.freight,
             StockMovementKind.TRANSFER,
             content=replace(taken.part.content, bin_id=taken.bin_id),
             entry_id=entry,
@@ -250,3 +258,23 @@ class Unloading:
 
 def _value(taken: Sequence[Taken]) -> Decimal:
     return sum((each.part.value for each in taken), Decimal(0))
+
+
+def with_freight(taken: Sequence[Taken], freight: Decimal, digits: int) -> list[Taken]:
+    """Freight is spread over what arrives by its value, or by quantity where it has none: what each takes is what the
+    share of all up to it grows by, so nothing is left. Refused with NothingArrives.
+    """
+    if not taken:
+        sentence = "None of these goods were on the road, so there is nothing that freight is part of."
+        raise NothingArrives(sentence, path=("input", "freight"))
+    value = _value(taken)
+    weights = [each.part.value if value else each.part.quantity for each in taken]
+    whole = sum(weights, Decimal(0))
+    seen, given = Decimal(0), Decimal(0)
+    spread: list[Taken] = []
+    for each, weight in zip(taken, weights, strict=True):
+        seen += weight
+        share = costs.proportion(freight, seen, whole, digits) - given
+        given += share
+        spread.append(replace(each, freight=share))
+    return spread
