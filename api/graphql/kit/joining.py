@@ -18,11 +18,11 @@ from typing import Any
 
 from prometheus_client import Histogram
 
+from api.graphql.kit.context import Context
 from api.graphql.kit.errors import outage
 from domain import identity
 from domain.identity import Caller
 from domain.kernel.database import Database, collided
-from domain.kernel.ids import ID
 from domain.kernel.work import Done, Work, begin
 
 TOGETHER = Histogram(
@@ -46,9 +46,8 @@ Each = Callable[[Work, Sequence[Any]], Awaitable[list[Done]]]
 class _Asked:
     """An act that waits to be done."""
 
+    context: Context
     arguments: dict[str, Any]
-    proof: ID | None
-    """The token that its transaction has to prove, if any."""
     done: "asyncio.Future[Done]"
 
 
@@ -78,18 +77,18 @@ class Joining:
 
     @asynccontextmanager
     async def act(
-        self, name: str, alone: Alone, each: Each, caller: Caller, arguments: dict[str, Any], *, proof: ID | None
+        self, context: Context, name: str, alone: Alone, each: Each, arguments: dict[str, Any]
     ) -> AsyncIterator[Done]:
         """Do an act, perhaps together with others. Gives what came of it once it is committed, and ends when the caller
-        has been answered.
+        has been answered. Who asks is proven as soon as the act has begun.
 
-        Raises what the act by itself would raise, and Unmet where the `proof` of who asks fails.
+        Raises what the act by itself would raise, and Unmet where the proof fails.
         """
-        key = name, caller.token, caller.actor
-        kind = self._kinds.setdefault(key, _Kind(alone, each, caller))
+        key = name, context.caller.token, context.caller.actor
+        kind = self._kinds.setdefault(key, _Kind(alone, each, context.caller))
         kind.served += 1
         try:
-            asked = _Asked(arguments, proof, asyncio.get_running_loop().create_future())
+            asked = _Asked(context, arguments, asyncio.get_running_loop().create_future())
             kind.waiting.append(asked)
             self._be_patient(kind)
             self._next(kind)
@@ -161,12 +160,14 @@ class Joining:
                 asked.done.set_result(done)
 
     async def _commit(self, kind: _Kind, several: Sequence[_Asked]) -> list[Done]:
-        proof = next((asked.proof for asked in several if asked.proof is not None), None)
+        proof = next((asked.context.proof for asked in several if asked.context.proof is not None), None)
         provided = identity.proof_of(proof) if proof else None
         async with (
             self._database.connection() as connection,
             begin(connection, actor=kind.caller.actor, provided=provided) as work,
         ):
+            for asked in several:
+                asked.context.proof = None
             if len(several) == 1:
                 act = work.act
                 found = [Done(await kind.alone(work, **several[0].arguments), act)]

@@ -198,11 +198,8 @@ async def _once(
     stack = AsyncExitStack()
     context.closing.append(stack)
     if operation.each is not None and noun is not None and claim is None and not dry_run:
-        joined = context.services.joining.act(
-            operation.name, operation.function, operation.each, context.caller, arguments, proof=context.proof
-        )
+        joined = context.services.joining.act(context, operation.name, operation.function, operation.each, arguments)
         done = await stack.enter_async_context(joined)
-        context.proof = None
         context.reading = Reading(context.database, context.caller.actor)
         _committed(context, stack, response_key)
         return Payload({noun: done.noun}, act=done.act)
