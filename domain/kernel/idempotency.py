@@ -11,7 +11,7 @@ the unique key in the database, for a bounded time.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,9 +24,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.constraints import explain
-from domain.kernel.errors import Refusal
+from domain.kernel.errors import Apart, Refusal
 from domain.kernel.rows import Row
 from domain.kernel.work import Work
+from domain.kernel.writing import Write
 
 KEPT = timedelta(days=7)
 WAIT_SECONDS = 10
@@ -86,7 +87,18 @@ WHERE kept.created_at < $6
 RETURNING true
 """
 _KEPT = "SELECT input_hash, outcome FROM idempotency_keys WHERE actor = $1 AND mutation = $2 AND key = $3"
-_KEEP = "UPDATE idempotency_keys SET outcome = $4::jsonb WHERE actor = $1 AND mutation = $2 AND key = $3"
+_CLAIM_ALL = """
+INSERT INTO idempotency_keys (actor, mutation, key, input_hash, outcome, created_at)
+SELECT actor, mutation, key, input_hash, NULL, $5
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) AS claim(actor, mutation, key, input_hash)
+ORDER BY actor, mutation, key
+ON CONFLICT (actor, mutation, key) DO NOTHING
+"""
+_KEEP = """
+UPDATE idempotency_keys AS kept SET outcome = given.outcome
+FROM json_to_recordset($1::json) AS given(actor text, mutation text, key text, outcome jsonb)
+WHERE kept.actor = given.actor AND kept.mutation = given.mutation AND kept.key = given.key
+"""
 
 
 async def claim(work: Work, claim: Claim) -> dict[str, Any] | None:
@@ -114,9 +126,22 @@ async def claim(work: Work, claim: Claim) -> dict[str, Any] | None:
     return kept["outcome"]
 
 
-async def keep(work: Work, claim: Claim, outcome: dict[str, Any]) -> None:
-    """Keep the outcome of this act under its key: ids of nouns, never their content."""
-    await work.raw.execute(_KEEP, claim.actor, claim.mutation, claim.key, orjson.dumps(outcome).decode())
+async def claim_all(work: Work, claims: Sequence[Claim]) -> None:
+    """Take the keys of several acts that are committed together. Raises Apart where one of them was taken before."""
+    if claims:
+        columns = zip(*((each.actor, each.mutation, each.key, each.input_hash) for each in claims), strict=True)
+        if await work.raw.execute(_CLAIM_ALL, *map(list, columns), work.now) != f"INSERT 0 {len(claims)}":
+            raise Apart
+
+
+async def keep(work: Work, outcomes: Sequence[tuple[Claim, dict[str, Any]]]) -> None:
+    """Keep the outcomes of acts under their keys, with what else they write: ids of nouns, never their content."""
+    if outcomes:
+        rows = [
+            {"actor": claim.actor, "mutation": claim.mutation, "key": claim.key, "outcome": outcome}
+            for claim, outcome in outcomes
+        ]
+        await work.raw.later(Write(_KEEP, [orjson.dumps(rows).decode()]))
 
 
 async def sweep(work: Work) -> int:

@@ -147,6 +147,37 @@ async def test_entries_share_commits_and_nothing_else(fresh_api: Api) -> None:
     await invariants_hold(fresh_api)
 
 
+async def test_keys_are_kept_one_by_one(fresh_api: Api) -> None:
+    api = fresh_api
+    row = await stocked(api, 100)
+    await api.token()
+    given = [{"input": ordered([(row, n % 3 + 1)]), "key": f"key {n}"} for n in range(12)]
+    given[6] = {"input": ordered([(row, 1000)]), "key": "key 6"}
+    before, _ = commits()
+    first = await asyncio.gather(*(api.post(PLACE, each) for each in given))
+    after, _ = commits()
+    assert after - before < 12 + 12  # those that met the refused one went alone as well
+    placed = {n: each["data"]["orderPlace"]["order"] for n, each in enumerate(first)}
+    assert placed.pop(6) is None
+    assert len({each["id"] for each in placed.values()}) == 11
+
+    # Half of them again, among new ones, and one with another input.
+    again = [given[n] if n % 2 else {"input": ordered([(row, 1)]), "key": f"new {n}"} for n in range(12)]
+    again[3] = {"input": ordered([(row, 7)]), "key": "key 3"}
+    second = await asyncio.gather(*(api.post(PLACE, each) for each in again))
+    for n, answer in enumerate(second):
+        payload, replayed = answer["data"]["orderPlace"], answer.get("extensions", {}).get("idempotentReplay", False)
+        if n == 3:
+            assert [each["code"] for each in payload["userErrors"]] == ["IDEMPOTENCY_KEY_REUSED"]
+        else:
+            assert payload["userErrors"] == []
+            assert (replayed, payload["order"]["id"] in {each["id"] for each in placed.values()}) == (n % 2 == 1,) * 2
+            assert not replayed or payload == first[n]["data"]["orderPlace"]
+    wanted = sum(n % 3 + 1 for n in range(12) if n != 6) + 6
+    assert (await level(api, row))["allocated"] == str(wanted)
+    await invariants_hold(api)
+
+
 async def test_who_waits_for_a_lock_holds_nobody_up_for_long(
     fresh_api: Api, fresh_owner: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:

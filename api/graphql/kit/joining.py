@@ -22,7 +22,9 @@ from api.graphql.kit.context import Context
 from api.graphql.kit.errors import outage
 from domain import identity
 from domain.identity import Caller
+from domain.kernel import idempotency
 from domain.kernel.database import Database, collided
+from domain.kernel.idempotency import Claim
 from domain.kernel.work import Done, Work, begin
 
 TOGETHER = Histogram(
@@ -36,29 +38,34 @@ UNDER_WAY = 2
 PATIENCE_SECONDS = 0.05
 """How long those who arrive wait for others, at most: for a transaction under way, and for those who may join them."""
 
-Alone = Callable[..., Awaitable[Any]]
-"""An act by itself: `(work, **arguments)`, returning the noun's id."""
 Each = Callable[[Work, Sequence[Any]], Awaitable[list[Done]]]
 """Several at once, by the one argument that each has."""
 
 
 @dataclass(eq=False)
-class _Asked:
-    """An act that waits to be done."""
+class Asked:
+    """An act that somebody asks for."""
 
     context: Context
-    arguments: dict[str, Any]
-    done: "asyncio.Future[Done]"
+    alone: Callable[[Work], Awaitable[Any]]
+    """Does it by itself, and returns its payload."""
+    given: Any
+    """Its one argument."""
+    payload: Callable[[Done], Any]
+    """Its payload, where it was one of several."""
+    claim: Claim | None = None
+    """The key under which its outcome is kept, if any."""
+    done: "asyncio.Future[Any]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    """Its payload, once it is committed."""
 
 
 @dataclass(eq=False)
 class _Kind:
     """The acts of one kind and one caller."""
 
-    alone: Alone
     each: Each
     caller: Caller
-    waiting: list[_Asked] = field(default_factory=list)
+    waiting: list[Asked] = field(default_factory=list)
     served: int = 0
     """How many have come and not been answered."""
     under_way: int = 0
@@ -76,19 +83,17 @@ class Joining:
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def act(
-        self, context: Context, name: str, alone: Alone, each: Each, arguments: dict[str, Any]
-    ) -> AsyncIterator[Done]:
-        """Do an act, perhaps together with others. Gives what came of it once it is committed, and ends when the caller
-        has been answered. Who asks is proven as soon as the act has begun.
+    async def act(self, name: str, each: Each, asked: Asked) -> AsyncIterator[Any]:
+        """Do an act, perhaps together with others of its name. Gives its payload once it is committed, and ends when
+        the caller has been answered. Who asks is proven as soon as the act has begun.
 
         Raises what the act by itself would raise, and Unmet where the proof fails.
         """
-        key = name, context.caller.token, context.caller.actor
-        kind = self._kinds.setdefault(key, _Kind(alone, each, context.caller))
+        caller = asked.context.caller
+        key = name, caller.token, caller.actor
+        kind = self._kinds.setdefault(key, _Kind(each, caller))
         kind.served += 1
         try:
-            asked = _Asked(context, arguments, asyncio.get_running_loop().create_future())
             kind.waiting.append(asked)
             self._be_patient(kind)
             self._next(kind)
@@ -132,7 +137,7 @@ class Joining:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _together(self, kind: _Kind, several: Sequence[_Asked]) -> None:
+    async def _together(self, kind: _Kind, several: Sequence[Asked]) -> None:
         """Do acts in one transaction, and then those that have come meanwhile."""
         kind.under_way += 1
         try:
@@ -141,10 +146,10 @@ class Joining:
             kind.under_way -= 1
             self._next(kind)
 
-    async def _settle(self, kind: _Kind, several: Sequence[_Asked]) -> None:
+    async def _settle(self, kind: _Kind, several: Sequence[Asked]) -> None:
         """Everybody knows what came of their act."""
         try:
-            found = await self._commit(kind, several)
+            payloads = await self._commit(kind, several)
         except BaseException as error:
             if len(several) == 1 or not _is_rolled_back(error):
                 for asked in several:
@@ -155,11 +160,11 @@ class Joining:
             for asked in several:
                 self._start(self._settle(kind, [asked]))
             return
-        for asked, done in zip(several, found, strict=True):
+        for asked, payload in zip(several, payloads, strict=True):
             if not asked.done.done():
-                asked.done.set_result(done)
+                asked.done.set_result(payload)
 
-    async def _commit(self, kind: _Kind, several: Sequence[_Asked]) -> list[Done]:
+    async def _commit(self, kind: _Kind, several: Sequence[Asked]) -> list[Any]:
         proof = next((asked.context.proof for asked in several if asked.context.proof is not None), None)
         provided = identity.proof_of(proof) if proof else None
         async with (
@@ -168,13 +173,23 @@ class Joining:
         ):
             for asked in several:
                 asked.context.proof = None
-            if len(several) == 1:
-                act = work.act
-                found = [Done(await kind.alone(work, **several[0].arguments), act)]
-            else:
-                found = await kind.each(work, [one for asked in several for one in asked.arguments.values()])
+            payloads = [await several[0].alone(work)] if len(several) == 1 else await _each(work, kind, several)
         TOGETHER.observe(len(several))
-        return found
+        return payloads
+
+
+async def _each(work: Work, kind: _Kind, several: Sequence[Asked]) -> list[Any]:
+    """Do several acts. Refused with Apart where one of them was done before under its key."""
+    await idempotency.claim_all(work, [asked.claim for asked in several if asked.claim is not None])
+    done = await kind.each(work, [asked.given for asked in several])
+    payloads = [asked.payload(each) for asked, each in zip(several, done, strict=True)]
+    kept = [
+        (asked.claim, payload.outcome)
+        for asked, payload in zip(several, payloads, strict=True)
+        if asked.claim is not None
+    ]
+    await idempotency.keep(work, kept)
+    return payloads
 
 
 def _is_rolled_back(error: BaseException) -> bool:
@@ -182,7 +197,7 @@ def _is_rolled_back(error: BaseException) -> bool:
     return isinstance(error, Exception) and (collided(error) or outage(error) is None)
 
 
-def _fail(asked: _Asked, error: BaseException) -> None:
+def _fail(asked: Asked, error: BaseException) -> None:
     if asked.done.done():
         return
     if isinstance(error, Exception):

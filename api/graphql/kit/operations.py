@@ -25,7 +25,7 @@ from api.graphql.kit.access import access_of
 from api.graphql.kit.context import Context
 from api.graphql.kit.errors import as_user_errors
 from api.graphql.kit.inputs import meaning, to_domain
-from api.graphql.kit.joining import Each
+from api.graphql.kit.joining import Asked, Each
 from api.graphql.kit.reading import Reading
 from domain import identity
 from domain.kernel import idempotency
@@ -33,7 +33,7 @@ from domain.kernel.database import collided
 from domain.kernel.errors import Overtaken, Refusal, Refusals
 from domain.kernel.idempotency import Claim
 from domain.kernel.ids import ID
-from domain.kernel.work import begin
+from domain.kernel.work import Work, begin
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -118,6 +118,11 @@ class Payload:
     act: ID | None = None
     user_errors: list[Any] = field(default_factory=list)
 
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """What is kept of it under an idempotency key."""
+        return {"nouns": self.nouns, "act": self.act}
+
 
 async def perform(
     context: Context, operation: Operation, noun: str | None, given: dict[str, Any], *, response_key: str
@@ -197,12 +202,17 @@ async def _once(
 ) -> Payload:
     stack = AsyncExitStack()
     context.closing.append(stack)
-    if operation.each is not None and noun is not None and claim is None and not dry_run:
-        joined = context.services.joining.act(context, operation.name, operation.function, operation.each, arguments)
-        done = await stack.enter_async_context(joined)
+
+    async def alone(work: Work) -> Payload:
+        return await _do(work, context, operation, noun, arguments, claim)
+
+    if operation.each is not None and noun is not None and not dry_run:
+        (given,) = arguments.values()
+        asked = Asked(context, alone, given, lambda done: Payload({noun: done.noun}, act=done.act), claim)
+        payload = await stack.enter_async_context(context.services.joining.act(operation.name, operation.each, asked))
         context.reading = Reading(context.database, context.caller.actor)
         _committed(context, stack, response_key)
-        return Payload({noun: done.noun}, act=done.act)
+        return payload
     connection = await stack.enter_async_context(context.database.connection())
     provided = identity.proof_of(context.proof) if context.proof else None
     opened = begin(connection, actor=context.caller.actor, commit=not dry_run, provided=provided)
@@ -210,17 +220,9 @@ async def _once(
     try:
         work = await work_stack.enter_async_context(opened)
         context.proof = None
-        kept = await idempotency.claim(work, claim) if claim else None
-        if kept is None:
-            result = await operation.function(work, **arguments)
-            payload = Payload(result if noun is None else {noun: result}, act=work.act)
-            if claim:
-                await idempotency.keep(work, claim, {"nouns": payload.nouns, "act": payload.act})
-            if dry_run:
-                await work.finish()  # before its payload is read inside of it
-        else:
-            payload = Payload(kept["nouns"], act=kept["act"])
-            context.extensions["idempotentReplay"] = True
+        payload = await alone(work)
+        if dry_run:
+            await work.finish()  # before its payload is read inside of it
     except BaseException as error:
         if not await work_stack.__aexit__(type(error), error, error.__traceback__):
             raise
@@ -232,6 +234,26 @@ async def _once(
     await work_stack.aclose()
     context.reading = Reading(context.database, context.caller.actor, connection=connection)
     _committed(context, stack, response_key)
+    return payload
+
+
+async def _do(  # noqa: PLR0917  what an act is made of
+    work: Work,
+    context: Context,
+    operation: Operation,
+    noun: str | None,
+    arguments: dict[str, Any],
+    claim: Claim | None,
+) -> Payload:
+    """The act itself, or what is kept of it under its key."""
+    kept = await idempotency.claim(work, claim) if claim else None
+    if kept is not None:
+        context.extensions["idempotentReplay"] = True
+        return Payload(kept["nouns"], act=kept["act"])
+    result = await operation.function(work, **arguments)
+    payload = Payload(result if noun is None else {noun: result}, act=work.act)
+    if claim:
+        await idempotency.keep(work, [(claim, payload.outcome)])
     return payload
 
 
