@@ -126,6 +126,7 @@ class Joining:
         if kind.waiting:
             self._be_patient(kind)
         if waiting:
+            kind.under_way += 1
             self._start(self._together(kind, waiting[:MOST]))
 
     def _be_patient(self, kind: _Kind) -> None:
@@ -139,7 +140,6 @@ class Joining:
 
     async def _together(self, kind: _Kind, several: Sequence[Asked]) -> None:
         """Do acts in one transaction, and then those that have come meanwhile."""
-        kind.under_way += 1
         try:
             await self._settle(kind, several)
         finally:
