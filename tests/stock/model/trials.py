@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
@@ -125,10 +125,13 @@ async def witnessed(trials: dict[str, Trial]) -> AsyncIterator[None]:
     patch = pytest.MonkeyPatch()
     act = doors.act
 
-    async def act_in_its_name(*arguments: Any, idempotency_key: str | None, **options: Any) -> Any:
+    async def act_in_its_name(
+        context: Any, operation: doors.Operation, *arguments: Any, idempotency_key: str | None, **options: Any
+    ) -> Any:
         if idempotency_key in trials:
             current.set(trials[idempotency_key])
-        return await act(*arguments, idempotency_key=idempotency_key, **options)
+            operation = replace(operation, each=None)  # in a transaction of its own, by which it is followed
+        return await act(context, operation, *arguments, idempotency_key=idempotency_key, **options)
 
     @asynccontextmanager
     async def begin_at_its_instant(connection: AsyncConnection, **options: Any) -> AsyncIterator[Work]:
