@@ -4,7 +4,7 @@ A lifecycle says nothing about what an act does; that stays in its operation. It
 state must be reachable, so a table with a forgotten row stops the import and not the first customer.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -44,12 +44,14 @@ class Lifecycle(Generic[State, Action]):
         """What can be done in this state, in the order of declaration."""
         return [name for name, transition in self.actions.items() if state in transition.sources]
 
-    def after(self, state: State, action: Action) -> State:
-        """The state that the act leads to. Refuses with NotAllowedNow and says what is possible instead."""
+    def after(self, state: State, action: Action, *, path: Sequence[str | int] = ()) -> State:
+        """The state that the act leads to. Refuses with NotAllowedNow, about the argument at `path`, and says what is
+        possible instead.
+        """
         transition = self.actions[action]
         if state not in transition.sources:
             possible = ", ".join(self.available(state)) or "nothing"
-            raise NotAllowedNow(f"A {self.noun} that is {state} cannot {action}; possible now: {possible}.")
+            raise NotAllowedNow(f"A {self.noun} that is {state} cannot {action}; possible now: {possible}.", path=path)
         return transition.target
 
     def _reachable(self) -> set[State]:

@@ -2,7 +2,7 @@
 
 A door (a mutation, a callback, a reaction, a command) opens exactly one `Work`; everything below it receives the work
 and never commits, reads the clock or sees the request. State, movements, journal and events become visible together
-or not at all.
+or not at all. Acts that arrive together may share a work, one after the other (`Work.another`), and its transaction.
 """
 
 import re

@@ -9,11 +9,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from api.graphql.schema import built
+from domain.identity import Caller
 from tests.engine.acts import WHY, acts
 from tests.engine.anew import Names
 from tests.engine.bench import Bench, answer, request_of
 from tests.engine.compare import difference, faults
 from tests.engine.documents import Document
+from tests.engine.sights import ALL
 from tests.engine.tally import Tally
 
 EXAMPLES, EACH = 10, 40
@@ -48,13 +50,18 @@ async def test_dry_runs_are_answered_alike(bench: Bench, number: int) -> None:
         asked = acts(built(), bench.pool, bench.desk, seed)
         _tally.document(built().core, asked)
         for who in bench.callers.values() if seed % 4 == 0 else [bench.callers[seed % 3]]:
-            expected, actual = [
-                Names(bench.pool).likeness(await answer(bench.services, request_of(asked), who, oracle=oracle))
-                for oracle in (True, False)
-            ]
-            found = difference(expected, actual)
-            assert found is None, f"for {who.name!r}: {found}\n{asked}"
-            _note(asked, expected)
+            await _agree(bench, asked, who)
+
+
+async def _agree(bench: Bench, asked: Document, who: Caller) -> None:
+    """Both answer alike, and what came of each mutation is noted."""
+    expected, actual = [
+        Names(bench.pool).likeness(await answer(bench.services, request_of(asked), who, oracle=oracle))
+        for oracle in (True, False)
+    ]
+    found = difference(expected, actual)
+    assert found is None, f"for {who.name!r}: {found}\n{asked}"
+    _note(asked, expected)
 
 
 def _note(asked: Document, answered: dict[str, Any]) -> None:
@@ -75,15 +82,7 @@ async def test_every_mutation_was_done_and_the_refusals_that_have_types_came_up(
     for n, name in enumerate(names):
         seeds = iter(range(n, n + MORE * len(names), len(names)))  # of documents that begin with it
         while not _came_of_it[name]["done"] and (seed := next(seeds, None)) is not None:
-            asked = acts(built(), bench.pool, bench.desk, seed)
-            expected, actual = [
-                Names(bench.pool).likeness(
-                    await answer(bench.services, request_of(asked), bench.callers[0], oracle=oracle)
-                )
-                for oracle in (True, False)
-            ]
-            assert difference(expected, actual) is None, str(asked)
-            _note(asked, expected)
+            await _agree(bench, acts(built(), bench.pool, bench.desk, seed), bench.callers[ALL])
     assert {name for name in names if not _came_of_it[name]["done"]} == set()
     seen = sum(_came_of_it.values(), Counter())
     assert [code for code in _CODES if not seen[code]] == [], seen

@@ -21,10 +21,7 @@ async def cancel(work: Work, order_id: str, *, reason: OrderCancelReason) -> ID:
     Refused with NotFound, and with NotAllowedNow once something has left or the order has ended.
     """
     (order,) = (await locked(work, [(order_id, ("id",))])).values()
-    try:
-        status = ORDER.after(order.status, OrderStep.CANCEL)
-    except NotAllowedNow as refusal:
-        raise refusal.under("id") from None
+    status = ORDER.after(order.status, OrderStep.CANCEL, path=("id",))
     if order.fulfillment_status != FulfillmentStatus.UNFULFILLED:
         raise NotAllowedNow("Some of this order has left already: it can only come back as a return.", path=("id",))
     await stock.deallocate(work, [order.id])

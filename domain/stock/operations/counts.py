@@ -189,10 +189,7 @@ WHERE id = $1
 
 def step(count: LockedCount, action: StockCountAction) -> StockCountStatus:
     """The status that an act leads to. Refused with NotAllowedNow."""
-    try:
-        return COUNT.after(count.status, action)
-    except NotAllowedNow as refusal:
-        raise refusal.under("id") from None
+    return COUNT.after(count.status, action, path=("id",))
 
 
 async def write_step(work: Work, count: LockedCount, status: StockCountStatus) -> None:

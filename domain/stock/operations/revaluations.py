@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from domain.kernel import bulk
-from domain.kernel.errors import NotAllowedNow, NotFound
+from domain.kernel.errors import NotFound
 from domain.kernel.ids import ID, is_id, new_id
 from domain.kernel.money import CurrencyCode, Money
 from domain.kernel.work import Work
@@ -80,7 +80,7 @@ async def approve_revaluation(work: Work, revaluation_id: str) -> ID:
     NotFound; and with NotAllowedNow once it is decided.
     """
     revaluation = await _locked(work, revaluation_id)
-    status = _step(revaluation, StockRevaluationAction.APPROVE)
+    status = REVALUATION.after(revaluation.status, StockRevaluationAction.APPROVE, path=("id",))
     if work.actor.id is not None and work.actor.id == revaluation.proposed_by:
         raise OwnProposal("Whoever proposed a revaluation does not approve it: let somebody else look.", path=("id",))
     wanted = NewRevaluation(revaluation.location_id, revaluation.reason, await _lines(work, revaluation))
@@ -96,7 +96,8 @@ async def reject_revaluation(work: Work, revaluation_id: str) -> ID:
     Refused with NotFound, and with NotAllowedNow once it is decided.
     """
     revaluation = await _locked(work, revaluation_id)
-    await _write_step(work, revaluation, _step(revaluation, StockRevaluationAction.REJECT), None)
+    status = REVALUATION.after(revaluation.status, StockRevaluationAction.REJECT, path=("id",))
+    await _write_step(work, revaluation, status, None)
     work.announce(StockRevaluationRejected(revaluation.id, location=revaluation.location_id))
     return revaluation.id
 
@@ -115,13 +116,6 @@ async def _locked(work: Work, revaluation_id: str) -> LockedRevaluation:
         StockRevaluationStatus(record["status"]),
         record["proposed_by"],
     )
-
-
-def _step(revaluation: LockedRevaluation, action: StockRevaluationAction) -> StockRevaluationStatus:
-    try:
-        return REVALUATION.after(revaluation.status, action)
-    except NotAllowedNow as refusal:
-        raise refusal.under("id") from None
 
 
 _LINES = """

@@ -2,7 +2,6 @@
 
 from enum import StrEnum
 
-from domain.kernel.errors import NotAllowedNow
 from domain.kernel.lifecycle import Lifecycle
 from domain.stock.tables import StockTransferStatus
 
@@ -47,7 +46,4 @@ def transfer_actions(status: StockTransferStatus) -> list[StockTransferAction]:
 
 def after(status: StockTransferStatus, action: StockTransferAction) -> StockTransferStatus:
     """The state that the act leads to. Refused with NotAllowedNow, about the transfer's id."""
-    try:
-        return TRANSFER.after(status, action)
-    except NotAllowedNow as refusal:
-        raise refusal.under("id") from None
+    return TRANSFER.after(status, action, path=("id",))
