@@ -1,13 +1,14 @@
 """Acts that arrive at the same moment: committed together, each an act of its own all the same."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
+from api.graphql.engine.run import Result, Run
 from tests.support.api import Api
 from tests.support.server import Server
 from tests.support.shop import (
@@ -145,6 +146,67 @@ async def test_entries_share_commits_and_nothing_else(fresh_api: Api) -> None:
         ]
     assert len({payload["journalEntry"]["number"] for payload in posted}) == 15
     await invariants_hold(fresh_api)
+
+
+SHOWN = "id number description on lines { debit { amount } credit { amount } account { code } }"
+
+
+async def test_payloads_are_read_together(fresh_api: Api) -> None:
+    mutation = f"""mutation P($input: JournalEntryPostInput!) {{
+      journalEntryPost(input: $input) {{ journalEntry {{ {SHOWN} }} {EFFECTS} {ERRORS} }} }}"""
+    inputs = [entry(f"{n + 1}.00", f"{n + 1}.00") | {"description": f"Rent {n}"} for n in range(24)]
+    await fresh_api.token()
+    before, _ = commits()
+    async with fresh_api.counted() as statements:
+        payloads = await at_once(fresh_api, mutation, inputs)
+    after, _ = commits()
+    read = [each for each in statements if each.startswith("WITH") and "journal_entries.id AS c" in each]
+    assert len(read) <= after - before < 20
+    for n, payload in enumerate(payloads):
+        assert payload["userErrors"] == []
+        shown = payload["journalEntry"]
+        assert shown["description"] == f"Rent {n}"
+        assert [each["debit"]["amount"] for each in shown["lines"]] == [f"{n + 1}.00", "0.00"]
+        assert [each["subject"] for each in payload["effects"]["events"]["nodes"]] == [shown["id"]]
+        assert len(payload["effects"]["journalEntries"]["nodes"]) == 1
+        again = await fresh_api.data(
+            f"query($id: ID!) {{ journalEntry(by: {{id: $id}}) {{ {SHOWN} }} }}", {"id": shown["id"]}
+        )
+        assert again["journalEntry"] == shown
+
+
+async def test_payloads_that_are_asked_for_differently_are_read_differently(fresh_api: Api) -> None:
+    mutation = f"""mutation P($input: JournalEntryPostInput!, $first: Int!) {{ journalEntryPost(input: $input) {{
+      effects {{ events(first: $first) {{ nodes {{ type }} totalCount }} }} {ERRORS} }} }}"""
+    await fresh_api.token()
+    answers = await asyncio.gather(
+        *(fresh_api.post(mutation, {"input": entry(), "first": n % 2}) for n in range(12)),
+    )
+    seen = [each["data"]["journalEntryPost"]["effects"]["events"] for each in answers]
+    assert [(len(each["nodes"]), each["totalCount"]) for each in seen] == [(n % 2, 1) for n in range(12)]
+
+
+async def test_a_payload_is_read_by_itself_where_reading_several_fails(
+    fresh_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = 0
+
+    async def fail(_run: Run, _layout: object, *, proving: bool) -> None:
+        nonlocal failed
+        failed += 1
+        _run.failures[1] = RuntimeError("no")
+
+    async def read_each(run: Run, values: Sequence[Any]) -> list[Result] | None:
+        with monkeypatch.context() as patched:
+            patched.setattr(run, "_fetch", fail.__get__(run))
+            return await together(run, values)
+
+    together = Run.read_each
+    monkeypatch.setattr(Run, "read_each", read_each)
+    payloads = await at_once(fresh_api, POST, [entry() for _ in range(12)])
+    assert failed
+    assert len({each["journalEntry"]["id"] for each in payloads}) == 12
+    assert all(len(each["effects"]["events"]["nodes"]) == 1 for each in payloads)
 
 
 async def test_keys_are_kept_one_by_one(fresh_api: Api) -> None:

@@ -16,6 +16,7 @@ from graphql.execution.values import (
 from api.graphql.documents import Prepared
 from api.graphql.engine.arguments import Arguments
 from api.graphql.engine.coercion import Coerce, Unfit, coercion_of
+from api.graphql.engine.payloads import Payloads
 from api.graphql.engine.planner import Plan, Planner
 from api.graphql.engine.run import Result, Run
 from api.graphql.engine.selection import Selected, Selector
@@ -36,6 +37,8 @@ class Field:
     arguments: Arguments
     plan: Plan | None
     """None: `__typename`, which needs neither."""
+    payloads: Payloads | None = None
+    """Who reads its payloads, where it is a mutation's."""
 
 
 @dataclass(eq=False)
@@ -85,13 +88,13 @@ class Operation:
         return Result(data, errors)
 
     async def _act(self, field: Field, context: Context, variables: VariableValues) -> Result:
-        if field.plan is None:
+        if field.payloads is None:
             return Result({field.selected.key: field.selected.parent.name}, [])
         declared = self.built.declared.fields["Mutation", field.selected.name]
         assert isinstance(declared, Mutation)
         given = field.arguments.of(variables)
         payload = await perform(context, declared.operation, declared.noun, given, response_key=field.selected.key)
-        return await Run(field.plan, context, variables).read_given(payload)
+        return await field.payloads.read(context, variables, payload)
 
     async def subscription(self, context: Context, variables: VariableValues) -> AsyncIterator[Result]:
         """Follow a subscription: one answer for each of its messages.
@@ -142,7 +145,8 @@ def _planned(built: Built, prepared: Prepared, variables: VariableValues) -> Ope
     fields = []
     for selected in roots:
         planned = None if selected.name == "__typename" else Planner(built, selector).given(selected)
-        fields.append(Field(selected, Arguments(selected, built.schema), planned))
+        payloads = None if planned is None else Payloads(planned)
+        fields.append(Field(selected, Arguments(selected, built.schema), planned, payloads))
     return Operation(None, fields, built)
 
 

@@ -130,6 +130,8 @@ class Plan:
     """Compiled statements by their form."""
     alone: bool = True
     """Whether one statement is all that is read, so that it needs no transaction around it."""
+    is_constant: bool = True
+    """Whether the document says it all: no argument below the roots takes a variable."""
 
     rounds: list[list[Unit]] = field(default_factory=list)
     """The units by the round that reads them."""
@@ -307,7 +309,9 @@ class Planner:
         return References(reference) if is_list_type(get_nullable_type(selected.definition.type)) else reference
 
     def _arguments(self, selected: Selected) -> Arguments:
-        return Arguments(selected, self.built.schema)
+        arguments = Arguments(selected, self.built.schema)
+        self.plan.is_constant &= arguments.constant
+        return arguments
 
     # --- connections
 

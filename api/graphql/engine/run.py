@@ -72,14 +72,31 @@ class Run:
         self._collect(self.plan.roots[0], value)
         return await self._rest()
 
+    async def read_each(self, values: Sequence[Any]) -> list[Result] | None:
+        """Answer the one root field with each of several values that are there already, read at once: the answers, or
+        None unless all goes well. For plans whose arguments are constant.
+        """
+        for value in values:
+            self._collect(self.plan.roots[0], value)
+        await self._rounds()
+        try:
+            return None if self.failures else self._answer_each(values)
+        except Exception:  # whatever it was, a run for each says it
+            return None
+        finally:
+            self.built.clear()
+
     async def _rest(self) -> Result:
-        for number, layout in enumerate(self.plan.layouts):
-            await self._round(number, layout)
+        await self._rounds()
         try:
             return self._answer()
         finally:
             # What is built begins with this very run: without this only the collector would set all its rows free.
             self.built.clear()
+
+    async def _rounds(self) -> None:
+        for number, layout in enumerate(self.plan.layouts):
+            await self._round(number, layout)
 
     async def _call(self, place: int, root: Root) -> None:
         if root.call is None:
@@ -314,6 +331,14 @@ class Run:
             return Result(self._complete(), self.errors)
         except GraphQLError as error:
             return Result(None, [*self.errors, error])
+
+    def _answer_each(self, values: Sequence[Any]) -> list[Result]:
+        self._build()
+        answers = []
+        for value in values:
+            self.roots[0] = value
+            answers.append(Result(self._complete(), []))
+        return answers
 
     def _build(self) -> None:
         """Build what is below before what is above it."""

@@ -33,7 +33,7 @@ from domain.kernel.database import collided
 from domain.kernel.errors import Overtaken, Refusal, Refusals
 from domain.kernel.idempotency import Claim
 from domain.kernel.ids import ID
-from domain.kernel.work import Work, begin
+from domain.kernel.work import Done, Work, begin
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -117,6 +117,8 @@ class Payload:
     nouns: dict[str, Any] = field(default_factory=dict)
     act: ID | None = None
     user_errors: list[Any] = field(default_factory=list)
+    is_one_of_several: bool = False
+    """Whether other acts were committed together with its own."""
 
     @property
     def outcome(self) -> dict[str, Any]:
@@ -206,9 +208,13 @@ async def _once(
     async def alone(work: Work) -> Payload:
         return await _do(work, context, operation, noun, arguments, claim)
 
+    def one_of_several(done: Done) -> Payload:
+        assert noun is not None
+        return Payload({noun: done.noun}, act=done.act, is_one_of_several=True)
+
     if operation.each is not None and noun is not None and not dry_run:
         (given,) = arguments.values()
-        asked = Asked(context, alone, given, lambda done: Payload({noun: done.noun}, act=done.act), claim)
+        asked = Asked(context, alone, given, one_of_several, claim)
         payload = await stack.enter_async_context(context.services.joining.act(operation.name, operation.each, asked))
         context.reading = Reading(context.database, context.caller.actor)
         _committed(context, stack, response_key)
