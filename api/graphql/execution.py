@@ -214,7 +214,7 @@ async def _end(context: Context) -> None:
     """Give back what the operation holds open. A lost connection has given itself back."""
     try:
         await close_payload(context)
-        await context.reading.close()
+        await context.reading.aclose()
     except Exception as error:
         if outage(error) is None:
             raise

@@ -42,7 +42,7 @@ async def every_error(services: Services, request: Request, who: Caller) -> list
             executor_class=_WithoutSpreading,
         )
         result = await result if hasattr(result, "__await__") else result
-        await context.reading.close()
+        await context.reading.aclose()
     return [fault_of(presentable(error)) for error in result.errors or ()]
 
 
@@ -54,7 +54,7 @@ def steadied() -> Iterator[None]:
     everybody who waits for it, and the whole request with it. And the statement that it runs goes on meanwhile: the
     snapshot or the dry run ends when that is done, and nothing is read after it. A snapshot ends with its payload.
     """
-    load, close, execute, run = DataLoader.load, Reading.close, Reading.execute, Reading.run
+    load, close, execute, run = DataLoader.load, Reading.aclose, Reading.execute, Reading.run
     close_payload = operations.close_payload
 
     def shielded(self: "DataLoader[Any, Any]", key: Any) -> Any:
@@ -66,7 +66,7 @@ def steadied() -> Iterator[None]:
             await close(self)
 
     async def close_payload_when_idle(context: Context) -> None:
-        await context.reading.close()
+        await context.reading.aclose()
         await close_payload(context)
 
     def unless_ended(read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -78,14 +78,14 @@ def steadied() -> Iterator[None]:
         return reading
 
     users = _users()
-    DataLoader.load, Reading.close = shielded, close_when_idle
+    DataLoader.load, Reading.aclose = shielded, close_when_idle
     Reading.execute, Reading.run = unless_ended(execute), unless_ended(run)  # type: ignore[method-assign]
     for module in users:
         vars(module)["close_payload"] = close_payload_when_idle
     try:
         yield
     finally:
-        DataLoader.load, Reading.close, Reading.execute, Reading.run = load, close, execute, run
+        DataLoader.load, Reading.aclose, Reading.execute, Reading.run = load, close, execute, run
         for module in users:
             vars(module)["close_payload"] = close_payload
 

@@ -281,7 +281,7 @@ async def test_a_bug_in_an_answer_is_masked(api: Api, monkeypatch: pytest.Monkey
     async def broken(*_: Any) -> None:
         raise ZeroDivisionError("the secret of our insides")
 
-    monkeypatch.setattr(Reading, "close", broken)
+    monkeypatch.setattr(Reading, "aclose", broken)
     with capture_logs() as logs:
         async with api.socket() as socket:
             await begin(socket, "1", "{ __typename }")

@@ -1,12 +1,14 @@
 """The arguments of a field, coerced as graphql-core and Strawberry coerce them for a resolver."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import strawberry
 from graphql import Undefined, VariableNode, Visitor, is_required_argument, visit
 from graphql.execution.values import VariableValues, get_argument_values
 from graphql.utilities.coerce_input_value import coerce_default_value
-from strawberry.types.arguments import convert_argument
+from strawberry.types import has_object_definition
+from strawberry.types.arguments import InputContext, convert_argument
 
 from api.graphql.engine.selection import Selected
 
@@ -19,7 +21,7 @@ class Arguments:
         self._registry, self._config = schema.schema_converter.scalar_registry, schema.config
         field = selected.definition.extensions.get("strawberry-definition")
         self._kinds = [
-            (schema.config.name_converter.from_argument(each), each.python_name, each.type)
+            (schema.config.name_converter.from_argument(each), each.python_name, self._converter(each.type))
             for each in (field.arguments if field else ())
         ]
         self.constant = not _names_variables(selected)
@@ -53,12 +55,21 @@ class Arguments:
             return {}
         values = self.plain(variables)
         given: dict[str, Any] = {}
-        for name, python_name, kind in self._kinds:
+        for name, python_name, convert in self._kinds:
             if name in values:
-                value = convert_argument(values[name], kind, self._registry, self._config)
+                value = convert(values[name])
                 if value is not strawberry.UNSET:
                     given[python_name] = value
         return given
+
+    def _converter(self, kind: Any) -> Callable[[Any], Any]:
+        """What Strawberry makes of a value of that type. It asks anew at every value what kind of type it has."""
+        if has_object_definition(kind):
+            made = kind.__strawberry_definition__.from_input
+            if made is not None:
+                context = InputContext(None, self._config, self._registry, ())
+                return lambda value: made(kind, value, context) if isinstance(value, Mapping) else value
+        return lambda value: convert_argument(value, kind, self._registry, self._config)
 
 
 def _handed_on(selected: Selected) -> tuple[list[tuple[str, str]], dict[str, Any]] | None:

@@ -64,7 +64,7 @@ class Payloads:
                 run = Run(self._plan, replace(first, reading=reading), asked[0].variables)
                 results = await run.read_each([each.payload for each in asked])
             finally:
-                await reading.close()
+                await reading.aclose()
             if results is not None:
                 return results
         return [await each.alone(self._plan) for each in asked]

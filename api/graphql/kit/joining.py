@@ -11,8 +11,7 @@ only.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +58,26 @@ class Asked:
     """Its payload, once it is committed."""
 
 
+class Visit:
+    """Somebody who asks for an act, until he has been answered. A class, because a generator costs several times as
+    much.
+    """
+
+    def __init__(self, joining: "Joining", key: Hashable, asked: Asked) -> None:
+        self._joining, self._key, self._asked = joining, key, asked
+
+    async def payload(self) -> Any:
+        """The payload of the act, once it is committed.
+
+        Raises what the act by itself would raise, and Unmet where the proof fails.
+        """
+        return await self._asked.done
+
+    async def aclose(self) -> None:
+        """The answer has been made."""
+        self._joining.leave(self._key)
+
+
 @dataclass(eq=False)
 class _Kind:
     """The acts of one kind and one caller."""
@@ -82,28 +101,27 @@ class Joining:
         self._kinds: dict[Hashable, _Kind] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @asynccontextmanager
-    async def act(self, name: str, each: Each, asked: Asked) -> AsyncIterator[Any]:
-        """Do an act, perhaps together with others of its name. Gives its payload once it is committed, and ends when
-        the caller has been answered. Who asks is proven as soon as the act has begun.
-
-        Raises what the act by itself would raise, and Unmet where the proof fails.
+    def visit(self, name: str, each: Each, asked: Asked) -> "Visit":
+        """Do an act, perhaps together with others of its name: who asks is served until the visit is closed. Who asks
+        is proven as soon as the act has begun.
         """
         caller = asked.context.caller
         key = name, caller.token, caller.actor
         kind = self._kinds.setdefault(key, _Kind(each, caller))
         kind.served += 1
-        try:
-            kind.waiting.append(asked)
-            self._be_patient(kind)
+        kind.waiting.append(asked)
+        self._be_patient(kind)
+        self._next(kind)
+        return Visit(self, key, asked)
+
+    def leave(self, key: Hashable) -> None:
+        """Somebody has been answered: those who wait for more to come need not wait for him."""
+        kind = self._kinds[key]
+        kind.served -= 1
+        if kind.served:
             self._next(kind)
-            yield await asked.done
-        finally:
-            kind.served -= 1
-            if kind.served:
-                self._next(kind)
-            else:
-                self._kinds.pop(key, None)
+        else:
+            self._kinds.pop(key)
 
     async def stop(self) -> None:
         """What is still under way is given up: it rolls back, and was not answered."""

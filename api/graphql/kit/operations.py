@@ -202,9 +202,6 @@ async def _once(
     claim: Claim | None,
     dry_run: bool,
 ) -> Payload:
-    stack = AsyncExitStack()
-    context.closing.append(stack)
-
     async def alone(work: Work) -> Payload:
         return await _do(work, context, operation, noun, arguments, claim)
 
@@ -215,10 +212,14 @@ async def _once(
     if operation.each is not None and noun is not None and not dry_run:
         (given,) = arguments.values()
         asked = Asked(context, alone, given, one_of_several, claim)
-        payload = await stack.enter_async_context(context.services.joining.act(operation.name, operation.each, asked))
+        visit = context.services.joining.visit(operation.name, operation.each, asked)
+        context.closing.append(visit)
+        payload = await visit.payload()
         context.reading = Reading(context.database, context.caller.actor)
-        _committed(context, stack, response_key)
+        _committed(context, response_key)
         return payload
+    stack = AsyncExitStack()
+    context.closing.append(stack)
     connection = await stack.enter_async_context(context.database.connection())
     provided = identity.proof_of(context.proof) if context.proof else None
     opened = begin(connection, actor=context.caller.actor, commit=not dry_run, provided=provided)
@@ -239,7 +240,7 @@ async def _once(
         return payload
     await work_stack.aclose()
     context.reading = Reading(context.database, context.caller.actor, connection=connection)
-    _committed(context, stack, response_key)
+    _committed(context, response_key)
     return payload
 
 
@@ -263,7 +264,7 @@ async def _do(  # noqa: PLR0917  what an act is made of
     return payload
 
 
-def _committed(context: Context, stack: AsyncExitStack, response_key: str) -> None:
+def _committed(context: Context, response_key: str) -> None:
     context.committed.add(response_key)
     context.services.wake()
-    stack.push_async_callback(context.reading.close)
+    context.closing.append(context.reading)

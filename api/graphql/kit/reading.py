@@ -56,7 +56,7 @@ class Reading:
         self._lock = asyncio.Lock()
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """End the snapshot. A connection that was handed in stays with its owner."""
         await self._stack.aclose()
 

@@ -93,7 +93,7 @@ async def stock_changed(
         watched = await _watched(reading, variant_ids, skus, location_ids)
         cursor, present = await reading.run(lambda it: _present(it, watched, wanted=snapshot and after is None))
     finally:
-        await reading.close()
+        await reading.aclose()
     assert cursor is not None  # the foundation has announced its channel, so the log is never empty
     for record in present:
         yield StockChange(cursor=cursor, kind=StockChangeKind.SNAPSHOT, level=record, at=context.now)  # type: ignore[arg-type]
