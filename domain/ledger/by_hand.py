@@ -1,7 +1,7 @@
 """Entries by hand: what a bookkeeper posts, and takes back."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -91,6 +91,19 @@ class NewJournalEntry:
     """A later day on which it is taken back by itself: the reversal is posted along with it."""
 
 
+@dataclass(frozen=True)
+class Openness:
+    """Which control accounts an entry may name, though it is written by hand, and what is to be done instead of naming
+    another one: its sentences begin in lower case.
+    """
+
+    to: Collection[Role] = ()
+    instead: Mapping[Role, str] = field(default_factory=dict[Role, str])
+
+
+_CLOSED = Openness()
+
+
 @dataclass
 class _Line:
     """A line on its way into the books."""
@@ -152,14 +165,14 @@ async def post_entry(
     *,
     kind: EntryKind,
     against: Role | None = None,
-    open_to: Collection[Role] = (),
+    open_to: Openness = _CLOSED,
     source: ID | None = None,
     effective_at: datetime | None = None,
 ) -> ID:
     """The entry stands in the books. Returns its id.
 
-    `against`: the account that takes what debits and credits differ by; without, they must be equal. `open_to`: control
-    accounts that it may name, though it is written by hand; the entry is one of the books' own then.
+    `against`: the account that takes what debits and credits differ by; without, they must be equal, and the entry is
+    one by hand.
     """
     _check_count(new.lines, fewest=2 if against is None else 1)
     held = await items.lock(work, {line.settles for line in new.lines if line.settles is not None})
@@ -241,7 +254,7 @@ def _read(
     held: dict[ID, Held],
     kept: Books,
     *,
-    open_to: Collection[Role] = (),
+    open_to: Openness = _CLOSED,
     balanced: bool = True,
 ) -> _Said:
     """What an entry says, of accounts and items that were looked up. Refused where it cannot be said."""
@@ -276,7 +289,7 @@ async def check_plain(work: Work, lines: Sequence[PlainLine], base: str) -> tupl
     _check_count(lines)
     given = [NewLine(**vars(each)) for each in lines]
     named = await ask(work, _ask_accounts(given, {}))
-    accounts = _accounts(given, named, {}, ())
+    accounts = _accounts(given, named, {}, _CLOSED)
     amounts = _amounts(given, base, balanced=True)
     await dimensions.check(work, dimensions.named(given))
     return accounts, amounts
@@ -312,9 +325,7 @@ def _ask_accounts(lines: Sequence[NewLine], held: dict[ID, Held]) -> Ask[Mapping
     return Ask(_FIND, ([each[4:] for each in sorted(ids)], sorted(codes)), read)
 
 
-def _accounts(
-    lines: Sequence[NewLine], named: Mapping[str, Any], held: dict[ID, Held], open_to: Collection[Role]
-) -> list[ID]:
+def _accounts(lines: Sequence[NewLine], named: Mapping[str, Any], held: dict[ID, Held], open_to: Openness) -> list[ID]:
     """The accounts that lines name, in their order. Refused where one is unknown, or not open to such a line."""
     accounts = []
     for n, line in enumerate(lines):
@@ -341,18 +352,15 @@ def _accounts(
     return accounts
 
 
-def _check_items(line: NewLine, account: Any, path: _Path, open_to: Collection[Role]) -> None:
+def _check_items(line: NewLine, account: Any, path: _Path, open_to: Openness) -> None:
     names_one = line.opens is not None or line.settles is not None
-    if account["is_control"] and not (names_one if account["keeps_items"] else account["role"] in open_to):
-        raise ControlAccount(
-            f"Account {account['code']} is closed to entries by hand: "
-            + (
-                "say whose open item the line founds or settles, or post the document it belongs to."
-                if account["keeps_items"]
-                else "post the document it belongs to instead."
-            ),
-            path=path,
+    if account["is_control"] and not (names_one if account["keeps_items"] else account["role"] in open_to.to):
+        instead = open_to.instead.get(account["role"]) or (
+            "say whose open item the line founds or settles, or post the document it belongs to."
+            if account["keeps_items"]
+            else "post the document it belongs to instead."
         )
+        raise ControlAccount(f"Account {account['code']} is closed to entries by hand: {instead}", path=path)
     if account["keeps_items"] and not names_one:
         raise Invalid(f"Account {account['code']} keeps open items: say which one the line is about.", path=path)
     if names_one and not account["keeps_items"]:
