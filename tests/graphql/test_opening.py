@@ -149,6 +149,6 @@ async def test_what_the_old_books_left_half_done_is_opened_item_by_item_and_sett
         await shop.done(fresh_api, books.POST, {"input": entry})
     open_now = "{ openItems(filter: {status: {in: [OPEN]}}) { nodes { document balance { amount } } } }"
     assert (await fresh_api.data(open_now))["openItems"]["nodes"] == [
-        {"document": "B-8", "balance": {"amount": "75.00"}}
+        {"document": "B-8", "balance": {"amount": "-75.00"}}
     ]
     await shop.invariants_hold(fresh_api)
