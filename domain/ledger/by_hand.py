@@ -37,6 +37,7 @@ from domain.ledger.tables.dimensions import COLUMNS, DimensionMissing
 MOST_LINES = 500
 """Lines of an entry by hand."""
 _Path = tuple[str | int, ...]
+_REVERSE_ON: _Path = ("input", "reverseOn")
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ async def post_by_hand(
     if new.is_adjusting:
         work.require(Scope.LEDGER_CLOSE)
     if new.reverse_on is not None and new.reverse_on <= new.on:
-        raise Invalid("An entry is taken back on a later day than its own.", path=("input", "reverseOn"))
+        raise Invalid("An entry is taken back on a later day than its own.", path=_REVERSE_ON)
     kind = EntryKind.ADJUSTING if new.is_adjusting else EntryKind.ORDINARY
     return await post_entry(work, new, kind=kind, source=source, effective_at=effective_at)
 
@@ -205,7 +206,9 @@ async def post_entry(
     items.announce_moved(work, [each.settled for each in entry.lines if each.settled is not None])
     if new.reverse_on is not None:
         taken_back = await work.session.get_one(JournalEntry, entry.row["id"])
-        await _take_back(work, taken_back, f"Reversal of: {said.description}"[:500], new.reverse_on, kept)
+        await _take_back(
+            work, taken_back, f"Reversal of: {said.description}"[:500], new.reverse_on, kept, path=_REVERSE_ON
+        )
     return entry.row["id"]
 
 
@@ -522,7 +525,7 @@ async def reverse(work: Work, entry_id: str, on: date | None = None) -> ID:
     day = on or max(kept.posting_on, entry.posted_on)
     if day < entry.posted_on:
         raise Invalid(f"An entry is taken back on its own day, {entry.posted_on}, or later.", path=("on",))
-    return await _take_back(work, entry, description, day, kept)
+    return await _take_back(work, entry, description, day, kept, path=("on",))
 
 
 async def _locked(work: Work, entry_id: str) -> JournalEntry:
@@ -541,8 +544,8 @@ FROM journal_lines WHERE entry_id = $1 AND item_id IS NOT NULL GROUP BY item_id
 """
 
 
-async def _take_back(work: Work, entry: JournalEntry, description: str, on: date, kept: Books) -> ID:
-    """Write the reversal of an entry, and give back what it settled."""
+async def _take_back(work: Work, entry: JournalEntry, description: str, on: date, kept: Books, *, path: _Path) -> ID:
+    """Write the reversal of an entry, and give back what it settled. `path`: where its day was chosen."""
     moved = {ID("itm_" + row["item_id"]): row for row in await work.raw.fetch(_MOVED, entry.id[4:])}
     held = await items.lock(work, moved)
     for each in held.values():
@@ -552,7 +555,7 @@ async def _take_back(work: Work, entry: JournalEntry, description: str, on: date
                 "What this entry founded has been settled, in part at least: take the settlement back first.",
                 path=("id",),
             )
-    period = await months.period_of(work, on, today=kept.today)
+    period = await months.period_of(work, on, today=kept.today, path=path)
     opening = entry.kind == EntryKind.OPENING
     reversal = entry_row(
         work,
