@@ -399,7 +399,6 @@ explain("account_parent_type", "An account is part of one of its own type.", pat
 explain("account_parent_tree", "An account cannot be part of itself.", path=("input", "parentId"))
 explain("account_in_use", "What is posted to an account stays what it is: its role, type and control cannot change.")
 explain("business_base_currency", "The books are kept in this currency: it cannot change once something is posted.")
-explain("journal_seal_digest", "The digest of a place is computed from its entry and the digest before.")
 explain("journal_seal_next", "The next place in the journal goes to the next entry of the event log.")
 explain(
     "journal_entry_period_closed",
