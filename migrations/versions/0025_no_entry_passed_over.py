@@ -36,15 +36,13 @@ BEGIN
       WHERE event.type IS DISTINCT FROM 'journal_entry.posted'
         OR event.subject <> 'jen_' || replace(fresh.entry_id::text, '-', ''))
     OR NOT (last.epoch < (SELECT epoch FROM event_epoch) OR last.order_key < pg_snapshot_xmin(pg_current_snapshot()))
-    OR EXISTS (
-      SELECT FROM (
-        SELECT id, first - 1 + row_number() OVER (ORDER BY epoch, order_key, seq) AS place FROM events
-        WHERE type = 'journal_entry.posted'
-          AND (epoch, order_key, seq)
-            > (coalesce(before.epoch, 0), coalesce(before.order_key, '0'), coalesce(before.seq, 0))
-          AND (epoch, order_key, seq) <= (last.epoch, last.order_key, last.seq)
-      ) AS posted LEFT JOIN fresh ON fresh.position = posted.place
-      WHERE fresh.event_id IS DISTINCT FROM posted.id)
+    -- Compared as a whole: to look each one up among the new rows would cost their number squared.
+    OR (SELECT array_agg(event_id ORDER BY position) FROM fresh) IS DISTINCT FROM (
+      SELECT array_agg(id ORDER BY epoch, order_key, seq) FROM events
+      WHERE type = 'journal_entry.posted'
+        AND (epoch, order_key, seq)
+          > (coalesce(before.epoch, 0), coalesce(before.order_key, '0'), coalesce(before.seq, 0))
+        AND (epoch, order_key, seq) <= (last.epoch, last.order_key, last.seq))
   THEN
     RAISE EXCEPTION 'the next place in the journal goes to the next entry of the event log'
       USING ERRCODE = 'check_violation', CONSTRAINT = 'journal_seal_next';
