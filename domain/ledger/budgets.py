@@ -317,17 +317,26 @@ class _Pot:
 
 
 _COLUMNS = ", ".join(f"line.{column}" for column in COLUMNS.values())
-_COVERING = f"""
-SELECT budget.id, budget.name, budget.control, budget.starts_on, budget.ends_on,
-  line.account_id, account.code, line.month, line.amount, {_COLUMNS}
+_ACTIVE = """
 FROM budgets AS budget
 JOIN budget_versions AS told ON told.budget_id = budget.id AND told.version = budget.version
 JOIN budget_lines AS line ON line.version_id = told.id
 JOIN accounts AS account ON account.id = line.account_id AND account.type = 'EXPENSE'
 WHERE budget.status = 'ACTIVE' AND budget.control <> 'NONE' AND $1 BETWEEN budget.starts_on AND budget.ends_on
   AND line.account_id = ANY($2)
+"""
+_COVERING = f"""
+SELECT budget.id, budget.name, budget.control, budget.starts_on, budget.ends_on,
+  line.account_id, account.code, line.month, line.amount, {_COLUMNS} {_ACTIVE}
+"""
+# Before anything is read, and the database's own guard takes its turn likewise: whoever spends of an account reads what
+# the one before has spent, of the version that counts by then.
+_TURN = f"""
+SELECT pg_advisory_xact_lock(hashtextextended('ledger.budget ' || replace(planned.account_id::text, '-', ''), 0))
+FROM (SELECT DISTINCT line.account_id {_ACTIVE} ORDER BY 1) AS planned
 """  # noqa: S608  names of ours
-_TURN = "SELECT pg_advisory_xact_lock(hashtextextended(pot, 0)) FROM unnest($1::text[]) AS pot"
+
+
 # The entries of this very act are announced at its end only, so they are not among the unsealed ones yet.
 _OF_THIS_ACT = f"""
 SELECT line.account_id, line.posted_on, line.debit_base - line.credit_base AS amount, {_COLUMNS}
@@ -358,7 +367,9 @@ async def hold_against(
     Who spends of the same accounts waits until this act is over, so that no two of them spend the same rest. Refused
     with BudgetExceeded where the budget says REFUSE; announced as `budget.exceeded` where it says WARN.
     """
-    covering = await work.raw.fetch(_COVERING, on, sorted({each.account[4:] for each in asked}))
+    accounts = sorted({each.account[4:] for each in asked if each.amount > 0})
+    await work.raw.execute(_TURN, on, accounts)
+    covering = await work.raw.fetch(_COVERING, on, accounts)
     pots = _asked_of(_pots(covering), asked)
     months = months_between(on, covering[0]["ends_on"]) if pots else []
     months = [month for month in months if given_back_on is None or end_of_month(month) < given_back_on]
@@ -366,7 +377,6 @@ async def hold_against(
         return
     budget = covering[0]
     budget_id = ID("bdg_" + budget["id"])
-    await work.raw.execute(_TURN, sorted({f"{budget_id} {pot.account}" for pot in pots}))
     spent = await _spent(work, pots, months, budget["starts_on"], budget["ends_on"])
     currency = CurrencyCode((await books(work)).currency)
     refusals: list[Refusal] = []

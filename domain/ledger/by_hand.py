@@ -1,7 +1,7 @@
 """Entries by hand: what a bookkeeper posts, and takes back."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from domain.kernel import bulk, words
 from domain.kernel.asking import Ask, Query, ask, together
 from domain.kernel.errors import Apart, Invalid, NotAllowedNow, NotFound
 from domain.kernel.ids import ID, is_id
-from domain.kernel.money import Money, currency_codes, currency_digits
+from domain.kernel.money import CurrencyCode, Money, currency_codes, currency_digits
 from domain.kernel.rounding import product
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Done, Work
@@ -37,6 +37,7 @@ from domain.ledger.tables.dimensions import COLUMNS, DimensionMissing
 MOST_LINES = 500
 """Lines of an entry by hand."""
 _Path = tuple[str | int, ...]
+_REVERSE_ON: _Path = ("input", "reverseOn")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,19 @@ class NewJournalEntry:
     """A later day on which it is taken back by itself: the reversal is posted along with it."""
 
 
+@dataclass(frozen=True)
+class Openness:
+    """Which control accounts an entry may name, though it is written by hand, and what is to be done instead of naming
+    another one: its sentences begin in lower case.
+    """
+
+    to: Collection[Role] = ()
+    instead: Mapping[Role, str] = field(default_factory=dict[Role, str])
+
+
+_CLOSED = Openness()
+
+
 @dataclass
 class _Line:
     """A line on its way into the books."""
@@ -107,7 +121,23 @@ class _Entry:
     """An entry on its way into the books."""
 
     row: dict[str, Any]
-    lines: Sequence[_Line]
+    lines: list[_Line]
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What an entry says, held against the chart."""
+
+    new: NewJournalEntry
+    description: str
+    accounts: list[ID]
+    amounts: list[Money]
+    """One for each line, in one currency; above zero where it is a debit."""
+
+    @property
+    def currency(self) -> CurrencyCode:
+        """The currency of the entry."""
+        return self.amounts[0].currency
 
 
 async def post_by_hand(
@@ -124,9 +154,8 @@ async def post_by_hand(
     """
     if new.is_adjusting:
         work.require(Scope.LEDGER_CLOSE)
-    _check_count(new.lines)
     if new.reverse_on is not None and new.reverse_on <= new.on:
-        raise Invalid("An entry is taken back on a later day than its own.", path=("input", "reverseOn"))
+        raise Invalid("An entry is taken back on a later day than its own.", path=_REVERSE_ON)
     kind = EntryKind.ADJUSTING if new.is_adjusting else EntryKind.ORDINARY
     return await post_entry(work, new, kind=kind, source=source, effective_at=effective_at)
 
@@ -137,33 +166,29 @@ async def post_entry(
     *,
     kind: EntryKind,
     against: Role | None = None,
-    open_to: Collection[Role] = (),
+    open_to: Openness = _CLOSED,
     source: ID | None = None,
     effective_at: datetime | None = None,
 ) -> ID:
     """The entry stands in the books. Returns its id.
 
-    `against`: the account that takes what debits and credits differ by; without, they must be equal. `open_to`: control
-    accounts that it may name, though it is written by hand; the entry is one of the books' own then.
+    `against`: the account that takes what debits and credits differ by; without, they must be equal, and the entry is
+    one by hand.
     """
-    description = words.line(new.description, path=("input", "description"), longest=500)
-    if len(new.lines) > MOST_LINES:
-        raise Invalid(f"An entry by hand has at most {MOST_LINES} lines.", path=("input", "lines"))
+    _check_count(new.lines, fewest=2 if against is None else 1)
     held = await items.lock(work, {line.settles for line in new.lines if line.settles is not None})
     kept, named, month, is_budgeted = await together(
         work, ask_books(work), _ask_accounts(new.lines, held), months.ask_period(new.on), ask_budgeted(new.on)
     )
-    accounts = _accounts(new.lines, named, held, open_to)
-    amounts = _amounts(new.lines, kept.currency, balanced=against is None)
+    said = _read(new, named, held, kept, open_to=open_to, balanced=against is None)
     await dimensions.check(work, dimensions.named(new.lines))
-    currency = amounts[0].currency
-    rate = await _rate(work, new, currency, kept)
+    rate = await _rate(work, new, said.currency, kept)
     period = await months.allowed(work, month, new.on, today=kept.today, adjusting=kind == EntryKind.ADJUSTING)
-    row = entry_row(
+    entry = _drawn_up(
         work,
-        new.on,
-        description,
-        currency,
+        said,
+        held,
+        kept,
         period=period,
         source=source,
         manual=against is None,
@@ -171,19 +196,20 @@ async def post_entry(
         effective_at=effective_at,
         exchange_rate=rate,
     )
-    lines = _weighed(work, new, row, accounts, amounts, held, kept)
     if against is not None:
-        await _stand_against(work, lines, against)
-    await _balance(work, lines)
+        await _stand_against(work, entry.lines, against)
+    await _balance(work, entry.lines)
     if against is None and is_budgeted:
-        await hold_against(work, row["id"], new.on, _asked(lines), given_back_on=new.reverse_on)
-    await _write(work, [_Entry(row, lines)], kept)
-    work.announce(JournalEntryPosted(row["id"], source=source))
-    items.announce_moved(work, [each.settled for each in lines if each.settled is not None])
+        await hold_against(work, entry.row["id"], new.on, _asked(entry.lines), given_back_on=new.reverse_on)
+    await _write(work, [entry], kept)
+    work.announce(JournalEntryPosted(entry.row["id"], source=source))
+    items.announce_moved(work, [each.settled for each in entry.lines if each.settled is not None])
     if new.reverse_on is not None:
-        taken_back = await work.session.get_one(JournalEntry, row["id"])
-        await _take_back(work, taken_back, f"Reversal of: {description}"[:500], new.reverse_on, kept)
-    return row["id"]
+        taken_back = await work.session.get_one(JournalEntry, entry.row["id"])
+        await _take_back(
+            work, taken_back, f"Reversal of: {said.description}"[:500], new.reverse_on, kept, path=_REVERSE_ON
+        )
+    return entry.row["id"]
 
 
 async def post_each(work: Work, news: Sequence[NewJournalEntry]) -> list[Done]:
@@ -208,15 +234,13 @@ async def post_each(work: Work, news: Sequence[NewJournalEntry]) -> list[Done]:
     done: list[Done] = []
     for new in news:
         _check_count(new.lines)
-        accounts = _accounts(new.lines, named, {}, ())
-        amounts = _amounts(new.lines, kept.currency, balanced=True)
-        if amounts[0].currency != kept.currency:
+        said = _read(new, named, {}, kept)
+        if said.currency != kept.currency:
             raise Apart
-        description = words.line(new.description, path=("input", "description"), longest=500)
-        row = entry_row(work, on, description, kept.currency, period=period, manual=True)
-        entries.append(_Entry(row, _weighed(work, new, row, accounts, amounts, {}, kept)))
-        work.announce(JournalEntryPosted(row["id"], source=None))
-        done.append(Done(row["id"], await work.another()))
+        entry = _drawn_up(work, said, {}, kept, period=period, manual=True)
+        entries.append(entry)
+        work.announce(JournalEntryPosted(entry.row["id"], source=None))
+        done.append(Done(entry.row["id"], await work.another()))
     await _write(work, entries, kept)
     return done
 
@@ -225,6 +249,27 @@ def _is_plain(new: NewJournalEntry) -> bool:
     """Whether an entry concerns nothing but accounts."""
     concerns_items = any(line.opens is not None or line.settles is not None for line in new.lines)
     return not (new.is_adjusting or new.exchange_rate is not None or new.reverse_on is not None or concerns_items)
+
+
+def _read(
+    new: NewJournalEntry,
+    named: Mapping[str, Any],
+    held: dict[ID, Held],
+    kept: Books,
+    *,
+    open_to: Openness = _CLOSED,
+    balanced: bool = True,
+) -> _Said:
+    """What an entry says, of accounts and items that were looked up. Refused where it cannot be said."""
+    description = words.line(new.description, path=("input", "description"), longest=500)
+    accounts = _accounts(new.lines, named, held, open_to)
+    return _Said(new, description, accounts, _amounts(new.lines, kept.currency, balanced=balanced))
+
+
+def _drawn_up(work: Work, said: _Said, held: dict[ID, Held], kept: Books, *, period: ID, **more: Any) -> _Entry:
+    """The entry as it is written, its lines with what they are worth. `more` is what `entry_row` takes."""
+    row = entry_row(work, said.new.on, said.description, said.currency, period=period, **more)
+    return _Entry(row, _weighed(work, said, row, held, kept))
 
 
 async def _write(work: Work, entries: Sequence[_Entry], kept: Books) -> None:
@@ -247,7 +292,7 @@ async def check_plain(work: Work, lines: Sequence[PlainLine], base: str) -> tupl
     _check_count(lines)
     given = [NewLine(**vars(each)) for each in lines]
     named = await ask(work, _ask_accounts(given, {}))
-    accounts = _accounts(given, named, {}, ())
+    accounts = _accounts(given, named, {}, _CLOSED)
     amounts = _amounts(given, base, balanced=True)
     await dimensions.check(work, dimensions.named(given))
     return accounts, amounts
@@ -256,8 +301,8 @@ async def check_plain(work: Work, lines: Sequence[PlainLine], base: str) -> tupl
 # --- what it says -----------------------------------------------------------------------------------------------------
 
 
-def _check_count(lines: Sequence[PlainLine]) -> None:
-    if len(lines) < 2:
+def _check_count(lines: Sequence[PlainLine], *, fewest: int = 2) -> None:
+    if len(lines) < fewest:
         raise Unbalanced("An entry has at least two lines.", path=("input", "lines"))
     if len(lines) > MOST_LINES:
         raise Invalid(f"An entry by hand has at most {MOST_LINES} lines.", path=("input", "lines"))
@@ -283,9 +328,7 @@ def _ask_accounts(lines: Sequence[NewLine], held: dict[ID, Held]) -> Ask[Mapping
     return Ask(_FIND, ([each[4:] for each in sorted(ids)], sorted(codes)), read)
 
 
-def _accounts(
-    lines: Sequence[NewLine], named: Mapping[str, Any], held: dict[ID, Held], open_to: Collection[Role]
-) -> list[ID]:
+def _accounts(lines: Sequence[NewLine], named: Mapping[str, Any], held: dict[ID, Held], open_to: Openness) -> list[ID]:
     """The accounts that lines name, in their order. Refused where one is unknown, or not open to such a line."""
     accounts = []
     for n, line in enumerate(lines):
@@ -312,18 +355,15 @@ def _accounts(
     return accounts
 
 
-def _check_items(line: NewLine, account: Any, path: _Path, open_to: Collection[Role]) -> None:
+def _check_items(line: NewLine, account: Any, path: _Path, open_to: Openness) -> None:
     names_one = line.opens is not None or line.settles is not None
-    if account["is_control"] and not (names_one if account["keeps_items"] else account["role"] in open_to):
-        raise ControlAccount(
-            f"Account {account['code']} is closed to entries by hand: "
-            + (
-                "say whose open item the line founds or settles, or post the document it belongs to."
-                if account["keeps_items"]
-                else "post the document it belongs to instead."
-            ),
-            path=path,
+    if account["is_control"] and not (names_one if account["keeps_items"] else account["role"] in open_to.to):
+        instead = open_to.instead.get(account["role"]) or (
+            "say whose open item the line founds or settles, or post the document it belongs to."
+            if account["keeps_items"]
+            else "post the document it belongs to instead."
         )
+        raise ControlAccount(f"Account {account['code']} is closed to entries by hand: {instead}", path=path)
     if account["keeps_items"] and not names_one:
         raise Invalid(f"Account {account['code']} keeps open items: say which one the line is about.", path=path)
     if names_one and not account["keeps_items"]:
@@ -388,20 +428,12 @@ async def _rate(work: Work, new: NewJournalEntry, currency: str, kept: Books) ->
 # --- what it comes to -------------------------------------------------------------------------------------------------
 
 
-def _weighed(  # noqa: PLR0917  what a line is made of
-    work: Work,
-    new: NewJournalEntry,
-    entry: dict[str, Any],
-    accounts: Sequence[ID],
-    amounts: Sequence[Money],
-    held: dict[ID, Held],
-    kept: Books,
-) -> list[_Line]:
+def _weighed(work: Work, said: _Said, entry: dict[str, Any], held: dict[ID, Held], kept: Books) -> list[_Line]:
     """The lines with what they are worth: at the entry's rate, or, where they settle an item, at that of the item."""
     digits = currency_digits(kept.currency)
     rate: Decimal | None = entry["exchange_rate"]
-    lines = []
-    for n, (line, account, money) in enumerate(zip(new.lines, accounts, amounts, strict=True)):
+    new, lines = said.new, []
+    for n, (line, account, money) in enumerate(zip(said.new.lines, said.accounts, said.amounts, strict=True)):
         path: _Path = ("input", "lines", n)
         base = money.amount if rate is None else product(money.amount, rate, digits)
         about: dict[str, ID | None] = {column: getattr(line, column) for column in COLUMNS.values()}
@@ -493,7 +525,7 @@ async def reverse(work: Work, entry_id: str, on: date | None = None) -> ID:
     day = on or max(kept.posting_on, entry.posted_on)
     if day < entry.posted_on:
         raise Invalid(f"An entry is taken back on its own day, {entry.posted_on}, or later.", path=("on",))
-    return await _take_back(work, entry, description, day, kept)
+    return await _take_back(work, entry, description, day, kept, path=("on",))
 
 
 async def _locked(work: Work, entry_id: str) -> JournalEntry:
@@ -512,8 +544,8 @@ FROM journal_lines WHERE entry_id = $1 AND item_id IS NOT NULL GROUP BY item_id
 """
 
 
-async def _take_back(work: Work, entry: JournalEntry, description: str, on: date, kept: Books) -> ID:
-    """Write the reversal of an entry, and give back what it settled."""
+async def _take_back(work: Work, entry: JournalEntry, description: str, on: date, kept: Books, *, path: _Path) -> ID:
+    """Write the reversal of an entry, and give back what it settled. `path`: where its day was chosen."""
     moved = {ID("itm_" + row["item_id"]): row for row in await work.raw.fetch(_MOVED, entry.id[4:])}
     held = await items.lock(work, moved)
     for each in held.values():
@@ -523,7 +555,7 @@ async def _take_back(work: Work, entry: JournalEntry, description: str, on: date
                 "What this entry founded has been settled, in part at least: take the settlement back first.",
                 path=("id",),
             )
-    period = await months.period_of(work, on, today=kept.today)
+    period = await months.period_of(work, on, today=kept.today, path=path)
     opening = entry.kind == EntryKind.OPENING
     reversal = entry_row(
         work,

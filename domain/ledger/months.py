@@ -42,12 +42,19 @@ def ask_period(on: date) -> Ask[Any]:
     return Ask(_ASKED, (on,), lambda rows: rows[0] if rows else None)
 
 
-async def period_of(work: Work, on: date, *, today: date, adjusting: bool = False) -> ID:
+_ON = ("input", "on")
+
+
+async def period_of(
+    work: Work, on: date, *, today: date, adjusting: bool = False, path: tuple[str | int, ...] = _ON
+) -> ID:
     """The period of a day that somebody chose. Refused as `allowed` is."""
-    return await allowed(work, await found_at(work, on), on, today=today, adjusting=adjusting)
+    return await allowed(work, await found_at(work, on), on, today=today, adjusting=adjusting, path=path)
 
 
-async def allowed(work: Work, found: Any, on: date, *, today: date, adjusting: bool = False) -> ID:
+async def allowed(
+    work: Work, found: Any, on: date, *, today: date, adjusting: bool = False, path: tuple[str | int, ...] = _ON
+) -> ID:
     """The period of a day that somebody chose, of which `found` is what there is.
 
     Refused with PeriodLocked where it is locked, or there is none and none can be made; with PeriodClosed where it is
@@ -56,13 +63,13 @@ async def allowed(work: Work, found: Any, on: date, *, today: date, adjusting: b
     if found is None and await _reach(work, on, today):
         found = await found_at(work, on)
     if found is None:
-        raise PeriodLocked("There is no accounting period for this day.", path=("input", "on"))
+        raise PeriodLocked("There is no accounting period for this day.", path=path)
     if found["state"] == PeriodState.LOCKED:
-        raise PeriodLocked("The period of this day is locked. Choose a day in an open period.", path=("input", "on"))
+        raise PeriodLocked("The period of this day is locked. Choose a day in an open period.", path=path)
     if found["state"] == PeriodState.SOFT_CLOSED and not adjusting:
         raise PeriodClosed(
             "The period of this day is closed: choose a day in an open one, or post an adjusting entry.",
-            path=("input", "on"),
+            path=path,
         )
     return ID("per_" + found["id"])
 

@@ -16,13 +16,31 @@ from domain.kernel.ids import ID, new_id
 from domain.kernel.money import CurrencyCode, Money, format_amount
 from domain.kernel.work import Work
 from domain.ledger import by_hand
-from domain.ledger.by_hand import NewJournalEntry, NewLine
+from domain.ledger.by_hand import NewJournalEntry, NewLine, Openness
 from domain.ledger.events import OpeningBalancesCompleted, OpeningBalancesStarted
 from domain.ledger.operations import books
 from domain.ledger.tables import EntryKind, OpeningCompleted, Role
 
-OPENED_BY_HAND = frozenset({Role.RECEIVABLE, Role.PAYABLE, Role.TAX_PAYABLE})
-"""Control accounts that opening balances may name; others are opened by the documents they belong to."""
+OPENED_BY_HAND = Openness(
+    to=frozenset({Role.RECEIVABLE, Role.PAYABLE, Role.TAX_PAYABLE}),
+    instead={
+        Role.INVENTORY: "bring in the goods by receiving them as opening stock, location by location.",
+        Role.CUSTOMER_DEPOSITS: "bring in what each customer has paid in advance as an open item of theirs, a credit on"
+        " accounts receivable.",
+        Role.CLEARING: "bring in each payout that is on its way as an open item of who pays it out, a debit on accounts"
+        " receivable.",
+        Role.RECEIVED_NOT_BILLED: "bring in each receipt that waits for its bill as an open item of its supplier, a"
+        " credit on accounts payable.",
+        Role.UNBILLED: "bring in each delivery that is not billed as an open item of its customer, a debit on accounts"
+        " receivable.",
+        Role.OPENING_BALANCES: "it takes by itself what debits and credits differ by.",
+    },
+)
+"""Which control accounts opening balances may name, and how the others are opened.
+
+What the documents of these books will settle has a document here. What the old ones left half done has none, so nothing
+would ever take it off such an account: it is an open item, which is settled when the money, the bill or the goods come.
+"""
 
 _FIND = "SELECT id, completed_at FROM opening_balances"
 _START = """

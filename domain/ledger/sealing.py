@@ -1,7 +1,8 @@
 """The sealing writer: gives every entry its gapless place in the journal and its digest, after its commit.
 
 It reads the event log as any reader does, from the last entry it has sealed, so it misses none and never comes before
-one that is still being committed. One writer at a time: others leave at once.
+one that is still being committed. One writer at a time: others leave at once. The database gives no place to any entry
+but the next one of the log, whoever inserts; whether its digest is right is for `chain` to tell.
 """
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.kernel import bulk, events
 from domain.kernel.database import raw
 from domain.kernel.ids import ID
+from domain.kernel.invariants import invariant
 from domain.kernel.work import Work
 from domain.ledger import balances, chain
 from domain.ledger.events import JournalEntryPosted, JournalEntrySealed
@@ -48,6 +50,17 @@ async def seal(work: Work, *, at_once: int = AT_ONCE) -> int:
     await bulk.insert(work, JournalSeal, rows)
     work.announce(JournalEntrySealed(rows[-1]["entry_id"], position=position, digest=digest.hex()))
     return len(rows)
+
+
+invariant(
+    "entries have a place in the journal",
+    "Every entry is sealed, or is announced behind the last one that is: none is passed over.",
+    f"""
+    SELECT id, number FROM journal_entries AS entry
+    WHERE NOT EXISTS (SELECT FROM journal_seals AS seal WHERE seal.entry_id = entry.id)
+      AND id NOT IN ({balances.UNSEALED})
+    """,  # noqa: S608  no outside text in it
+)
 
 
 async def unsealed(connection: AsyncConnection) -> int:

@@ -6,7 +6,7 @@ the lines of that one day before it. So page 10,000 costs what page 1 does.
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -92,12 +92,13 @@ async def account_statement(  # noqa: PLR0917  what a statement is asked for
         return None
     driver = await raw(connection)
     place = _read(after) if after is not None else None
-    before, during = await _sums(driver, accounts, span, party)
-    standing = before
+    spans = [span.before, span]
     if place is not None:
-        earlier, _ = await _sums(driver, accounts, replace(span, since=place[0]), party)
-        on_the_day = await driver.fetchval(_ON_THE_DAY, *_asked(accounts, span, party), *place)
-        standing = earlier + (on_the_day or Decimal(0))
+        spans.append(replace(replace(span, since=place[0]).before, since=span.since))
+    before, during, *turned = await _sums(driver, accounts, spans, party)
+    standing = before.balance + sum((each.balance for each in turned), Decimal(0))
+    if place is not None:
+        standing += await driver.fetchval(_ON_THE_DAY, *_asked(accounts, span, party), *place)
     records = await driver.fetch(_PAGE, *_asked(accounts, span, party), *(place or (None, None, None)), first + 1)
     lines = []
     for record in records[:first]:
@@ -114,7 +115,7 @@ async def account_statement(  # noqa: PLR0917  what a statement is asked for
                 ID("itm_" + record["item_id"]) if record["item_id"] else None,
             )
         )
-    return Statement(LedgerRow(ID(account), before, *during), lines, len(records) > first)
+    return Statement(_row(ID(account), before, during), lines, len(records) > first)
 
 
 _NARROWED = f"""
@@ -132,34 +133,41 @@ WHERE $4::date IS NULL OR (line.posted_on, line.entry_id, line.n) > ($4, $5::uui
 ORDER BY line.posted_on, line.entry_id, line.n LIMIT $7
 """  # noqa: S608  no outside text in it
 _ON_THE_DAY = f"""
-SELECT sum(line.debit_base - line.credit_base) AS balance FROM {_SPAN} JOIN journal_lines AS line ON {_NARROWED}
+SELECT coalesce(sum(line.debit_base - line.credit_base), 0) AS balance
+FROM {_SPAN} JOIN journal_lines AS line ON {_NARROWED}
 WHERE line.posted_on = $4::date AND (line.entry_id, line.n) <= ($5::uuid, $6::int)
 """  # noqa: S608  no outside text in it
 _OF_A_PARTY = f"""
-SELECT sum(line.debit_base) AS debit, sum(line.credit_base) AS credit
-FROM {_SPAN} JOIN journal_lines AS line ON {_NARROWED}
+SELECT coalesce(sum(line.debit_base), 0) AS debit, coalesce(sum(line.credit_base), 0) AS credit
+FROM json_array_elements($2::json) WITH ORDINALITY AS asked(told, n)
+CROSS JOIN json_to_record(told) AS span(since date, until date, known timestamptz, {SPAN_COLUMNS})
+LEFT JOIN journal_lines AS line ON {_NARROWED}
+GROUP BY asked.n ORDER BY asked.n
 """  # noqa: S608  no outside text in it
 
 
 def _asked(accounts: Sequence[ID], span: Span, party: str | None) -> tuple[Any, ...]:
     """The parameters that all these statements begin with."""
-    days = {"since": span.since or date.min, "until": span.until, "known": span.known_at, **about_of(span)}
-    return [each[4:] for each in accounts], as_json(days), party
+    return [each[4:] for each in accounts], as_json(_days(span)), party
 
 
-async def _sums(
-    driver: Any, accounts: Sequence[ID], span: Span, party: str | None
-) -> tuple[Decimal, tuple[Decimal, Decimal]]:
-    """What stood before a span, and the debits and credits in it."""
+def _days(span: Span) -> dict[str, Any]:
+    return {"since": span.since or date.min, "until": span.until, "known": span.known_at, **about_of(span)}
+
+
+async def _sums(driver: Any, accounts: Sequence[ID], spans: Sequence[Span], party: str | None) -> list[Turnover]:
+    """What all the accounts together turned over in each span."""
     if party is None:
-        before, during = await turnovers(driver, [span.before, span], accounts=accounts)
-        moved = during.values()
-        debit = sum((each.debits for each in moved), Decimal(0))
-        credit = sum((each.credits for each in moved), Decimal(0))
-        return sum((each.balance for each in before.values()), Decimal(0)), (debit, credit)
-    sums = [await driver.fetchrow(_OF_A_PARTY, *_asked(accounts, each, party)) for each in (span.before, span)]
-    earlier, now = [(each["debit"] or Decimal(0), each["credit"] or Decimal(0)) for each in sums]
-    return earlier[0] - earlier[1], now
+        found = await turnovers(driver, spans, accounts=accounts)
+        return [_together(each.values()) for each in found]
+    asked = as_json([_days(span) for span in spans])
+    rows = await driver.fetch(_OF_A_PARTY, [each[4:] for each in accounts], asked, party)
+    return [Turnover(row["debit"], row["credit"]) for row in rows]
+
+
+def _together(moved: Collection[Turnover]) -> Turnover:
+    """What several accounts turned over: debits and credits of all their entries."""
+    return Turnover(sum((each.debits for each in moved), Decimal(0)), sum((each.credits for each in moved), Decimal(0)))
 
 
 def _row(account: ID, before: Turnover, during: Turnover) -> LedgerRow:

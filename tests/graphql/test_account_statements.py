@@ -1,5 +1,7 @@
 """The general ledger, and the statement of an account: every figure of a statement, line by line."""
 
+import base64
+import json
 import random
 from datetime import date, timedelta
 from decimal import Decimal
@@ -83,6 +85,34 @@ async def test_pages_of_a_statement_run_on_to_its_closing(api: Api, posted: Post
             break
     assert seen == len(told)
     assert balance == before + sum((each for _, each in told), Decimal(0))
+
+
+async def test_a_later_page_costs_one_statement_more(api: Api, posted: Posted) -> None:
+    """All sums come at once; a later page asks besides for what stood before it on its first day."""
+    assert posted
+    given = {"account": await books.account_id(api, "1020"), "span": span(20, 5), "first": 4}
+    for party in (None, "Ink Inc"):
+        async with api.counted() as first:
+            found = (await api.data(STATEMENT, given | {"party": party}))["accountStatement"]
+        after = found["pageInfo"]["endCursor"] or place_of(TODAY - timedelta(days=10))
+        async with api.counted() as later:
+            await api.data(STATEMENT, given | {"party": party, "after": after})
+        assert len(later) == len(first) + 1
+        for told in (first, later):
+            assert sum("journal_days" in each or "json_array_elements" in each for each in told) == 1
+
+
+async def test_a_cursor_of_other_days_does_not_change_what_stands(api: Api, posted: Posted) -> None:
+    days = span(20, 5)
+    whole = await statement(api, "1020", days, first=250)
+    for cursor in (place_of(date.min), place_of(TODAY - timedelta(days=25))):
+        assert (await statement(api, "1020", days, first=250, after=cursor))["lines"] == whole["lines"]
+    assert posted
+
+
+def place_of(on: date) -> str:
+    """The cursor of a place on a day."""
+    return base64.urlsafe_b64encode(json.dumps([on.isoformat(), "jen_" + "0" * 32, 1]).encode()).decode().rstrip("=")
 
 
 async def test_the_general_ledger_is_all_accounts(api: Api, posted: Posted) -> None:

@@ -13,6 +13,7 @@ from domain.kernel.database import Database
 from domain.kernel.ids import ID
 from domain.kernel.work import SYSTEM, begin
 from domain.ledger.tables import Role
+from tests.support import books, shop
 from tests.support.api import Api
 
 POST = """
@@ -167,6 +168,37 @@ async def test_what_happens_in_a_closed_month_counts_for_the_next_open_day(api: 
         entry = await day_of(api, await of_document(fresh_database))
         assert date.fromisoformat(entry["on"]) == date.fromisoformat(found["endsOn"]) + timedelta(days=1)
         assert date.fromisoformat(entry["effectiveAt"][:10]) <= today
+    assert not await broken(fresh_database)
+
+
+async def test_taking_back_never_goes_into_a_closed_month(api: Api, fresh_database: Database) -> None:
+    """The entry stays where it is; its reversal counts for the first open day, unless another one is named."""
+    today = await today_of(api)
+    day = months_ago(today, 1)
+    entries = [(await post(api, day, "1020", "3010", amount))["journalEntry"]["id"] for amount in (100, 50)]
+    told = f'{{ trialBalance(asOf: "{day}") {{ debit {{ amount }} }} }}'
+    before = await api.data(told)
+    found = await period(api, day)
+    accrual = books.entry(
+        books.debit("6010", 1),
+        books.credit("1020", 1),
+        on=(day - timedelta(days=1)).isoformat(),
+        reverseOn=day.isoformat(),
+        isAdjusting=True,
+    )
+    await shop.done(api, CLOSE, {"id": found["id"]})
+    assert await shop.refused(api, books.POST, {"input": accrual}) == [("PERIOD_CLOSED", "input.reverseOn")]
+    own_day = {"id": entries[0], "on": day.isoformat()}
+    assert await shop.refused(api, books.REVERSE, own_day) == [("PERIOD_CLOSED", "on")]
+    await shop.done(api, LOCK, {"id": found["id"]})
+    assert await shop.refused(api, books.REVERSE, own_day) == [("PERIOD_LOCKED", "on")]
+
+    back = (await shop.done(api, books.REVERSE, {"id": entries[0]}))["journalEntry"]
+    assert (back["on"], back["reversalOf"]) == (today.isoformat(), {"id": entries[0]})
+    await shop.done(api, CLOSE, {"id": (await period(api, today))["id"]})
+    back = (await shop.done(api, books.REVERSE, {"id": entries[1]}))["journalEntry"]
+    assert back["on"] == (today.replace(day=1) + timedelta(days=32)).replace(day=1).isoformat()
+    assert await api.data(told) == before
     assert not await broken(fresh_database)
 
 

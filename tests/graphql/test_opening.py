@@ -77,10 +77,78 @@ async def test_books_are_opened_part_by_part_until_nothing_is_left(api: Api) -> 
     assert [code for code, _ in await shop.refused(api, books.REVERSE, undone)] == ["NOT_ALLOWED_NOW"]
 
 
-async def test_accounts_of_documents_are_opened_by_their_documents(api: Api) -> None:
-    for code in ("1200", "2050", "2100", "3900"):
-        refused = await shop.refused(api, OPEN, opened(debit(code, 1)))
-        assert refused in ([("CONTROL_ACCOUNT", "input.lines.0.accountCode")], [("NOT_ALLOWED_NOW", "")]), code
+NOT_BY_BALANCE = {
+    "1050": "as an open item of who pays it out, a debit on accounts receivable.",
+    "1100": "say whose open item the line founds",
+    "1150": "as an open item of its customer, a debit on accounts receivable.",
+    "1200": "receiving them as opening stock",
+    "2010": "say whose open item the line founds",
+    "2050": "as an open item of its supplier, a credit on accounts payable.",
+    "2100": "as an open item of theirs, a credit on accounts receivable.",
+    "3900": "it takes by itself what debits and credits differ by.",
+}
+"""Control accounts, and what is said to who brings in their balance."""
+
+
+async def test_accounts_of_documents_say_how_they_are_opened(fresh_api: Api) -> None:
+    for code, sentence in NOT_BY_BALANCE.items():
+        payload = await shop.act(fresh_api, OPEN, opened(debit(code, 1)))
+        (error,) = payload["userErrors"]
+        assert (error["code"], error["path"]) == ("CONTROL_ACCOUNT", ["input", "lines", "0", "accountCode"]), code
+        assert sentence in error["message"], code
+        assert await shop.refused(fresh_api, OPEN, opened(debit(code, 1))) == [
+            ("CONTROL_ACCOUNT", "input.lines.0.accountCode")
+        ]
     by_hand = books.entry(debit("3900", 1), credit("1020", 1))
-    assert await shop.refused(api, books.POST, {"input": by_hand}) == [("CONTROL_ACCOUNT", "input.lines.0.accountCode")]
-    await shop.forbidden(api, OPEN, opened(debit("1010", 1)), ["ledger:close"])
+    assert await shop.refused(fresh_api, books.POST, {"input": by_hand}) == [
+        ("CONTROL_ACCOUNT", "input.lines.0.accountCode")
+    ]
+    await shop.forbidden(fresh_api, OPEN, opened(debit("1010", 1)), ["ledger:close"])
+
+
+async def test_what_the_old_books_left_half_done_is_opened_item_by_item_and_settled(fresh_api: Api) -> None:
+    """A whole trial balance moves in, with deposits, payouts on their way and receipts without a bill; later the money,
+    the goods and the bill come, and each item is settled by an entry by hand.
+    """
+    customer = "cus_" + "0" * 32
+    lines = [
+        debit("1020", "900.00"),
+        debit("1100", "60.00", opens={"party": "Card payouts", "document": "P-7"}),
+        debit("1100", "40.00", opens={"party": customer, "document": "Order 12, not billed"}),
+        credit("1100", "25.00", opens={"party": customer, "document": "Deposit of order 14"}),
+        credit("2010", "75.00", opens={"party": "Paper & Sons", "document": "Receipt 3, no bill yet"}),
+        credit("2200", "100.00"),
+        credit("3010", "800.00"),
+    ]
+    made = await shop.done(fresh_api, OPEN, opened(*lines))
+    assert len(made["journalEntry"]["lines"]) == len(lines)
+    await shop.done(fresh_api, COMPLETE, {})
+    query = "{ openItems { nodes { id document isOwedToUs balance { amount } } } }"
+    found = (await fresh_api.data(query))["openItems"]["nodes"]
+    items = {each["document"]: each["id"] for each in found}
+    assert {(each["document"], each["isOwedToUs"]) for each in found} == {
+        ("P-7", True),
+        ("Order 12, not billed", True),
+        ("Deposit of order 14", False),
+        ("Receipt 3, no bill yet", False),
+    }
+
+    bill = {"party": "Paper & Sons", "document": "B-8"}
+    for entry in (
+        books.entry(debit("1020", "60.00"), {"settles": items["P-7"], "credit": books.money("60.00")}),
+        books.entry(
+            {"settles": items["Deposit of order 14"], "debit": books.money("25.00")},
+            debit("1020", "15.00"),
+            {"settles": items["Order 12, not billed"], "credit": books.money("40.00")},
+        ),
+        books.entry(
+            {"settles": items["Receipt 3, no bill yet"], "debit": books.money("75.00")},
+            credit("2010", "75.00", opens=bill),
+        ),
+    ):
+        await shop.done(fresh_api, books.POST, {"input": entry})
+    open_now = "{ openItems(filter: {status: {in: [OPEN]}}) { nodes { document balance { amount } } } }"
+    assert (await fresh_api.data(open_now))["openItems"]["nodes"] == [
+        {"document": "B-8", "balance": {"amount": "-75.00"}}
+    ]
+    await shop.invariants_hold(fresh_api)

@@ -42,6 +42,7 @@ BREAKING = {
         " WHERE n = 1 AND entry_id = (SELECT entry_id FROM journal_seals WHERE position = 3)"
     ],
     "document numbers have no gaps": ["DELETE FROM document_numbers WHERE n = 2"],
+    "entries have a place in the journal": ["DELETE FROM journal_seals WHERE position = 2"],
     "places in the journal": ["UPDATE journal_seals SET position = position + 1000 WHERE position > 2"],
     "products have variants": [
         "INSERT INTO products (id, name, slug, status, created_at, updated_at)"

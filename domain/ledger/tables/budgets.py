@@ -146,6 +146,12 @@ class BudgetExceeded(NotAllowedNow):
     """More would be spent than the active budget of the year allows."""
 
 
+explain(
+    "journal_entry_budget",
+    "More would be spent than the active budget of the year allows.",
+    refusal=BudgetExceeded,
+    path=("input", "lines"),
+)
 explain("ex_budgets_active", "Another budget of this fiscal year is active: close it first.", refusal=NotAllowedNow)
 explain("uq_budget_versions_version", "This version was written already.", path=("expectedVersion",))
 explain("uq_budget_lines_n", "This line was written already.", path=("input", "lines"))
