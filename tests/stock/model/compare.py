@@ -17,6 +17,7 @@ from domain.stock import AvailabilityTermKind
 from tests.stock.model.costs import Layers
 from tests.stock.model.exact import Cents, Many
 from tests.stock.model.kept import NOTHING, Case, Content, CountLine, Figures, Rule, day
+from tests.stock.model.promising import availability
 from tests.stock.model.reference import Model
 from tests.stock.model.world import Document, Place, World
 
@@ -296,7 +297,7 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
         "as of": {place: each for place, each in sums.items() if any(each)},
         "availability": {
             (n, on, channel): {
-                term: many for term, many in model.availability(n, on=on, channel=channel).items() if many
+                term: many for term, many in availability(model, n, on=on, channel=channel).items() if many
             }
             for on, channel in _asked(model.world, instants)
             for n in range(len(model.world.variants))

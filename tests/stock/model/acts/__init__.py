@@ -17,8 +17,8 @@ from tests.stock.model.acts.transfers import (
     CreateTransfer,
     DispatchTransfer,
     ReadyTransfer,
-    ReceiveTransfer,
 )
+from tests.stock.model.acts.unloading import ReceiveTransfer
 from tests.stock.model.acts.values import Revalue
 
 ACTS: dict[type[Act], int] = {
