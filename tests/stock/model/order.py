@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.stock.model.acts.base import Act, Seen
 from tests.stock.model.exact import Cents, Many
-from tests.stock.model.kept import Figures, No
+from tests.stock.model.kept import Case, Count, Figures, No, Proposal
 from tests.stock.model.reference import Model
 from tests.stock.model.world import Document, Place
 
@@ -177,8 +177,12 @@ def arranged(model: Model, acts: Sequence[Done], accept: Callable[[Model], str |
 
 def _version(model: Model, document: Document) -> int | None:
     kind, key = document
-    found = model.cases.get(key) if isinstance(key, tuple) else model.counts.get(key)
-    assert kind in ("case", "count")
+    kept: dict[str, Mapping[Any, Case | Count | Proposal]] = {
+        "case": model.cases,
+        "count": model.counts,
+        "proposal": model.proposals,
+    }
+    found = kept[kind].get(key)
     return None if found is None else found.version
 
 

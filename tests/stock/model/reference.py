@@ -27,6 +27,7 @@ from tests.stock.model.kept import (
     Order,
     Parts,
     Pool,
+    Proposal,
     Rule,
     RuleKey,
     Transfer,
@@ -58,6 +59,7 @@ class Model:
     incoming: dict[tuple[int, int], Incoming] = field(default_factory=dict)
     transfers: dict[int, Transfer] = field(default_factory=dict)
     counts: dict[int, Count] = field(default_factory=dict)
+    proposals: dict[int, Proposal] = field(default_factory=dict)
     cases: dict[CaseKey, Case] = field(default_factory=dict)
     recalled: frozenset[tuple[int, int | None]] = frozenset()
     """Lots that must not be sold any more, by variant and number."""

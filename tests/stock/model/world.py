@@ -39,7 +39,7 @@ CaseKey = tuple[int, str, Place, int]
 SpotKey = tuple[int, int, int | None, int | None]
 """The act that started a count, and what a line of it counts: a variant, the bin it lies in and its lot."""
 Document = tuple[str, CaseKey | int]
-"""What has a version of its own: "case" and its key, or "count" and the act that started it."""
+"""What has a version of its own: "case" and its key, or "count" or "proposal" and the act that made it."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class World:
     lot_ids: list[list[ID]] = field(default_factory=list)
     made: dict[tuple[str, int, int], ID] = field(default_factory=dict)
     """What acts made: ("hold", number of the act, 0), ("order", …, 0), ("line", …, position), ("incoming", …, n),
-    ("transfer", …, 0), ("transfer line", …, position), ("count", …, 0).
+    ("transfer", …, 0), ("transfer line", …, position), ("count", …, 0), ("proposal", …, 0).
     """
     count_lines: dict[SpotKey, ID] = field(default_factory=dict)
     """The lines of counts."""

@@ -19,7 +19,7 @@ from tests.stock.model.acts.transfers import (
     ReadyTransfer,
 )
 from tests.stock.model.acts.unloading import ReceiveTransfer
-from tests.stock.model.acts.values import Revalue
+from tests.stock.model.acts.values import ApproveRevaluation, ProposeRevaluation, RejectRevaluation, Revalue
 
 ACTS: dict[type[Act], int] = {
     Receive: 5,
@@ -35,6 +35,9 @@ ACTS: dict[type[Act], int] = {
     Prioritize: 1,
     HandOver: 3,
     Revalue: 1,
+    ProposeRevaluation: 2,
+    ApproveRevaluation: 2,
+    RejectRevaluation: 1,
     Relocate: 3,
     Recall: 1,
     CreateTransfer: 2,

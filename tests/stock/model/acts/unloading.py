@@ -8,14 +8,15 @@ from fractions import Fraction
 from typing import Any, Self
 
 from domain import stock
+from domain.kernel.money import CurrencyCode, Money
 from domain.kernel.work import Work
 from domain.stock import NewArrival, NewArrivalLine
 from tests.stock.model import costs
-from tests.stock.model.acts.base import Seen, decimal, json, some
+from tests.stock.model.acts.base import Seen, decimal, dollars, json, some
 from tests.stock.model.acts.corrections import Difference, booked
 from tests.stock.model.acts.transfers import ON_THE_ROAD, OfTransfer, a_transfer, move, picked, step
 from tests.stock.model.costs import Draw, Layer, Load
-from tests.stock.model.exact import Many
+from tests.stock.model.exact import Cents, Many, share
 from tests.stock.model.kept import NOTHING, Case, Content, No, TransferLine
 from tests.stock.model.oversold import Debt, beyond, owed, pay
 from tests.stock.model.reference import Model
@@ -45,6 +46,8 @@ class Off:
     content: Content
     """As it lay on the road."""
     bin: int | None = None
+    freight: Cents = 0
+    """What the way adds to its value."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class ReceiveTransfer(OfTransfer):
     destination: int
     lines: tuple[Arrived, ...] | None = None
     closes: bool = False
+    freight: Cents = 0
+    """What the way of these goods cost."""
 
     document = """mutation T($id: ID!, $input: StockTransferReceiveInput, $key: String) {
       stockTransferReceive(id: $id, input: $input, idempotencyKey: $key) {
@@ -65,7 +70,7 @@ class ReceiveTransfer(OfTransfer):
         if number is None:
             return None
         if chance.random() < 0.25:
-            return cls(number, model.transfers[number].destination)
+            return cls(number, model.transfers[number].destination, freight=_freight(chance))
         found = model.transfers[number]
         lines: dict[tuple[int, int | None, int | None], Arrived] = {}
         for n in chance.sample(range(len(found.lines)), chance.randint(0, len(found.lines))):
@@ -77,12 +82,13 @@ class ReceiveTransfer(OfTransfer):
                 many = some(chance, model, found.lines[n].variant, 4)
                 lines[n, bin_number, lot] = Arrived(n, found.lines[n].variant, many, bin_number, lot)
         closes = not lines or chance.random() < 0.4
-        return cls(number, found.destination, tuple(lines.values()), closes)
+        return cls(number, found.destination, tuple(lines.values()), closes, _freight(chance))
 
     def new(self, world: World) -> NewArrival:
         """What is told."""
+        freight = Money(dollars(Fraction(self.freight)), CurrencyCode("USD")) if self.freight else None
         if self.lines is None:
-            return NewArrival(closes=self.closes)
+            return NewArrival(closes=self.closes, freight=freight)
         lines = [
             NewArrivalLine(
                 world.made["transfer line", self.transfer, each.line],
@@ -92,7 +98,7 @@ class ReceiveTransfer(OfTransfer):
             )
             for each in self.lines
         ]
-        return NewArrival(lines, self.closes)
+        return NewArrival(lines, self.closes, freight)
 
     async def run(self, work: Work, world: World) -> None:
         await stock.receive_transfer(work, self.id(world), self.new(world))
@@ -122,6 +128,10 @@ class ReceiveTransfer(OfTransfer):
             lines[each.line] = replace(lines[each.line], received=lines[each.line].received + many)
             if many < each.quantity:
                 more.append((each, each.quantity - many))
+        if self.freight:
+            arrived = _with_freight(arrived, self.freight)
+            model.post("INVENTORY", self.freight)
+            model.post("FREIGHT_ABSORBED", -self.freight)
         lost: list[Off] = []
         for n, line in enumerate(lines):
             if self.closes and line.in_transit:
@@ -139,7 +149,10 @@ class ReceiveTransfer(OfTransfer):
         self._open_cases(model, lines, lost, more)
         done = not any(line.in_transit for line in lines)
         model.transfers[self.transfer] = replace(
-            found, status="RECEIVED" if done else "PARTIALLY_RECEIVED", lines=tuple(lines)
+            found,
+            status="RECEIVED" if done else "PARTIALLY_RECEIVED",
+            lines=tuple(lines),
+            freight=found.freight + self.freight,
         )
 
     def _off(
@@ -180,14 +193,15 @@ class ReceiveTransfer(OfTransfer):
         for one in arrived:
             place = one.place[0], self.destination
             move(model, one.place, one.content, -one.part.quantity, -one.part.value, now)
-            move(model, place, replace(one.content, bin=one.bin), one.part.quantity, one.part.value, now)
+            into = replace(one.part, value=one.part.value + one.freight)
+            move(model, place, replace(one.content, bin=one.bin), into.quantity, into.value, now)
             live = [each for each in model.layers.get(place, ()) if each.left]
             if model.world.variants[place[0]].averaged and live:
                 others = [each for each in model.layers[place] if each != live[0]]
-                joined = live[0].anew(one.part.quantity, one.part.value)
+                joined = live[0].anew(into.quantity, into.value)
                 model.layers[place] = costs.in_order([*others, joined])
             else:
-                model.found(place, one.part, age=one.part.layer.founded_at)
+                model.found(place, into, age=into.layer.founded_at)
         return debts
 
     def _find_more(
@@ -235,6 +249,26 @@ class ReceiveTransfer(OfTransfer):
             many = sum((rest for each, rest in more if each.line == n), NOTHING)
             if many:
                 model.open_case(Case("TRANSFER", place, many, line.dispatched, line.received + many))
+
+
+def _freight(chance: random.Random) -> Cents:
+    return chance.choice([1, 7, 100, 333, 1999]) if chance.random() < 0.35 else 0
+
+
+def _with_freight(arrived: Sequence[Off], freight: Cents) -> list[Off]:
+    """Freight is shared by value, or by quantity where nothing is worth anything, as a running sum."""
+    if not arrived:
+        raise No("NOTHING_ARRIVES")
+    by_value = any(one.part.value for one in arrived)
+    weights = [Many(one.part.value) if by_value else one.part.quantity for one in arrived]
+    whole, begun, passed = sum(weights, NOTHING), NOTHING, 0
+    found: list[Off] = []
+    for one, weight in zip(arrived, weights, strict=True):
+        begun += weight
+        mine = share(freight, begun, whole) - passed
+        passed += mine
+        found.append(replace(one, freight=mine))
+    return found
 
 
 def _load(layer: Layer) -> Load:
