@@ -37,8 +37,14 @@ class CreateTransfer(Act):
 
     @classmethod
     def draw(cls, chance: random.Random, model: Model, now: datetime) -> Self | None:
-        origin, destination = (chance.randrange(len(model.world.locations)) for _ in range(2))
-        lines = tuple((row, some(chance, model, row, 4)) for row in variants(chance, model))
+        locations = range(len(model.world.locations))
+        origin, destination = (chance.choice(locations) for _ in range(2))
+        if chance.random() < 0.9:
+            origin, destination = chance.sample([n for n in locations if n != model.world.road], 2)
+        there = [row for row in range(len(model.world.variants)) if model.available((row, origin)) >= 1]
+        if not there or chance.random() < 0.1:
+            there = variants(chance, model)
+        lines = tuple((row, some(chance, model, row, 4)) for row in there[: chance.randint(1, 3)])
         expected = day(now) + timedelta(days=chance.randint(-1, 3)) if chance.random() < 0.5 else None
         return cls(origin, destination, lines, expected)
 
@@ -170,7 +176,8 @@ class DispatchTransfer(OfTransfer):
         if chance.random() < 0.4:
             rows = model.transfers[found].lines
             chosen = chance.sample(range(len(rows)), chance.randint(1, len(rows)))
-            lines = tuple((n, some(chance, model, rows[n].variant, 3)) for n in chosen)
+            most = [int(max(rows[n].quantity, 1)) if chance.random() < 0.9 else 4 for n in chosen]
+            lines = tuple((n, some(chance, model, rows[n].variant, each)) for n, each in zip(chosen, most, strict=True))
         return cls(found, lines)
 
     def new(self, world: World) -> NewDispatch:
