@@ -5,15 +5,19 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from domain import stock
 from domain.kernel.database import driver_of
-from domain.kernel.ids import ID
+from domain.kernel.errors import Invalid
+from domain.kernel.ids import ID, new_id
 from domain.kernel.money import CurrencyCode, Money, Quantity
 from domain.kernel.work import SYSTEM, begin
 from domain.stock import (
     CountedLine,
     CountRecord,
     CountStart,
+    Handed,
     NewAdjustment,
     NewAdjustmentLine,
     StockAdjustmentReason,
@@ -35,7 +39,7 @@ from tests.support.shop import (
     ordered,
     posted,
 )
-from tests.support.transfers import ARRIVE, dispatched
+from tests.support.transfers import ARRIVE, arrived, dispatched
 
 REVALUE = """mutation W($input: StockRevalueInput!) {
   stockRevalue(input: $input) { levels { id } userErrors { code message } } }"""
@@ -179,6 +183,29 @@ async def test_a_transfer_is_closed_of_which_one_line_has_arrived_before(fresh_a
     closed = (await done(fresh_api, ARRIVE, {"id": made["id"], "input": last}))["stockTransfer"]
     assert [(each["received"], each["lost"]) for each in closed["lines"]] == [("2", "0"), ("1", "1")]
     assert closed["status"] == "RECEIVED"
+    await invariants_hold(fresh_api)
+
+
+async def test_nothing_is_handed_over_of_goods_in_transit(fresh_api: Api) -> None:
+    """Goods lie beside a transfer's, and are older: what left by their cost would have been of the transfer's lot."""
+    here, there = await shop.location(fresh_api), await shop.location(fresh_api)
+    row = await shop.variant(fresh_api)
+    await done(fresh_api, POLICY, {"input": {"variantId": row, "tracksLots": True}})
+    await received(fresh_api, here, row, 2, lot="SENT")
+    made = await dispatched(fresh_api, here, there, [(row, 2)])
+    road = made["transit"]["id"]
+    beside = shop.receipt(road, [(row, 2, "4.00")], receivedAt=ago(hours=1))
+    beside["lines"][0]["lot"] = {"number": "BESIDE"}
+    await done(fresh_api, RECEIVE, {"input": beside})
+    before = await shop.state(fresh_api)
+    handed = [Handed(ID(row), Decimal(1), ("input", "lines", 0), "SKU")]
+    with pytest.raises(Invalid, match="in transit") as refusal:
+        async with fresh_api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+            await stock.hand_over(work, ID(road), handed, source=new_id("pos"))
+    assert refusal.value.path == ("input", "locationId")
+    assert await shop.state(fresh_api) == before
+    await done(fresh_api, ARRIVE, arrived(made, 2))
+    assert await lying(fresh_api, row, there) == {(None, "SENT", None, "2")}
     await invariants_hold(fresh_api)
 
 

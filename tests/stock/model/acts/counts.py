@@ -55,7 +55,7 @@ class StartCount(Act):
         location = chance.randrange(len(model.world.locations))
         bins = range(len(model.world.locations[location].bins))
         blind, how = chance.random() < 0.5, chance.random()
-        if how < 0.3 and not model.world.locations[location].transit:  # there lies what is on the road of earlier ones
+        if how < 0.3:
             return cls(location, blind)
         some_bins = tuple(chance.sample(bins, chance.randint(1, len(bins)))) if bins and how > 0.7 else None
         named = tuple(variants(chance, model, 2)) if some_bins is None or how > 0.9 else None
