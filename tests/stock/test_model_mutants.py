@@ -8,6 +8,7 @@ each CHECK refuses by itself is in `test_guards.py`.
 import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +20,7 @@ from domain.stock import costs, locked
 from domain.stock.costs import Layer
 from domain.stock.locked import Level, Levels
 from domain.stock.operations import backorders
+from domain.stock.shares import EVERYTHING, Shares
 from domain.stock.tables import Place
 from tests.stock.model.shops import shop, variants
 from tests.support.server import Server
@@ -102,6 +104,16 @@ def holds_are_overlooked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Level, "available", property(lambda self: self.on_hand - self.allocated - self.unavailable))
 
 
+def rules_are_overlooked(patch: pytest.MonkeyPatch) -> None:
+    """Every channel is offered all that is available to everybody: no buffer is kept, and no cap."""
+    patch.setattr(Shares, "rule", lambda *_: EVERYTHING)
+
+
+def pools_are_overlooked(patch: pytest.MonkeyPatch) -> None:
+    """A channel does not take from what it has for itself."""
+    patch.setattr(Shares, "pooled", lambda *_: Decimal(0))
+
+
 def nothing(_: pytest.MonkeyPatch) -> None:
     """The program is as it should be."""
 
@@ -123,6 +135,8 @@ MUTANTS = {
     "first in, first out": Mutant(the_youngest_leaves_first),
     "the last cent": Mutant(a_cent_is_lost),
     "a look at holds, and the CHECK behind it": Mutant(holds_are_overlooked, [NEVER_OVERSOLD]),
+    "buffers and caps of channels": Mutant(rules_are_overlooked),
+    "pools of channels": Mutant(pools_are_overlooked),
     "the lock of levels, and the CHECK behind it": Mutant(without_locks, [NEVER_OVERSOLD]),
     "the CHECK that nothing is oversold": Mutant(database=[NEVER_OVERSOLD]),
     "the CHECK that no pool holds less than nothing": Mutant(
