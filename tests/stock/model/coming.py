@@ -19,11 +19,12 @@ def come(model: Model, coming: Sequence[Coming], now: datetime) -> None:
         by_place.setdefault(each.place, []).append(each)
     for place, mine in by_place.items():
         since = min(each.effective_at for each in mine)
-        left = costs.departures(model.told.get(place, ()), since) if since < now else []
+        told = model.told.get(place, ())
         if model.world.variants[place[0]].averaged:
-            _join(model, place, mine, now, late=any(each.effective_at > since for each in left))
+            left_since = any(each.drew is not None and each.effective_at > since for each in told)
+            _join(model, place, mine, now, late=since < now and left_since)
         else:
-            _found(model, place, mine, now, left, since)
+            _found(model, place, mine, now, costs.departures(told, since), since)
         for each in mine:
             model.put(place, each.content, each.quantity)
             model.post("INVENTORY", each.value)

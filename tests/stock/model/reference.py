@@ -221,11 +221,19 @@ class Model:
         self.books[role] = self.books.get(role, 0) + cents
 
     def tell(
-        self, place: Place, kind: str, role: str, quantity: Many, value: Cents, at: datetime, now: datetime
+        self,
+        place: Place,
+        kind: str,
+        role: str,
+        quantity: Many,
+        value: Cents,
+        at: datetime,
+        now: datetime,
+        drew: datetime | None = None,
     ) -> None:
-        """What moved."""
+        """What moved; what left, of a layer that is so old."""
         self.turn += 1
-        told = Told(at, self.turn, now, kind, role, quantity, value)
+        told = Told(at, self.turn, now, kind, role, quantity, value, drew)
         self.told[place] = (*self.told.get(place, ()), told)
 
     def leave_loads(self, place: Place) -> None:
@@ -248,7 +256,8 @@ class Model:
         if any(each.layer.load for each in draws):
             raise No("NOT_ALLOWED_NOW")
         cost = sum(each.value for each in draws)
-        self.tell(place, kind, role, -quantity, -cost, at, now)
+        for each in draws:
+            self.tell(place, kind, role, -each.quantity, -each.value, at, now, each.layer.founded_at)
         self.post(role, cost)
         self.post("INVENTORY", -cost)
 

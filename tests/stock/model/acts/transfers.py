@@ -12,7 +12,7 @@ from domain.kernel.work import Work
 from domain.stock import NewDispatch, NewDispatchLine, NewTransfer, NewTransferLine
 from tests.stock.model import costs
 from tests.stock.model.acts.base import Act, Seen, decimal, json, some, variants
-from tests.stock.model.costs import Load
+from tests.stock.model.costs import Draw, Load
 from tests.stock.model.exact import Many
 from tests.stock.model.kept import LOOSE, NOTHING, Content, No, Transfer, TransferLine, Wish, day
 from tests.stock.model.placing import place_wishes
@@ -226,8 +226,8 @@ class DispatchTransfer(OfTransfer):
         road = place[0], model.world.road
         model.layers[place], draws = costs.drawn(model.layers[place], quantity)
         for part, content in costs.parts(draws, picks):
-            move(model, place, content, -part.quantity, -part.value, now)
-            move(model, road, Content(lot=content.lot), part.quantity, part.value, now)
+            leave(model, place, content, part, now)
+            come_in(model, road, Content(lot=content.lot), part, now)
             load = Load(self.transfer, content.lot, part.quantity, part.value)
             model.found(road, part, age=part.layer.founded_at, load=load)
 
@@ -250,7 +250,14 @@ def picked(there: Sequence[tuple[Content, Many]], quantity: Many) -> list[tuple[
     return [each for each in picks if each[1]]
 
 
-def move(model: Model, place: Place, content: Content, quantity: Many, value: int, now: datetime) -> None:
-    """So much more lies so; less, with a minus. Layers are the caller's."""
-    model.put(place, content, quantity)
-    model.tell(place, "TRANSFER", "STOCK_CORRECTION", quantity, value, now, now)
+def leave(model: Model, place: Place, content: Content, part: Draw, now: datetime) -> None:
+    """So much less lies so. Layers are the caller's."""
+    model.put(place, content, -part.quantity)
+    age = part.layer.founded_at
+    model.tell(place, "TRANSFER", "STOCK_CORRECTION", -part.quantity, -part.value, now, now, age)
+
+
+def come_in(model: Model, place: Place, content: Content, part: Draw, now: datetime) -> None:
+    """So much more lies so. Layers are the caller's."""
+    model.put(place, content, part.quantity)
+    model.tell(place, "TRANSFER", "STOCK_CORRECTION", part.quantity, part.value, now, now)

@@ -14,7 +14,7 @@ from domain.stock import NewArrival, NewArrivalLine
 from tests.stock.model import costs
 from tests.stock.model.acts.base import Seen, decimal, dollars, json, some
 from tests.stock.model.acts.corrections import Difference, booked
-from tests.stock.model.acts.transfers import ON_THE_ROAD, OfTransfer, a_transfer, move, picked, step
+from tests.stock.model.acts.transfers import ON_THE_ROAD, OfTransfer, a_transfer, come_in, leave, picked, step
 from tests.stock.model.costs import Draw, Layer, Load
 from tests.stock.model.exact import Cents, Many, share
 from tests.stock.model.kept import NOTHING, Case, Content, No, TransferLine
@@ -141,7 +141,8 @@ class ReceiveTransfer(OfTransfer):
         for one in lost:
             cost = one.part.value
             model.put(one.place, one.content, -one.part.quantity)
-            model.tell(one.place, "ADJUSTMENT", "SHRINKAGE", -one.part.quantity, -cost, seen.now, seen.now)
+            age = one.part.layer.founded_at
+            model.tell(one.place, "ADJUSTMENT", "SHRINKAGE", -one.part.quantity, -cost, seen.now, seen.now, age)
             model.post("SHRINKAGE", cost)
             model.post("INVENTORY", -cost)
         pay(model, debts, seen.now)
@@ -192,9 +193,9 @@ class ReceiveTransfer(OfTransfer):
             model.serve(dict.fromkeys(later, NOTHING) | beyond(coming, debts))
         for one in arrived:
             place = one.place[0], self.destination
-            move(model, one.place, one.content, -one.part.quantity, -one.part.value, now)
+            leave(model, one.place, one.content, one.part, now)
             into = replace(one.part, value=one.part.value + one.freight)
-            move(model, place, replace(one.content, bin=one.bin), into.quantity, into.value, now)
+            come_in(model, place, replace(one.content, bin=one.bin), into, now)
             live = [each for each in model.layers.get(place, ()) if each.left]
             if model.world.variants[place[0]].averaged and live:
                 others = [each for each in model.layers[place] if each != live[0]]
