@@ -3,7 +3,7 @@
 from datetime import date
 
 from tests.stock.model.exact import Many
-from tests.stock.model.kept import NOTHING
+from tests.stock.model.kept import NOTHING, Rule
 from tests.stock.model.reference import Model
 
 
@@ -41,7 +41,7 @@ def availability(model: Model, variant: int, *, on: date | None = None, channel:
     )
     said["available"] = said["ON_HAND"] - said["UNAVAILABLE"] - said["ALLOCATED"] - said["RESERVED"]
     if channel is not None:
-        common, rule = said["available"], model.present_rule(channel, variant)
+        common, rule = said["available"], _present_rule(model, channel, variant)
         pools = [each.get(channel) for place, each in model.pools.items() if place[0] == variant]
         own = sum((pool.held for pool in pools if pool is not None), NOTHING)
         said["RESERVED"] -= own
@@ -50,3 +50,12 @@ def availability(model: Model, variant: int, *, on: date | None = None, channel:
         said["available"] = own + rule.offers(common)
     said["available_to_promise"] = said["available"] + said["INCOMING"] - said["BACKORDERED"]
     return said
+
+
+def _present_rule(model: Model, channel: int, variant: int) -> Rule:
+    """What a channel is not offered of a variant by now."""
+    for key in ((channel, variant), (channel, None)):
+        found = model.rules.get(key, (None,))[-1]
+        if found is not None:
+            return found
+    return Rule()

@@ -133,17 +133,6 @@ class Model:
         found = self.contents.get(place, {})
         return [(each, found[each]) for each in sorted(found, key=rank) if found[each]]
 
-    def moved_since(self, turn: int) -> dict[tuple[Place, str], tuple[Many, Cents]]:
-        """The sums of what moved after a turn, by place and kind."""
-        sums: dict[tuple[Place, str], tuple[Many, Cents]] = {}
-        for place, told in self.told.items():
-            for each in reversed(told):
-                if each.number <= turn:
-                    break
-                many, value = sums.get((place, each.kind), (NOTHING, 0))
-                sums[place, each.kind] = many + each.quantity, value + each.value
-        return {key: each for key, each in sums.items() if any(each)}
-
     # --- goods ------------------------------------------------------------------------------------------------------
 
     def in_spot(self, place: Place, spot: Content) -> Many:
@@ -404,11 +393,3 @@ class Model:
         if quantity:
             lower = replace(pools[channel], held=pools[channel].held - quantity)
             self.pools[place] = {**pools, channel: lower}
-
-    def present_rule(self, channel: int, variant: int) -> Rule:
-        """What a channel is not offered of a variant by now."""
-        for key in ((channel, variant), (channel, None)):
-            found = self.rules.get(key, (None,))[-1]
-            if found is not None:
-                return found
-        return Rule()
