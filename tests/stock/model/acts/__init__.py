@@ -6,7 +6,8 @@ from tests.stock.model.acts.careless import Overwrite
 from tests.stock.model.acts.cases import Reconcile, SettleCase
 from tests.stock.model.acts.channels import SetPool, SetRule
 from tests.stock.model.acts.corrections import Adjust, SetQuantities
-from tests.stock.model.acts.counts import ApproveCount, CancelCount, RecordCount, Recount, StartCount, SubmitCount
+from tests.stock.model.acts.counting import RecordCount, StartCount
+from tests.stock.model.acts.counts import ApproveCount, CancelCount, Recount, SubmitCount
 from tests.stock.model.acts.holds import Release, Reserve, Sweep
 from tests.stock.model.acts.recalls import Recall
 from tests.stock.model.acts.relocations import Relocate
