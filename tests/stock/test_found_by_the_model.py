@@ -5,15 +5,19 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from domain import stock
 from domain.kernel.database import driver_of
-from domain.kernel.ids import ID
+from domain.kernel.errors import Invalid
+from domain.kernel.ids import ID, new_id
 from domain.kernel.money import CurrencyCode, Money, Quantity
 from domain.kernel.work import SYSTEM, begin
 from domain.stock import (
     CountedLine,
     CountRecord,
     CountStart,
+    Handed,
     NewAdjustment,
     NewAdjustmentLine,
     StockAdjustmentReason,
@@ -35,7 +39,7 @@ from tests.support.shop import (
     ordered,
     posted,
 )
-from tests.support.transfers import ARRIVE, dispatched
+from tests.support.transfers import ARRIVE, arrived, dispatched
 
 REVALUE = """mutation W($input: StockRevalueInput!) {
   stockRevalue(input: $input) { levels { id } userErrors { code message } } }"""
@@ -136,6 +140,37 @@ async def test_what_left_is_costed_anew_in_the_order_in_which_it_was_told(fresh_
     await invariants_hold(fresh_api)
 
 
+async def test_who_began_before_others_and_took_goods_after_them_bears_its_part(fresh_api: Api) -> None:
+    """A loss begins, goods come in meanwhile, and it takes of them: it left after they came, whatever its instant."""
+    place, row = await shop.location(fresh_api), await shop.variant(fresh_api)
+    lost = [NewAdjustmentLine(ID(row), Quantity(Decimal(-3)))]
+    async with fresh_api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        since = work.now + timedelta(milliseconds=1)
+        await asyncio.sleep(0.05)
+        await done(fresh_api, RECEIVE, {"input": shop.receipt(place, [(row, 5, "2.00")])})
+        await stock.adjust(work, NewAdjustment(ID(place), StockAdjustmentReason.DAMAGE, lost))
+    late = shop.receipt(place, [(row, 5, "1.00")], receivedAt=since.isoformat())
+    corrected = posted(await done(fresh_api, RECEIVE, {"input": late}))[-1]
+    assert set(corrected) == {("5110", "-3.00"), ("1200", "3.00")}
+    await invariants_hold(fresh_api)
+
+
+async def test_what_left_of_older_goods_bears_nothing_of_a_late_receipt(fresh_api: Api) -> None:
+    """Some are sold; older ones arrive from elsewhere, and are lost. What comes late is younger than these."""
+    here, place, row = await shop.location(fresh_api), await shop.location(fresh_api), await shop.variant(fresh_api)
+    await done(fresh_api, RECEIVE, {"input": shop.receipt(here, [(row, 2, "3.00")], receivedAt=ago(hours=9))})
+    made = await dispatched(fresh_api, here, place, [(row, 2)])
+    await done(fresh_api, RECEIVE, {"input": shop.receipt(place, [(row, 2, "2.00")], receivedAt=ago(hours=1))})
+    order = (await done(fresh_api, PLACE, {"input": ordered([(row, 2)])}))["order"]["id"]
+    await done(fresh_api, SHIP, {"id": order})
+    await done(fresh_api, ARRIVE, arrived(made, 2))
+    await done(fresh_api, ADJUST, adjusted(place, {"variantId": row, "delta": -2}))
+    late = shop.receipt(place, [(row, 2, "1.00")], receivedAt=ago(hours=2))
+    corrected = posted(await done(fresh_api, RECEIVE, {"input": late}))[-1]
+    assert set(corrected) == {("5010", "-2.00"), ("1200", "2.00")}
+    await invariants_hold(fresh_api)
+
+
 async def test_who_comes_to_wait_while_others_are_served_is_not_passed_over(fresh_api: Api) -> None:
     """An adjustment serves who waits for one variant and lets somebody wait for another; a receipt of both, which waits
     for it, sees both.
@@ -179,6 +214,29 @@ async def test_a_transfer_is_closed_of_which_one_line_has_arrived_before(fresh_a
     closed = (await done(fresh_api, ARRIVE, {"id": made["id"], "input": last}))["stockTransfer"]
     assert [(each["received"], each["lost"]) for each in closed["lines"]] == [("2", "0"), ("1", "1")]
     assert closed["status"] == "RECEIVED"
+    await invariants_hold(fresh_api)
+
+
+async def test_nothing_is_handed_over_of_goods_in_transit(fresh_api: Api) -> None:
+    """Goods lie beside a transfer's, and are older: what left by their cost would have been of the transfer's lot."""
+    here, there = await shop.location(fresh_api), await shop.location(fresh_api)
+    row = await shop.variant(fresh_api)
+    await done(fresh_api, POLICY, {"input": {"variantId": row, "tracksLots": True}})
+    await received(fresh_api, here, row, 2, lot="SENT")
+    made = await dispatched(fresh_api, here, there, [(row, 2)])
+    road = made["transit"]["id"]
+    beside = shop.receipt(road, [(row, 2, "4.00")], receivedAt=ago(hours=1))
+    beside["lines"][0]["lot"] = {"number": "BESIDE"}
+    await done(fresh_api, RECEIVE, {"input": beside})
+    before = await shop.state(fresh_api)
+    handed = [Handed(ID(row), Decimal(1), ("input", "lines", 0), "SKU")]
+    with pytest.raises(Invalid, match="in transit") as refusal:
+        async with fresh_api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+            await stock.hand_over(work, ID(road), handed, source=new_id("pos"))
+    assert refusal.value.path == ("input", "locationId")
+    assert await shop.state(fresh_api) == before
+    await done(fresh_api, ARRIVE, arrived(made, 2))
+    assert await lying(fresh_api, row, there) == {(None, "SENT", None, "2")}
     await invariants_hold(fresh_api)
 
 

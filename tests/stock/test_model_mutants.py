@@ -8,6 +8,7 @@ each CHECK refuses by itself is in `test_guards.py`.
 import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from importlib import import_module
 from typing import Any
 
@@ -19,7 +20,12 @@ from domain.stock import costs, locked
 from domain.stock.costs import Layer
 from domain.stock.locked import Level, Levels
 from domain.stock.operations import backorders
+from domain.stock.shares import EVERYTHING, Shares
 from domain.stock.tables import Place
+from tests.stock.model.acts import ACTS, Act
+from tests.stock.model.acts.arrivals import Receive
+from tests.stock.model.acts.channels import SetPool, SetRule
+from tests.stock.model.acts.sales import PlaceOrder
 from tests.stock.model.shops import shop, variants
 from tests.support.server import Server
 
@@ -102,6 +108,24 @@ def holds_are_overlooked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Level, "available", property(lambda self: self.on_hand - self.allocated - self.unavailable))
 
 
+def rules_are_overlooked(patch: pytest.MonkeyPatch) -> None:
+    """Every channel is offered all that is available to everybody: no buffer is kept, and no cap."""
+    patch.setattr(Shares, "rule", lambda *_: EVERYTHING)
+    _more_often(patch, Receive, SetRule, PlaceOrder)
+
+
+def pools_are_overlooked(patch: pytest.MonkeyPatch) -> None:
+    """A channel does not take from what it has for itself."""
+    patch.setattr(Shares, "pooled", lambda *_: Decimal(0))
+    _more_often(patch, Receive, SetPool, PlaceOrder)
+
+
+def _more_often(patch: pytest.MonkeyPatch, *kinds: type[Act]) -> None:
+    """Acts that tell of it are drawn more often: it is found soon."""
+    for kind in kinds:
+        patch.setitem(ACTS, kind, 4 * ACTS[kind])
+
+
 def nothing(_: pytest.MonkeyPatch) -> None:
     """The program is as it should be."""
 
@@ -112,6 +136,8 @@ class Mutant:
 
     code: Break = nothing
     database: Sequence[str] = ()
+    at_once: int = AT_ONCE
+    """Acts in a burst. Few, where one alone would tell: that no order explains them is known soon."""
 
 
 NEVER_OVERSOLD = "ALTER TABLE stock_levels DROP CONSTRAINT ck_stock_levels_never_oversold"
@@ -123,6 +149,8 @@ MUTANTS = {
     "first in, first out": Mutant(the_youngest_leaves_first),
     "the last cent": Mutant(a_cent_is_lost),
     "a look at holds, and the CHECK behind it": Mutant(holds_are_overlooked, [NEVER_OVERSOLD]),
+    "buffers and caps of channels": Mutant(rules_are_overlooked, at_once=4),
+    "pools of channels": Mutant(pools_are_overlooked, at_once=4),
     "the lock of levels, and the CHECK behind it": Mutant(without_locks, [NEVER_OVERSOLD]),
     "the CHECK that nothing is oversold": Mutant(database=[NEVER_OVERSOLD]),
     "the CHECK that no pool holds less than nothing": Mutant(
@@ -151,7 +179,7 @@ async def test_what_is_taken_away_is_missed(
             for bursts in range(1, MOST_BURSTS + 1):
                 if bursts % ANEW == 0:
                     await driver.anew(variants(driver.now))
-                await driver.burst(driver.draw(AT_ONCE, fates=False))
+                await driver.burst(driver.draw(mutant.at_once, fates=False))
                 if bursts % 10 == 0:
                     await driver.verify()
         monkeypatch.undo()

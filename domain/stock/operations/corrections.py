@@ -187,19 +187,21 @@ CROSS JOIN LATERAL (
     AND base_quantity > quantity) AS younger
 WHERE place.wanted IS NULL OR younger.gone - (younger.base_quantity - younger.quantity) < place.wanted
 """
-# What left since, in the order of telling: that is the order in which it was drawn, and posted. Whatever was drawn from
-# layers younger than an instant was told after it.
+# What left of younger layers, in the order of telling: that is the order in which it was drawn, and posted. A movement
+# gets its id when its level is locked; `recorded_at` is when its act began, which may have waited for others since. It
+# only bounds what is read: no act goes on for a day.
 _RUNS = f"""
 SELECT place.n, runs.kind, runs.reason, runs.quantity FROM {_PLACES}
 CROSS JOIN LATERAL (
   SELECT run, kind, reason, sum(-quantity) AS quantity FROM (
     SELECT kind, reason, quantity, sum(changed) OVER (ORDER BY id) AS run FROM (
-      SELECT kind, reason, quantity, id,
+      SELECT moved.kind, moved.reason, moved.quantity, moved.id,
         ((kind, reason) IS DISTINCT FROM (lag(kind) OVER told, lag(reason) OVER told))::int AS changed
-      FROM stock_movements
-      WHERE variant_id = place.variant_id AND location_id = place.location_id AND recorded_at > place.since
-        AND quantity < 0 AND kind NOT IN ('RELOCATION', 'COST_CORRECTION')
-      WINDOW told AS (ORDER BY id)) AS each) AS numbered
+      FROM stock_movements AS moved JOIN cost_layers AS layer ON layer.id = moved.layer_id
+      WHERE moved.variant_id = place.variant_id AND moved.location_id = place.location_id
+        AND moved.recorded_at > place.since - interval '1 day' AND layer.founded_at > place.since
+        AND moved.quantity < 0 AND moved.kind NOT IN ('RELOCATION', 'COST_CORRECTION')
+      WINDOW told AS (ORDER BY moved.id)) AS each) AS numbered
   GROUP BY run, kind, reason) AS runs
 ORDER BY place.n, runs.run
 """  # noqa: S608  names are ours

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from domain import ledger
-from domain.kernel.errors import NotFound, Refusal, Refusals
+from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals
 from domain.kernel.ids import ID, is_id
 from domain.kernel.money import currency_digits, format_quantity
 from domain.kernel.work import Work
@@ -18,7 +18,7 @@ from domain.stock.operations.backorders import give_way
 from domain.stock.operations.cases import NewCase, open_cases
 from domain.stock.operations.inputs import Path
 from domain.stock.operations.reserve import free_expired
-from domain.stock.tables import DiscrepancyKind, Place, StockMovementKind
+from domain.stock.tables import DiscrepancyKind, LocationKind, Place, StockMovementKind
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,19 @@ class HandedOver:
 async def hand_over(work: Work, location_id: ID, lines: Sequence[Handed], *, source: ID) -> HandedOver:
     """The goods have left the location for the document `source`, and their cost is in the books.
 
-    Refused with InsufficientStock for every variant of which less is available there, and with NotForSale where what is
-    there is past its date. Where the location allows it, nothing is refused, as the goods are in the customer's hand:
-    what is promised to others gives way, and for what the books do not have at all a case of kind OVERSOLD is opened.
-    Only what is there moves; the rest is booked as soon as it comes in.
+    Refused with NotFound, and with Invalid for goods in transit; with InsufficientStock for every variant of which less
+    is available there, and with NotForSale where what is there is past its date. Where the location allows it, nothing
+    is refused of these two, as the goods are in the customer's hand: what is promised to others gives way, and for what
+    the books do not have at all a case of kind OVERSOLD is opened. Only what is there moves; the rest is booked as soon
+    as it comes in.
     """
     path = ("input", "locationId")
-    known = is_id(location_id, "loc")
-    allowed = await work.raw.fetchval(_ALLOWED, location_id[4:]) if known else None
-    if allowed is None:
+    record = await work.raw.fetchrow(_LOCATION, location_id[4:]) if is_id(location_id, "loc") else None
+    if record is None:
         raise NotFound("There is no such location.", path=path)
+    if record["kind"] == LocationKind.TRANSIT:
+        raise Invalid("Nothing is sold from goods in transit: hand them over where they arrive.", path=path)
+    allowed = record["allows_oversell"]
     wanted: dict[Place, Decimal] = {}
     for line in lines:
         place = line.variant_id, location_id
@@ -101,7 +104,7 @@ async def hand_over(work: Work, location_id: ID, lines: Sequence[Handed], *, sou
     return found
 
 
-_ALLOWED = "SELECT allows_oversell FROM locations WHERE id = $1"
+_LOCATION = "SELECT kind, allows_oversell FROM locations WHERE id = $1"
 
 
 def _shortages(

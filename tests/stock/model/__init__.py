@@ -11,6 +11,8 @@ order they are done to the model, one after the other; and then every figure of 
 | `costs.py` | layers: first in, first out, and moving average; goods that were told late |
 | `kept.py` | what the model keeps: values |
 | `reference.py` | the model: who has what, where, and a claim on it |
+| `coming.py` | goods come in, perhaps told late |
+| `promising.py` | what can be promised |
 | `placing.py` | from where a document takes what it wants, and what its channel is offered |
 | `oversold.py` | what was handed over before the books knew of it |
 | `acts/` | one class per act: drawn at random, done to the shop, done to the model |

@@ -17,6 +17,7 @@ from domain.stock import AvailabilityTermKind
 from tests.stock.model.costs import Layers
 from tests.stock.model.exact import Cents, Many
 from tests.stock.model.kept import NOTHING, Case, Content, CountLine, Figures, Rule, day
+from tests.stock.model.promising import availability
 from tests.stock.model.reference import Model
 from tests.stock.model.world import Document, Place, World
 
@@ -50,9 +51,10 @@ class Names:
         self.holds = {row[4:]: key[1] for key, row in world.made.items() if key[0] == "hold"}
         self.incoming = {row[4:]: key[1:] for key, row in world.made.items() if key[0] == "incoming"}
         self.counts = {row[4:]: key[1] for key, row in world.made.items() if key[0] == "count"}
+        self.proposals = {row[4:]: key[1] for key, row in world.made.items() if key[0] == "proposal"}
         self.cases = {row[4:]: key for key, row in world.cases.items()}
         self.documents: dict[str, Document] = {row: ("case", key) for key, row in world.cases.items()}
-        self.documents |= {row: ("count", key[1]) for key, row in world.made.items() if key[0] == "count"}
+        self.documents |= {row: (key[0], key[1]) for key, row in world.made.items() if key[0] in ("count", "proposal")}
 
     def place(self, row: Any) -> Place:
         """The place of a row."""
@@ -85,8 +87,9 @@ QUERIES = {
     "cases": """SELECT id, kind, variant_id, location_id, quantity, expected, reported, resolution, system,
       opened_at, version
       FROM stock_discrepancies WHERE variant_id = ANY($1)""",
-    "transfers": """SELECT line.id, status, quantity, dispatched, received, lost FROM stock_transfer_lines AS line
-      JOIN stock_transfers AS transfer ON transfer.id = transfer_id WHERE variant_id = ANY($1)""",
+    "transfers": """SELECT line.id, status, coalesce(freight_amount, 0) AS freight, quantity, dispatched, received, lost
+      FROM stock_transfer_lines AS line JOIN stock_transfers AS transfer ON transfer.id = transfer_id
+      WHERE variant_id = ANY($1)""",
     "shipped": "SELECT id, shipped FROM order_lines WHERE variant_id = ANY($1)",
 }
 RULES = """
@@ -98,9 +101,10 @@ COUNT_LINES = """
 SELECT count_id, position, variant_id, bin_id, lot_id, expected, moved, counted, rounds, unit_cost_amount
 FROM stock_count_lines WHERE count_id = ANY($1)
 """
+PROPOSALS = "SELECT id, status, proposed_by, decided_by, version FROM stock_revaluations WHERE id = ANY($1)"
 OUTCOMES = "SELECT id, outcome FROM stock_reservations WHERE id = ANY($1)"
 ROLES = """('INVENTORY', 'COGS', 'SHRINKAGE', 'DAMAGE', 'SAMPLES', 'STOCK_CORRECTION', 'STOCK_REVALUATION',
-  'RECEIVED_NOT_BILLED')"""
+  'RECEIVED_NOT_BILLED', 'FREIGHT_ABSORBED')"""
 BALANCES = f"""
 SELECT role, sum(debit_base - credit_base) AS balance FROM journal_lines JOIN accounts ON accounts.id = account_id
 WHERE role IN {ROLES} GROUP BY role
@@ -155,7 +159,11 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
             for row in rows["cases"]
         },
         "transfers": {
-            names.lines["trl_" + row["id"]]: (row["status"], *map(Fraction, list(row.values())[2:]))
+            names.lines["trl_" + row["id"]]: (
+                row["status"],
+                cents(row["freight"]),
+                *map(Fraction, list(row.values())[3:]),
+            )
             for row in rows["transfers"]
         },
         "shipped": {names.lines["oln_" + row["id"]]: Fraction(row["shipped"]) for row in rows["shipped"]},
@@ -182,6 +190,10 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
     said["count lines"] = {
         (names.counts[row["count_id"]], row["position"] - 1): _count_line(names, row)
         for row in await driver.fetch(COUNT_LINES, list(names.counts))
+    }
+    said["proposals"] = {
+        names.proposals[row["id"]]: tuple(row.values())[1:]
+        for row in await driver.fetch(PROPOSALS, list(names.proposals))
     }
     outcomes = await driver.fetch(OUTCOMES, list(names.holds))
     said["outcomes"] = {names.holds[row["id"]]: row["outcome"] for row in outcomes}
@@ -281,11 +293,15 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
         "count lines": {
             (number, n): line for number, each in model.counts.items() for n, line in enumerate(each.lines)
         },
+        "proposals": {
+            number: (each.status, each.proposed_by, each.decided_by, each.version)
+            for number, each in model.proposals.items()
+        },
         "outcomes": {hold: each.outcome for hold, each in model.holds.items()},
         "incoming": {key: each.outstanding for key, each in model.incoming.items()},
         "cases": model.cases,
         "transfers": {
-            (number, n): (each.status, line.quantity, line.dispatched, line.received, line.lost)
+            (number, n): (each.status, each.freight, line.quantity, line.dispatched, line.received, line.lost)
             for number, each in model.transfers.items()
             for n, line in enumerate(each.lines)
         },
@@ -296,7 +312,7 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
         "as of": {place: each for place, each in sums.items() if any(each)},
         "availability": {
             (n, on, channel): {
-                term: many for term, many in model.availability(n, on=on, channel=channel).items() if many
+                term: many for term, many in availability(model, n, on=on, channel=channel).items() if many
             }
             for on, channel in _asked(model.world, instants)
             for n in range(len(model.world.variants))

@@ -95,6 +95,8 @@ class Told:
     """The account that bears what leaves, or pays for what comes."""
     quantity: Many
     value: Cents
+    drew: datetime | None = None
+    """How old the layer is that it left."""
 
     @property
     def cost(self) -> Fraction:
@@ -148,8 +150,10 @@ def parts(draws: Iterable[Draw], picks: Iterable[tuple[T, Many]]) -> list[tuple[
 
 
 def departures(told: Iterable[Told], since: datetime) -> list[Told]:
-    """What was told to have left after an instant, in the order of telling."""
-    return [each for each in told if each.recorded_at > since and each.quantity < 0 and each.kind != "COST_CORRECTION"]
+    """What left of goods younger than an instant, in the order of telling: whoever waited for others is told after
+    them, whenever it began.
+    """
+    return [each for each in told if each.drew is not None and each.drew > since]
 
 
 def exchanged(

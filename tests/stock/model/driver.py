@@ -24,7 +24,7 @@ from domain.kernel import invariants
 from domain.kernel.database import Database, collided, raw
 from domain.kernel.errors import Overtaken, Refusal, Refusals
 from domain.kernel.ids import ID, new_id
-from domain.kernel.work import SYSTEM, Work, begin
+from domain.kernel.work import Work, begin
 from domain.stock.locked import Level
 from tests.stock.model import compare
 from tests.stock.model.acts import ACTS, Act, Release, Seen, Sweep
@@ -238,7 +238,7 @@ class Driver:
         try:
             async with (
                 self.database.connection() as connection,
-                begin(connection, actor=SYSTEM, now=trial.now) as work,
+                begin(connection, actor=trial.act.actor, now=trial.now) as work,
             ):
                 trial.at_work(work)
                 if trial.fate == Fate.CUT_OFF:
@@ -373,7 +373,8 @@ def _known(trial: Trial, names: Names) -> Done:
         (names.channels[channel], None if variant is None else names.variants[variant]): rule
         for (channel, variant), rule in trial.rules.items()
     }
-    seen = Seen(trial.number, trial.now, frozenset(found), last_costs, rules, "NOT_ALLOWED_NOW" in trial.codes)
+    actor, ended_hold = trial.work.actor.id, "NOT_ALLOWED_NOW" in trial.codes
+    seen = Seen(trial.number, trial.now, frozenset(found), last_costs, rules, actor, ended_hold)
     return Done(trial.act, seen, found, noticed=noticed, codes=trial.codes, message=trial.message)
 
 

@@ -162,6 +162,21 @@ class Transfer:
     expected_on: date | None
     lines: tuple[TransferLine, ...]
     status: str = "DRAFT"
+    freight: Cents = 0
+    """What the way has cost so far."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What goods at a location should be worth, until somebody decides about it, and what became of it."""
+
+    location: int
+    lines: tuple[tuple[int, Fraction], ...]
+    """Variant, and what one should be worth, in cents."""
+    proposed_by: str | None
+    status: str = "PROPOSED"
+    decided_by: str | None = None
+    version: int = 1
 
 
 @dataclass(frozen=True)

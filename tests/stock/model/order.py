@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.stock.model.acts.base import Act, Seen
 from tests.stock.model.exact import Cents, Many
-from tests.stock.model.kept import Figures, No
+from tests.stock.model.kept import NOTHING, Case, Count, Figures, No, Proposal
 from tests.stock.model.reference import Model
 from tests.stock.model.world import Document, Place
 
@@ -175,10 +175,26 @@ def arranged(model: Model, acts: Sequence[Done], accept: Callable[[Model], str |
     return found
 
 
+def _moved_since(model: Model, turn: int) -> dict[tuple[Place, str], tuple[Many, Cents]]:
+    """The sums of what moved after a turn, by place and kind."""
+    sums: dict[tuple[Place, str], tuple[Many, Cents]] = {}
+    for place, told in model.told.items():
+        for each in reversed(told):
+            if each.number <= turn:
+                break
+            many, value = sums.get((place, each.kind), (NOTHING, 0))
+            sums[place, each.kind] = many + each.quantity, value + each.value
+    return {key: each for key, each in sums.items() if any(each)}
+
+
 def _version(model: Model, document: Document) -> int | None:
     kind, key = document
-    found = model.cases.get(key) if isinstance(key, tuple) else model.counts.get(key)
-    assert kind in ("case", "count")
+    kept: dict[str, Mapping[Any, Case | Count | Proposal]] = {
+        "case": model.cases,
+        "count": model.counts,
+        "proposal": model.proposals,
+    }
+    found = kept[kind].get(key)
     return None if found is None else found.version
 
 
@@ -231,7 +247,7 @@ def _done(model: Model, each: Done) -> tuple[str | None, Model | None]:
             return f"the model says {place} is {after.figures(place)}, the shop {figures}, {told}", None
         if place in after.versions or place in each.left:
             after.versions[place] = version
-    moved = after.moved_since(model.turn)
+    moved = _moved_since(after, model.turn)
     if moved != each.moved:
         return f"the model moves {moved}, the shop {each.moved}", None
     posted = {role: cents - model.books.get(role, 0) for role, cents in after.books.items()}

@@ -4,10 +4,9 @@ Nothing is kept twice: what is on hand is the sum of layers, what is allocated t
 that several acts share are here; what one act alone does is in its class.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from fractions import Fraction
 from typing import Any
 
 from tests.stock.model import costs
@@ -18,7 +17,6 @@ from tests.stock.model.kept import (
     NOTHING,
     Allocation,
     Case,
-    Coming,
     Content,
     Count,
     Figures,
@@ -29,6 +27,7 @@ from tests.stock.model.kept import (
     Order,
     Parts,
     Pool,
+    Proposal,
     Rule,
     RuleKey,
     Transfer,
@@ -60,6 +59,7 @@ class Model:
     incoming: dict[tuple[int, int], Incoming] = field(default_factory=dict)
     transfers: dict[int, Transfer] = field(default_factory=dict)
     counts: dict[int, Count] = field(default_factory=dict)
+    proposals: dict[int, Proposal] = field(default_factory=dict)
     cases: dict[CaseKey, Case] = field(default_factory=dict)
     recalled: frozenset[tuple[int, int | None]] = frozenset()
     """Lots that must not be sold any more, by variant and number."""
@@ -132,17 +132,6 @@ class Model:
 
         found = self.contents.get(place, {})
         return [(each, found[each]) for each in sorted(found, key=rank) if found[each]]
-
-    def moved_since(self, turn: int) -> dict[tuple[Place, str], tuple[Many, Cents]]:
-        """The sums of what moved after a turn, by place and kind."""
-        sums: dict[tuple[Place, str], tuple[Many, Cents]] = {}
-        for place, told in self.told.items():
-            for each in reversed(told):
-                if each.number <= turn:
-                    break
-                many, value = sums.get((place, each.kind), (NOTHING, 0))
-                sums[place, each.kind] = many + each.quantity, value + each.value
-        return {key: each for key, each in sums.items() if any(each)}
 
     # --- goods ------------------------------------------------------------------------------------------------------
 
@@ -221,11 +210,19 @@ class Model:
         self.books[role] = self.books.get(role, 0) + cents
 
     def tell(
-        self, place: Place, kind: str, role: str, quantity: Many, value: Cents, at: datetime, now: datetime
+        self,
+        place: Place,
+        kind: str,
+        role: str,
+        quantity: Many,
+        value: Cents,
+        at: datetime,
+        now: datetime,
+        drew: datetime | None = None,
     ) -> None:
-        """What moved."""
+        """What moved; what left, of a layer that is so old."""
         self.turn += 1
-        told = Told(at, self.turn, now, kind, role, quantity, value)
+        told = Told(at, self.turn, now, kind, role, quantity, value, drew)
         self.told[place] = (*self.told.get(place, ()), told)
 
     def leave_loads(self, place: Place) -> None:
@@ -248,70 +245,10 @@ class Model:
         if any(each.layer.load for each in draws):
             raise No("NOT_ALLOWED_NOW")
         cost = sum(each.value for each in draws)
-        self.tell(place, kind, role, -quantity, -cost, at, now)
+        for each in draws:
+            self.tell(place, kind, role, -each.quantity, -each.value, at, now, each.layer.founded_at)
         self.post(role, cost)
         self.post("INVENTORY", -cost)
-
-    def come(self, coming: Sequence[Coming], now: datetime) -> None:
-        """Goods come in. Where others left since, those are costed anew, and the difference is posted now."""
-        by_place: dict[Place, list[Coming]] = {}
-        for each in coming:
-            by_place.setdefault(each.place, []).append(each)
-        for place, mine in by_place.items():
-            since = min(each.effective_at for each in mine)
-            left = costs.departures(self.told.get(place, ()), since) if since < now else []
-            if self.world.variants[place[0]].averaged:
-                self._join(place, mine, now, late=any(each.effective_at > since for each in left))
-            else:
-                self._found(place, mine, now, left, since)
-            for each in mine:
-                self.put(place, each.content, each.quantity)
-                self.post("INVENTORY", each.value)
-                self.post(each.role, -each.value)
-
-    def _found(
-        self, place: Place, coming: Sequence[Coming], now: datetime, left: Sequence[Told], since: datetime
-    ) -> None:
-        fresh: list[Layer] = []
-        for each in coming:
-            self.tell(place, each.kind, each.role, each.quantity, each.value, each.effective_at, now)
-            fresh.append(Layer(each.effective_at, self.turn, each.quantity, each.value, each.quantity))
-        there = self.layers.get(place, ())
-        # Acts that wait are told in another order than they began: by their instants nothing may have left since.
-        if since >= now or not any(each.founded_at > since and each.gone for each in there):
-            self.layers[place] = costs.in_order([*there, *fresh])
-            return
-        self.layers[place], more = costs.exchanged(there, fresh, left, since)
-        left_before = {each.number: each.left for each in there}
-        if any(each.load and each.left != left_before[each.number] for each in self.layers[place]):
-            raise No("NOT_ALLOWED_NOW")
-        self._correct(place, more, now)
-
-    def _join(self, place: Place, coming: Sequence[Coming], now: datetime, *, late: bool) -> None:
-        for each in coming:
-            self.tell(place, each.kind, each.role, each.quantity, each.value, each.effective_at, now)
-            layers = self.layers.get(place, ())
-            live = [layer for layer in layers if layer.left and not layer.load]
-            if live:
-                others = [layer for layer in layers if layer != live[0]]
-                self.layers[place] = costs.in_order([*others, live[0].anew(each.quantity, each.value)])
-            else:
-                fresh = Layer(each.effective_at, self.turn, each.quantity, each.value, each.quantity)
-                self.layers[place] = costs.in_order([*layers, fresh])
-        if late:
-            more = costs.averaged_anew(self.told[place])
-            pool = next(layer for layer in self.layers[place] if layer.left and not layer.load)
-            others = [layer for layer in self.layers[place] if layer != pool]
-            if any(more.values()):
-                self.layers[place] = costs.in_order([*others, pool.anew(NOTHING, -sum(more.values()))])
-            self._correct(place, more, now)
-
-    def _correct(self, place: Place, more: Mapping[str, Cents], now: datetime) -> None:
-        for role, cents in more.items():
-            if cents:
-                self.tell(place, "COST_CORRECTION", role, NOTHING, -cents, now, now)
-                self.post(role, cents)
-                self.post("INVENTORY", -cents)
 
     def found(self, place: Place, draw: Draw, *, age: datetime, load: Load | None = None) -> None:
         """What was told last founds a layer, as old as it is."""
@@ -456,75 +393,3 @@ class Model:
         if quantity:
             lower = replace(pools[channel], held=pools[channel].held - quantity)
             self.pools[place] = {**pools, channel: lower}
-
-    def present_rule(self, channel: int, variant: int) -> Rule:
-        """What a channel is not offered of a variant by now."""
-        for key in ((channel, variant), (channel, None)):
-            found = self.rules.get(key, (None,))[-1]
-            if found is not None:
-                return found
-        return Rule()
-
-    # --- what can be promised ---------------------------------------------------------------------------------------
-
-    def availability(self, variant: int, *, on: date | None = None, channel: int | None = None) -> dict[str, Many]:
-        """What can be promised of a variant over all locations, by a channel where one is named, and why."""
-        settled = [
-            self.figures(place)
-            for place in self.versions
-            if place[0] == variant and not self.world.locations[place[1]].transit
-        ]
-        said = {
-            "ON_HAND": sum((each.on_hand for each in settled), NOTHING),
-            "UNAVAILABLE": sum((each.unavailable for each in settled), NOTHING),
-            "ALLOCATED": sum((each.allocated for each in settled), NOTHING),
-            "RESERVED": sum((each.reserved for each in settled), NOTHING),
-            "INCOMING": sum(
-                (
-                    each.outstanding
-                    for each in self.incoming.values()
-                    if each.place[0] == variant and (on is None or each.due_on <= on)
-                ),
-                NOTHING,
-            ),
-            "BACKORDERED": sum((each.quantity for each in self.waiting.values() if each.variant == variant), NOTHING),
-        }
-        said["INCOMING"] += sum(
-            (
-                line.in_transit
-                for each in self.transfers.values()
-                if on is None or (each.expected_on is not None and each.expected_on <= on)
-                for line in each.lines
-                if line.variant == variant
-            ),
-            NOTHING,
-        )
-        said["available"] = said["ON_HAND"] - said["UNAVAILABLE"] - said["ALLOCATED"] - said["RESERVED"]
-        if channel is not None:
-            common, rule = said["available"], self.present_rule(channel, variant)
-            pools = [each.get(channel) for place, each in self.pools.items() if place[0] == variant]
-            own = sum((pool.held for pool in pools if pool is not None), NOTHING)
-            said["RESERVED"] -= own
-            said["BUFFER"] = min(common, rule.buffer)
-            said["CAP"] = common - said["BUFFER"] - rule.offers(common)
-            said["available"] = own + rule.offers(common)
-        said["available_to_promise"] = said["available"] + said["INCOMING"] - said["BACKORDERED"]
-        return said
-
-    def last_cost(self, variant: int, told: Fraction | None) -> Fraction | None:
-        """What one cost, in cents, when it last came in anywhere. No lock keeps others from bringing in more just then:
-        what an act was told may have been so at any moment since its burst began.
-        """
-        came = [
-            each
-            for place, rows in self.told.items()
-            if place[0] == variant
-            for each in rows
-            if each.quantity > 0 and each.kind in ("RECEIPT", "ADJUSTMENT", "TRANSFER")
-        ]
-        before = [each for each in came if each.number <= self.began]
-        likely = [each for each in came if each.number > self.began]
-        likely += sorted(before, key=lambda each: (each.recorded_at, each.number))[-1:]
-        if told is None:
-            return max(likely, key=lambda each: (each.recorded_at, each.number)).cost if likely else None
-        return next((each.cost for each in likely if each.cost == told), Fraction(-1))

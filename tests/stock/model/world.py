@@ -30,7 +30,7 @@ from domain.stock import (
 )
 from domain.stock.operations.lots import NamedLot, lots_named
 
-_numbers = itertools.count(1)
+_numbers, _roads = itertools.count(1), itertools.count(1)
 
 Place = tuple[int, int]
 """A variant and a location."""
@@ -39,7 +39,7 @@ CaseKey = tuple[int, str, Place, int]
 SpotKey = tuple[int, int, int | None, int | None]
 """The act that started a count, and what a line of it counts: a variant, the bin it lies in and its lot."""
 Document = tuple[str, CaseKey | int]
-"""What has a version of its own: "case" and its key, or "count" and the act that started it."""
+"""What has a version of its own: "case" and its key, or "count" or "proposal" and the act that made it."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class World:
     lot_ids: list[list[ID]] = field(default_factory=list)
     made: dict[tuple[str, int, int], ID] = field(default_factory=dict)
     """What acts made: ("hold", number of the act, 0), ("order", …, 0), ("line", …, position), ("incoming", …, n),
-    ("transfer", …, 0), ("transfer line", …, position), ("count", …, 0).
+    ("transfer", …, 0), ("transfer line", …, position), ("count", …, 0), ("proposal", …, 0).
     """
     count_lines: dict[SpotKey, ID] = field(default_factory=dict)
     """The lines of counts."""
@@ -119,7 +119,7 @@ class World:
 
 
 async def found(database: Database, world: World) -> None:
-    """Make the rates of a shop, its channels, and the location of what is on the road: once."""
+    """Make the rates of a shop and its channels: once."""
     async with database.connection() as connection, begin(connection, actor=SYSTEM, now=world.begins) as work:
         euro = CurrencyCode("EUR")
         rates = [
@@ -132,7 +132,6 @@ async def found(database: Database, world: World) -> None:
         for _ in range(CHANNELS):
             world.channels.append(new_id("chn"))
             await work.raw.execute(_CHANNEL, world.channels[-1][4:], f"Model {next(_numbers)}", work.now)
-        world.location_ids = [await _location(work, each) for each in world.locations if each.transit]
 
 
 CHANNELS = 2
@@ -150,9 +149,15 @@ async def _location(work: Work, kept: Location) -> ID:
     return location
 
 
-async def _open_locations(work: Work, world: World) -> None:
-    """Fresh places, but for that of what is on the road: a count of everything there finds nothing of earlier ones."""
-    road = world.location_ids[world.road] if len(world.location_ids) > 1 else world.location_ids[0]
+async def _open_road(database: Database, world: World) -> ID:
+    """A fresh place of what is on the road, older than all of them: transfers take the first there is."""
+    now = world.begins - timedelta(seconds=next(_roads))
+    async with database.connection() as connection, begin(connection, actor=SYSTEM, now=now) as work:
+        return await _location(work, world.locations[world.road])
+
+
+async def _open_locations(work: Work, world: World, road: ID) -> None:
+    """Fresh places: a count of everything there finds nothing of earlier ones."""
     world.location_ids, world.bin_ids = [], []
     for each in world.locations:
         world.location_ids.append(road if each.transit else await _location(work, each))
@@ -165,8 +170,9 @@ async def stock_with_variants(database: Database, world: World, variants: Sequen
     world.variants = tuple(variants)
     world.variant_ids, world.skus, world.lot_ids, world.made, world.cases = [], [], [], {}, {}
     world.count_lines = {}
+    road = await _open_road(database, world)
     async with database.connection() as connection, begin(connection, actor=SYSTEM, now=world.begins) as work:
-        await _open_locations(work, world)
+        await _open_locations(work, world, road)
         for channel in world.channels:
             await stock.set_channel_rule(work, NewChannelRule(channel))
         for each in world.variants:

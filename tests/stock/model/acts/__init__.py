@@ -6,7 +6,8 @@ from tests.stock.model.acts.careless import Overwrite
 from tests.stock.model.acts.cases import Reconcile, SettleCase
 from tests.stock.model.acts.channels import SetPool, SetRule
 from tests.stock.model.acts.corrections import Adjust, SetQuantities
-from tests.stock.model.acts.counts import ApproveCount, CancelCount, RecordCount, Recount, StartCount, SubmitCount
+from tests.stock.model.acts.counting import RecordCount, StartCount
+from tests.stock.model.acts.counts import ApproveCount, CancelCount, Recount, SubmitCount
 from tests.stock.model.acts.holds import Release, Reserve, Sweep
 from tests.stock.model.acts.recalls import Recall
 from tests.stock.model.acts.relocations import Relocate
@@ -17,9 +18,9 @@ from tests.stock.model.acts.transfers import (
     CreateTransfer,
     DispatchTransfer,
     ReadyTransfer,
-    ReceiveTransfer,
 )
-from tests.stock.model.acts.values import Revalue
+from tests.stock.model.acts.unloading import ReceiveTransfer
+from tests.stock.model.acts.values import ApproveRevaluation, ProposeRevaluation, RejectRevaluation, Revalue
 
 ACTS: dict[type[Act], int] = {
     Receive: 5,
@@ -35,6 +36,9 @@ ACTS: dict[type[Act], int] = {
     Prioritize: 1,
     HandOver: 3,
     Revalue: 1,
+    ProposeRevaluation: 2,
+    ApproveRevaluation: 2,
+    RejectRevaluation: 1,
     Relocate: 3,
     Recall: 1,
     CreateTransfer: 2,

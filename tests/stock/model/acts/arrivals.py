@@ -13,6 +13,7 @@ from domain.kernel.money import CurrencyCode, Money
 from domain.kernel.work import Work
 from domain.stock import NewIncoming, NewIncomingLine, NewLot, NewReceipt, NewReceiptLine, UnavailableState
 from tests.stock.model.acts.base import Act, Seen, bin_id, content, decimal, json, some, variants
+from tests.stock.model.coming import come
 from tests.stock.model.exact import Many, rounded, worth
 from tests.stock.model.kept import Coming, Content, Incoming, No, day
 from tests.stock.model.oversold import beyond, owed, pay
@@ -114,7 +115,7 @@ class Receive(Act):
                 sellable[place] = sellable.get(place, Many(0)) + each.quantity
         debts = owed(model, sellable)
         model.serve(beyond(sellable, debts))
-        model.come(coming, seen.now)
+        come(model, coming, seen.now)
         pay(model, debts, seen.now)
 
 

@@ -15,7 +15,7 @@ from strawberry.utils.str_converters import to_camel_case
 from domain.kernel.absent import ABSENT
 from domain.kernel.ids import ID
 from domain.kernel.money import Quantity
-from domain.kernel.work import Work
+from domain.kernel.work import SYSTEM, Actor, Work
 from tests.stock.model.exact import Many
 from tests.stock.model.kept import Content, Rule, RuleKey
 from tests.stock.model.reference import Model
@@ -36,6 +36,8 @@ class Seen:
     """What it was told that variants had cost last, in cents."""
     rules: Mapping[RuleKey, Rule] = field(default_factory=dict)
     """What it was told of what its channel is not offered."""
+    actor: str | None = None
+    """Who did it; None: Waterline itself."""
     ended_hold: bool = False
     """Whether it was refused because of a hold that had ended: a sweep may have ended it at any time."""
 
@@ -67,6 +69,11 @@ class Act(ABC):
     def possible(self, world: World) -> bool:
         """Whether what it refers to was made."""
         return True
+
+    @property
+    def actor(self) -> Actor:
+        """Who does it, where it does not come by GraphQL."""
+        return SYSTEM
 
     def variables(self, world: World) -> dict[str, Any]:
         """The variables of its mutation."""

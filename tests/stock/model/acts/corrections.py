@@ -19,6 +19,7 @@ from domain.stock import (
     UnavailableState,
 )
 from tests.stock.model.acts.base import Act, Seen, bin_id, content, decimal, dollars, json, lot_id, some, variants
+from tests.stock.model.coming import come, last_cost
 from tests.stock.model.exact import Cents, Many, share, worth
 from tests.stock.model.kept import LOOSE, NOTHING, Coming, Content, No
 from tests.stock.model.oversold import beyond, owed, pay
@@ -90,7 +91,7 @@ def booked(model: Model, differences: Sequence[Difference], reason: str, at: dat
         Coming(each.place, each.delta, value or 0, each.content, "ADJUSTMENT", role, at)
         for each, value in zip(gains, gained, strict=True)
     ]
-    model.come(coming, now)
+    come(model, coming, now)
     pay(model, debts, now)
 
 
@@ -101,7 +102,7 @@ def _worth(model: Model, gain: Difference, seen: Seen) -> Cents | None:
         return worth(gain.delta, gain.unit_cost)
     if there.on_hand:
         return share(there.value, gain.delta, there.on_hand)
-    last = model.last_cost(gain.place[0], seen.last_costs.get(gain.place[0]))
+    last = last_cost(model, gain.place[0], seen.last_costs.get(gain.place[0]))
     return None if last is None else worth(gain.delta, last)
 
 

@@ -26,7 +26,7 @@ class HandOver(Act):
 
     @classmethod
     def draw(cls, chance: random.Random, model: Model, now: datetime) -> Self | None:
-        shops = [n for n, each in enumerate(model.world.locations) if not each.transit]
+        shops = [n for n, each in enumerate(model.world.locations) if not each.transit or chance.random() < 0.1]
         lines = [
             (row, some(chance, model, row, 4))
             for row in variants(chance, model)
@@ -42,6 +42,8 @@ class HandOver(Act):
         await stock.hand_over(work, world.location_ids[self.location], lines, source=new_id("pos"))
 
     def replay(self, model: Model, seen: Seen) -> None:
+        if model.world.locations[self.location].transit:
+            raise No("INVALID")
         wanted: dict[Place, Many] = {}
         for row, many in self.lines:
             wanted[row, self.location] = wanted.get((row, self.location), NOTHING) + many
