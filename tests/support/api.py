@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Any
 
 import httpx
@@ -24,6 +26,10 @@ from domain.kernel.pool import Pool
 from domain.kernel.scopes import Scope
 from domain.kernel.settings import Settings
 from domain.kernel.work import SYSTEM, begin
+
+if find_spec("sniffio") is None:
+    # httpcore looks for it four times in each request. Nothing remembers that it is not there, unless it is said.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 @dataclass
