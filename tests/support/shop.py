@@ -164,10 +164,11 @@ async def state(api: Api) -> dict[str, list[str]]:
     # One statement, and rows as the server writes them: thousands of them are soon read, compared and, where they
     # differ, shown.
     reading = " UNION ALL ".join(
-        f"SELECT '{name}', ARRAY(SELECT each::text FROM {name} each)" for name in tables.split()
+        f"SELECT '{name}' AS name, ARRAY(SELECT each::text FROM {name} each) AS rows" for name in tables.split()
     )
     async with api.services.database.snapshot() as connection:
-        return {name: sorted(rows) for name, rows in await connection.exec_driver_sql(reading)}
+        found = (await connection.exec_driver_sql(reading)).mappings()
+        return {each["name"]: sorted(each["rows"]) for each in found}
 
 
 POLICY = """mutation P($input: StockPolicySetInput!) {
