@@ -4,14 +4,16 @@ The embedded server is used unless DATABASE_URL and DATABASE_ADMIN_URL name anot
 that may create databases, and the application's.
 """
 
+import asyncio
 import hashlib
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+import uvloop
 
 from api import logs
 from domain import business, ledger
@@ -24,6 +26,11 @@ from tests.support.server import Server
 
 ROOT = Path(__file__).parent.parent
 logs.configure("error", "text")
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that `waterline serve` runs on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")
