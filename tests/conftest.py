@@ -16,6 +16,8 @@ import pytest
 import uvloop
 
 from api import logs
+from api.graphql.documents import Documents
+from api.graphql.schema import built
 from domain import business, ledger
 from domain.kernel.database import Database
 from domain.kernel.postgres import running
@@ -125,15 +127,21 @@ async def owner(server: Server, database_name: str) -> AsyncIterator["asyncpg.Co
     await connection.close()
 
 
+@pytest.fixture(scope="session")
+def documents() -> Documents:
+    """What the APIs of all modules remember of documents, none of which depends on a database."""
+    return Documents(built())
+
+
 @pytest.fixture(scope="module")
-async def api(server: Server, database_name: str) -> AsyncIterator[Api]:
+async def api(server: Server, database_name: str, documents: Documents) -> AsyncIterator[Api]:
     """The API on the module's database, on a real port."""
-    async with serving(server.app_url(database_name)) as running_api:
+    async with serving(server.app_url(database_name), documents=documents) as running_api:
         yield running_api
 
 
 @pytest.fixture
-async def fresh_api(server: Server, fresh_name: str) -> AsyncIterator[Api]:
+async def fresh_api(server: Server, fresh_name: str, documents: Documents) -> AsyncIterator[Api]:
     """The API on the test's own database, on a real port."""
-    async with serving(server.app_url(fresh_name)) as running_api:
+    async with serving(server.app_url(fresh_name), documents=documents) as running_api:
         yield running_api
