@@ -30,6 +30,33 @@ ROOT = Path(__file__).parent.parent
 logs.configure("error", "text")
 
 
+LONG = (
+    "kernel/test_postgres",
+    "journeys/test_import_baskets",
+    "journeys/test_crash",
+    "engine/test_counted",
+    "engine/test_differential",
+    "journeys/test_up",
+    "journeys/test_tour",
+    "stock/test_races",
+    "ledger/test_chain",
+    "engine/test_plans",
+    "journeys/test_stopping",
+    "stock/test_model_mutants",
+    "engine/test_acts",
+    "stock/test_content_races",
+    "ledger/test_exports",
+)
+"""The files that take longest, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several workers begin with the files that take long: at the end, none waits for one that is at such a file."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        names = [str(ROOT / "tests" / f"{name}.py") for name in LONG]
+        items.sort(key=lambda item: names.index(str(item.path)) if str(item.path) in names else len(names))
+
+
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loop that `waterline serve` runs on."""
     return {"uvloop": uvloop.new_event_loop}
