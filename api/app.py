@@ -23,9 +23,6 @@ from domain.kernel import events
 from domain.kernel.database import Database, raw
 from domain.kernel.settings import Settings
 
-COLLECTED_AFTER = (50_000, 20, 50)
-"""When the collector looks for cycles (see the gc module): an answer is many objects and no cycle, so not for each."""
-
 
 def application(settings: Settings, database_url: str) -> Starlette:
     """The application on one database. It opens its connections when it starts, and closes them when it stops."""
@@ -48,7 +45,6 @@ def application(settings: Settings, database_url: str) -> Starlette:
         # What exists by now lives as long as the process: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(*COLLECTED_AFTER)
         try:
             yield
         finally:

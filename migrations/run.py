@@ -1,25 +1,31 @@
-"""Bring a database to the present shape: `waterline migrate`, and every start of the embedded database."""
+"""Bring a database to the present shape: `waterline migrate`, and every start of the embedded database.
+
+Most of the time it has that shape already. Alembic, which takes a while to import, is for when it has not.
+"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
+import domain.tables  # noqa: F401  rights are given for every table that is declared
 from domain.kernel import grants
 from domain.kernel.database import Database
 from domain.kernel.errors import Trouble
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 # Two processes that migrate at once take turns on this advisory lock. The number is arbitrary, but the same for all.
 _TURN = 5_271_009
 
 
-def config(connection: Connection | None = None) -> Config:
+def config(connection: Connection | None = None) -> "Config":
     """Alembic's configuration, without an ini file."""
+    from alembic.config import Config  # noqa: PLC0415  see above
+
     configuration = Config()
     configuration.set_main_option("script_location", str(Path(__file__).parent))
     configuration.set_main_option("path_separator", "os")
@@ -27,11 +33,14 @@ def config(connection: Connection | None = None) -> Config:
     return configuration
 
 
+def revisions() -> list[str]:
+    """The revisions that this code knows, the oldest first: each file's name begins with its own."""
+    return sorted(path.name.partition("_")[0] for path in Path(__file__).parent.glob("versions/[0-9]*.py"))
+
+
 def newest() -> str:
     """The revision that this code wants."""
-    head = ScriptDirectory.from_config(config()).get_current_head()
-    assert head is not None
-    return head
+    return revisions()[-1]
 
 
 async def migrate(admin_url: str, app_url: str) -> None:
@@ -66,11 +75,15 @@ async def migrate(admin_url: str, app_url: str) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    present = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
-    if present is not None and present not in known:
+    there = connection.execute(text("SELECT to_regclass('public.alembic_version') IS NOT NULL")).scalar_one()
+    present = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if there else None
+    if present == newest():
+        return
+    if present is not None and present not in revisions():
         raise Trouble(
             f"The database is at revision {present}, which this Waterline does not know: a newer one migrated it.",
             "Run the newer Waterline, or restore a backup made with this one.",
         )
+    from alembic import command  # noqa: PLC0415  see above
+
     command.upgrade(config(connection), "head")

