@@ -15,7 +15,8 @@ up: .venv/runtime ## Start everything: database, demo shop, API; prints the addr
 	@$(BIN)/waterline up || [ $$? -eq 130 ]  # Ctrl-C is how it ends
 
 test: .venv/dev ## Run the tests against a real Postgres that comes along
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@# Tests start many commands: each would compile all it imports where Python is told to remember nothing.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/dev lint types imports schema test ## What CI runs: lint, types, import contracts, schema, tests
 

@@ -207,10 +207,15 @@ class JournalEntry(Row):
         CheckConstraint("exchange_rate > 0 AND exchange_rate <> 'NaN'", name="rate_positive"),
         one_of("kind", EntryKind),
         Index("uq_journal_entries_number", "number", unique=True),
-        Index("uq_journal_entries_reversal_of_id", "reversal_of_id", unique=True),
+        Index(
+            "uq_journal_entries_reversal_of_id",
+            "reversal_of_id",
+            unique=True,
+            postgresql_where=text("reversal_of_id IS NOT NULL"),
+        ),
         Index(None, "posted_on", "id"),
         Index(None, "recorded_at", "id"),
-        Index(None, "source"),
+        Index("ix_journal_entries_source", "source", postgresql_where=text("source IS NOT NULL")),
         Index(None, "act"),
         {"info": APPEND_ONLY | BOOKS},
     )
