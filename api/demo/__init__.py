@@ -10,7 +10,7 @@ from datetime import timedelta
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.demo import stockroom, trade
+from api.demo import stockroom, trade, week
 from api.demo.articles import SYSTEM_NAME, USD, barcode, products
 from api.demo.trade import DemoOrder, Trade, pieces
 from domain import business, catalog, customers, fulfillment, orders, stock
@@ -159,7 +159,7 @@ async def _go_on(work: Work, wanted: Sequence[DemoOrder], placed: Sequence[ID]) 
 
 
 async def _surprises(work: Work, variants: Sequence[ID]) -> None:
-    """Something broke, something is held for a cart, and something is on its way."""
+    """Something broke, and something is on its way."""
     places = await external.find(work.connection, "loc", SYSTEM_NAME, ["WAREHOUSE", "STORE"])
     broken = [NewAdjustmentLine(variants[0], pieces(-1)), NewAdjustmentLine(variants[3], pieces(-2))]
     await stock.adjust(work, NewAdjustment(places["WAREHOUSE"], StockAdjustmentReason.DAMAGE, broken))
@@ -179,6 +179,8 @@ async def _stockroom(connection: AsyncConnection) -> None:
         counted = await stockroom.count(work, skus, places)
     async with begin(connection, actor=SYSTEM) as work:
         await stockroom.book(work, counted)
+    async with begin(connection, actor=SYSTEM) as work:
+        await week.live_through(work, skus, places)
 
 
 async def _variants(work: Work) -> list[tuple[str, ID, Money]]:

@@ -126,12 +126,18 @@ class Order(Row):
         CheckConstraint("(cancel_reason IS NULL) = (cancelled_at IS NULL)", name="cancelled_with_reason"),
         Index("uq_orders_number", "number", unique=True),
         Index(None, "placed_at", "id"),
-        Index(None, "customer_id", "placed_at", "id"),
+        Index(
+            "ix_orders_customer_id_placed_at_id",
+            "customer_id",
+            "placed_at",
+            "id",
+            postgresql_where=text("customer_id IS NOT NULL"),
+        ),
         Index(None, "channel_id", "placed_at", "id"),
         Index(None, "status", "placed_at", "id"),
         Index(None, "payment_status", "placed_at", "id"),
         Index(None, "fulfillment_status", "placed_at", "id"),
-        Index(None, "email_folded"),
+        Index("ix_orders_email_folded", "email_folded", postgresql_where=text("email_folded IS NOT NULL")),
         {"postgresql_with": {"fillfactor": 60}},  # it changes a few times more, in place
     )
 

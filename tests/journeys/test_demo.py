@@ -67,6 +67,43 @@ def test_barcodes_have_their_check_digit_and_the_dice_fall_alike():
             assert variant.barcode == demo.barcode((variant.barcode or "")[:12])
 
 
+KINDS = {
+    "a hold for a cart": "SELECT FROM stock_reservations WHERE closed_at IS NULL",
+    "somebody who waits": "SELECT FROM stock_backorders WHERE quantity > 0",
+    "a preorder": "SELECT FROM stock_policies WHERE backorders = 'PREORDER'",
+    "a moving average": "SELECT FROM stock_policies WHERE cost_method = 'MOVING_AVERAGE'",
+    "a part of a unit": "SELECT FROM stock_levels WHERE on_hand <> trunc(on_hand)",
+    "a bin": "SELECT FROM stock_contents WHERE bin_id IS NOT NULL AND live",
+    "goods set aside": "SELECT FROM stock_contents WHERE state = 'QUALITY_CONTROL' AND live",
+    "a lot that expires": "SELECT FROM lots WHERE expires_on IS NOT NULL",
+    "a lot called back": "SELECT FROM lots WHERE recalled_at IS NOT NULL",
+    "an adjustment": "SELECT FROM stock_movements WHERE kind = 'ADJUSTMENT' AND reason = 'DAMAGE'",
+    "goods on the road": "SELECT FROM stock_transfers WHERE status = 'DISPATCHED'",
+    "freight of a transfer": "SELECT FROM stock_transfers WHERE status = 'RECEIVED' AND freight_amount > 0",
+    "a case of goods lost on the road": "SELECT FROM stock_discrepancies WHERE kind = 'TRANSFER'",
+    "a case of what another system counts": "SELECT FROM stock_discrepancies WHERE kind = 'EXTERNAL'",
+    "a count": "SELECT FROM stock_counts WHERE status = 'APPROVED'",
+    "a point to order more at": "SELECT FROM stock_levels WHERE reorder_point > 0",
+    "a channel's buffer": "SELECT FROM stock_channel_rules WHERE buffer > 0",
+    "a channel's own stock": "SELECT FROM stock_pools WHERE held > 0",
+    "goods on their way from a supplier": "SELECT FROM incoming_stock",
+    "a cost in another currency": "SELECT FROM exchange_rates WHERE currency = 'EUR'",
+    "a correction of what was told late": "SELECT FROM stock_movements WHERE kind = 'COST_CORRECTION'",
+    "a value to approve": "SELECT FROM stock_revaluations WHERE status = 'PROPOSED'",
+    "something given away": "SELECT FROM order_lines WHERE total = 0 AND shipped = quantity",
+}
+
+
+async def test_it_shows_everything_that_stock_can_be(fresh_database: Database):
+    await demo.seed(fresh_database)
+    async with fresh_database.snapshot() as connection:
+        shown = {
+            kind: (await connection.exec_driver_sql(f"SELECT EXISTS ({query})")).scalar_one()
+            for kind, query in KINDS.items()
+        }
+    assert [kind for kind, is_there in shown.items() if not is_there] == []
+
+
 async def test_its_trade_has_come_to_every_stage_and_every_rule_holds(fresh_database: Database):
     await demo.seed(fresh_database)
     async with fresh_database.snapshot() as connection:
