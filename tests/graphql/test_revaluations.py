@@ -45,7 +45,7 @@ from tests.support.shop import (
 )
 
 REVALUATION = """revaluation { id number reason status proposedBy decidedBy decidedAt version availableActions
-  location { id } journalEntry { id description source }
+  location { id } journalEntry { id description source lines { location { id } } }
   lines { totalCount nodes { position variant { id } unitCost { amount currency } } } }"""
 PROPOSE = f"""mutation P($input: StockRevalueInput!, $dryRun: Boolean! = false, $key: String) {{
   stockRevaluationPropose(input: $input, dryRun: $dryRun, idempotencyKey: $key) {{
@@ -101,6 +101,7 @@ async def test_nothing_is_worth_less_until_somebody_else_approves(api: Api) -> N
     assert posted(payload) == [[("1200", "0.02"), ("5180", "-0.02"), ("5180", "15.00"), ("1200", "-15.00")]]
     (entry,) = payload["effects"]["journalEntries"]["nodes"]
     assert entry["source"] == after["journalEntry"]["source"] == made["id"]
+    assert {each["location"]["id"] for each in after["journalEntry"]["lines"]} == {place}
     sources = {(each["source"], each["reason"]) for each in payload["effects"]["stockMovements"]["nodes"]}
     assert sources == {(made["id"], "Prices fell")}
     assert announced(payload)[-1] == ("stock_revaluation.approved", 2)

@@ -106,7 +106,7 @@ async def change_values(
         for level, line in zip(found, wanted.lines, strict=True)
         for layer, change in _changes(layers[level.place], level.on_hand, line.unit_cost.amount, digits)
     ]
-    entry = await _post(work, levels, changes, wanted.reason, kept, source=source)
+    entry = await _post(work, levels, changes, wanted, kept, source=source)
     return Revalued([level.id for level in found], entry)
 
 
@@ -145,7 +145,7 @@ async def _post(
     work: Work,
     levels: Levels,
     changes: Sequence[tuple[Level, Layer, Decimal]],
-    reason: str,
+    wanted: NewRevaluation,
     kept: ledger.Books,
     *,
     source: ID | None,
@@ -154,7 +154,7 @@ async def _post(
         return None
     gained = sum((change for _, _, change in changes if change > 0), Decimal(0))
     lost = -sum((change for _, _, change in changes if change < 0), Decimal(0))
-    lines = postings.revaluation(gained=gained, lost=lost)
+    lines = ledger.about(postings.revaluation(gained=gained, lost=lost), location=wanted.location_id)
     (entry,) = await ledger.open_entries(work, [ledger.Draft("Stock revalued", source, lines)], kept)
     await levels.move(
         [
@@ -165,7 +165,7 @@ async def _post(
                 StockMovementKind.REVALUATION,
                 layer_id=layer.id,
                 entry_id=entry,
-                reason=reason,
+                reason=wanted.reason,
                 source=source,
             )
             for level, layer, change in changes
