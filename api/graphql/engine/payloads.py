@@ -2,7 +2,6 @@
 cost. Each is answered for itself all the same.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -49,10 +48,9 @@ class Payloads:
         by_actor: dict[Actor, list[Asked]] = {}
         for each in asked:
             by_actor.setdefault(each.context.caller.actor, []).append(each)
-        groups = list(by_actor.values())
-        read = await asyncio.gather(*map(self._of_one_actor, groups))
-        found = {id(each): result for group, results in zip(groups, read, strict=True)
-                 for each, result in zip(group, results, strict=True)}  # fmt: skip
+        found: dict[int, Result] = {}
+        for group in by_actor.values():  # of several callers hardly ever
+            found |= {id(each): result for each, result in zip(group, await self._of_one_actor(group), strict=True)}
         return [found[id(each)] for each in asked]
 
     async def _of_one_actor(self, asked: Sequence[Asked]) -> Sequence[Result]:
