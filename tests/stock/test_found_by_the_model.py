@@ -20,6 +20,8 @@ from domain.stock import (
     Handed,
     NewAdjustment,
     NewAdjustmentLine,
+    NewReceipt,
+    NewReceiptLine,
     StockAdjustmentReason,
     StockCountKind,
 )
@@ -152,6 +154,27 @@ async def test_who_began_before_others_and_took_goods_after_them_bears_its_part(
     late = shop.receipt(place, [(row, 5, "1.00")], receivedAt=since.isoformat())
     corrected = posted(await done(fresh_api, RECEIVE, {"input": late}))[-1]
     assert set(corrected) == {("5110", "-3.00"), ("1200", "3.00")}
+    await invariants_hold(fresh_api)
+
+
+@pytest.mark.parametrize("reason", ["DAMAGE", "SHRINKAGE"])
+async def test_goods_that_left_in_another_order_than_that_of_their_age_stay_gone(fresh_api: Api, reason: str) -> None:
+    """A delivery begins, and comes to its turn after younger goods came in and were lost in part. What comes late takes
+    the place of the youngest that is gone, and of nothing else: whoever lost them, and however many bear it.
+    """
+    place, row = await shop.location(fresh_api), await shop.variant(fresh_api)
+    lines = [NewReceiptLine(ID(row), Quantity(Decimal(5)), Money(Decimal("4.00"), CurrencyCode("USD")))]
+    async with fresh_api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        await asyncio.sleep(0.05)
+        await done(fresh_api, RECEIVE, {"input": shop.receipt(place, [(row, 5, "2.00")])})
+        await done(fresh_api, ADJUST, adjusted(place, {"variantId": row, "delta": -3}))
+        await stock.receive(work, NewReceipt(ID(place), lines))
+    await done(fresh_api, ADJUST, adjusted(place, {"variantId": row, "delta": -1}, reason=reason))
+    assert (await shop.level(fresh_api, row))["value"]["amount"] == "20.00"
+    late = shop.receipt(place, [(row, 1, "1.00")], receivedAt=ago(hours=1))
+    corrected = posted(await done(fresh_api, RECEIVE, {"input": late}))[-1]
+    assert set(corrected) == {("5110", "-1.00"), ("1200", "1.00")}
+    assert (await shop.level(fresh_api, row))["value"]["amount"] == "22.00"
     await invariants_hold(fresh_api)
 
 

@@ -86,8 +86,8 @@ class Server:
         """Remove what earlier runs left behind when they were killed, and templates of other states."""
         query = "SELECT datname FROM pg_database WHERE datname LIKE 'waterline\\_t%' AND NOT datistemplate"
         for record in await admin.fetch(query):
-            process = record["datname"].split("_")[2]
-            if not (process.isdigit() and _alive(int(process))):
+            _, kind, process, *_ = record["datname"].split("_")
+            if not (kind == "test" and _alive(int(process))):  # a template has a digest there
                 await admin.execute(f'DROP DATABASE IF EXISTS "{record["datname"]}" WITH (FORCE)')
 
 

@@ -214,7 +214,8 @@ class _Consumed:
     layer: Layer
     founded_at: datetime
     before: Decimal
-    after: Decimal = Decimal(0)
+    after: Decimal
+    comes_late: bool = False
 
     def cost(self, gone: Decimal, digits: int) -> Decimal:
         return costs.proportion(self.layer.base_value, gone, self.layer.base_quantity, digits)
@@ -245,19 +246,23 @@ def _exchanged(
         _Consumed(
             Layer(ID("mov_" + row["id"]), *list(row.values())[2:6]),
             row["founded_at"],
-            row["base_quantity"] - row["quantity"],
+            gone := row["base_quantity"] - row["quantity"],
+            gone,
         )
         for row in younger
     ]
     consumed += [
-        _Consumed(Layer.founded(move.id, move.quantity, move.value), move.effective_at or now, Decimal(0))
+        _Consumed(
+            Layer.founded(move.id, move.quantity, move.value),
+            move.effective_at or now,
+            Decimal(0),
+            Decimal(0),
+            comes_late=True,
+        )
         for move in late.coming
     ]
     consumed.sort(key=lambda each: (each.founded_at, each.layer.id))
-    rest = sum((each.before for each in consumed), Decimal(0))
-    for each in consumed:
-        each.after = min(each.layer.base_quantity, rest)
-        rest -= each.after
+    _exchange(consumed)
     changed = [
         _Difference(
             each.layer.id,
@@ -268,6 +273,22 @@ def _exchanged(
         if each.before != each.after
     ]
     return _Change(late.level, changed, _borne(consumed, runs, digits))
+
+
+def _exchange(consumed: Sequence[_Consumed]) -> None:
+    """What comes late is taken instead of younger goods, the youngest first, one for one. The rest stays as it was
+    drawn: not always in the order of age, as some who began before others came to their turn after them.
+    """
+    youngest = len(consumed) - 1
+    for place, late in enumerate(consumed):
+        wanted = late.layer.base_quantity if late.comes_late else Decimal(0)
+        while wanted and youngest > place:
+            part = min(consumed[youngest].after, wanted)
+            consumed[youngest].after -= part
+            late.after += part
+            wanted -= part
+            if wanted:
+                youngest -= 1
 
 
 def _bearer(run: asyncpg.Record) -> Role:

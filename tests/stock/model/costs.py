@@ -164,12 +164,12 @@ def exchanged(
     """
     touched = [each for each in layers if each.founded_at > since and each.gone]
     before = in_order([*touched, *coming])
-    rest = sum((each.gone for each in before), Many(0))
-    after: list[Layer] = []
-    for each in before:
-        gone = min(each.base, rest)
-        rest -= gone
-        after.append(replace(each, left=each.base - gone))
+    after = list(before)
+    for place, late in enumerate(before):
+        if late in coming:
+            for n in range(len(after) - 1, place, -1):
+                part = min(after[n].gone, after[place].left)
+                after[n], after[place] = after[n].less(-part), after[place].less(part)
     others = [each for each in layers if each not in touched]
     more: dict[str, Cents] = {}
     # What left is laid along what was consumed, the last at its end: what left first may have taken older goods.
