@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -28,6 +28,7 @@ from tests.support.server import Server
 
 ROOT = Path(__file__).parent.parent
 logs.configure("error", "text")
+asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the loop that `waterline serve` runs on
 
 
 LONG = (
@@ -55,11 +56,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         names = [str(ROOT / "tests" / f"{name}.py") for name in LONG]
         items.sort(key=lambda item: names.index(str(item.path)) if str(item.path) in names else len(names))
-
-
-def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop that `waterline serve` runs on."""
-    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")
