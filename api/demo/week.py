@@ -84,7 +84,7 @@ async def _by_weight(work: Work, store: ID) -> None:
 
 
 async def _from_abroad(work: Work, skus: Mapping[str, ID], warehouse: ID) -> None:
-    """Grinders were bought in euros: what they cost is fixed at the rate of their day."""
+    """Presses were bought in euros: what they cost is fixed at the rate of their day."""
     since = work.now.date() - timedelta(days=30)
     rate = NewExchangeRate(_EUR, since, Decimal("1.0842"), source="European Central Bank")
     await ledger.set_rates(work, NewExchangeRates([rate]))
