@@ -1,7 +1,6 @@
 """What a budget refuses is refused by the database: to whoever posts, and whatever others post at the same moment."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -12,7 +11,6 @@ from tests.graphql.test_budgets import ACTIVATE, active, created, planned, post,
 from tests.ledger.test_guards import ENTRY, LINES
 from tests.support import books, shop
 from tests.support.api import Api
-from tests.support.server import Server
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 ANNOUNCED = """
@@ -24,19 +22,6 @@ INSERT INTO events (id, epoch, order_key, type, subject, version, act, at, data)
 SELECT uuid7(), epoch, order_key, 'journal_entry.posted', subject, 1, uuid7(), now(), '{}' FROM head
 """
 BOTH_WAYS = ("6010", "6030"), ("6030", "6010")
-
-
-@pytest.fixture(params=["app", "owner"])
-def url(request: pytest.FixtureRequest, server: Server, fresh_name: str) -> str:
-    """The test's own database, as the application's role and as the owner of the tables."""
-    return server.app_url(fresh_name) if request.param == "app" else server.owner_url(fresh_name)
-
-
-@pytest.fixture
-async def sql(url: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(url)
-    yield connection
-    await connection.close()
 
 
 def lines_of(*codes: str) -> str:

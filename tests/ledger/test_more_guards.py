@@ -9,7 +9,6 @@ import asyncpg
 import pytest
 
 from tests.ledger.test_guards import ENTRY, GOOD, cheat
-from tests.support.server import Server
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -24,19 +23,6 @@ CHILD = """
 INSERT INTO accounts (id, code, name, type, parent_id, created_at)
 SELECT uuid7(), $1, 'Child', type, id, now() FROM accounts WHERE code = $2
 """
-
-
-@pytest.fixture(params=["app", "owner"])
-def url(request: pytest.FixtureRequest, server: Server, fresh_name: str) -> str:
-    """The test's own database, as the application's role and as the owner of the tables."""
-    return server.app_url(fresh_name) if request.param == "app" else server.owner_url(fresh_name)
-
-
-@pytest.fixture
-async def sql(url: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
