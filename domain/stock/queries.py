@@ -149,6 +149,7 @@ backorders = listing.Listing(
         "variant_id": listing.identity(_backorder.variant_id),
         "source": listing.text(_backorder.source),
         "document": listing.text(_backorder.document),
+        "location_id": listing.identity(_backorder.location_id),
         "queued_at": listing.instant(_backorder.since),
     },
     sorts={"QUEUED_AT": _backorder.since},
@@ -362,8 +363,9 @@ SELECT * FROM (
   SELECT variant_id, 'INCOMING', quantity, location_id, source, day, note FROM coming
   WHERE $3::date IS NULL OR day <= $3
   UNION ALL
-  SELECT variant_id, 'BACKORDERED', -sum(quantity), NULL, document, min(since AT TIME ZONE zone.name)::date, NULL
-  FROM stock_backorders CROSS JOIN zone WHERE variant_id = ANY($1) AND $2::uuid[] IS NULL GROUP BY variant_id, document
+  SELECT variant_id, 'BACKORDERED', -sum(quantity), location_id, document,
+    min(since AT TIME ZONE zone.name)::date, NULL
+  FROM stock_backorders CROSS JOIN zone WHERE variant_id = ANY($1) GROUP BY variant_id, location_id, document
   UNION ALL
   SELECT * FROM (
     SELECT DISTINCT ON (variant_id) variant_id, 'NEXT', quantity, location_id, source, day, note FROM coming
@@ -397,9 +399,9 @@ async def availability(
     """What can be promised of variants, over all locations or some, by a day: up to it, announced goods count.
 
     Without a day all announced goods count. Nothing is taken from goods in transit; those of a transfer count as
-    incoming where they go. Lines that wait for stock wait for it anywhere, so they count only over all locations. The
-    days of terms are those of the business. For a sales channel its own pools are not taken away, and what its rules
-    keep from it is.
+    incoming where they go. Lines that wait for stock count over all locations; at some of them, those do that take it
+    from there alone. The days of terms are those of the business. For a sales channel its own pools are not taken away,
+    and what its rules keep from it is.
     """
     found = {variant: Availability() for variant in variants}
     wanted = None if locations is None else [each[4:] for each in locations if is_id(each, "loc")]

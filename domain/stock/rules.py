@@ -287,6 +287,16 @@ invariant(
     """,
 )
 invariant(
+    "bound to one place",
+    "A line that takes its goods from one place alone has a right to stock there, and waits there, and nowhere else.",
+    """
+    SELECT source, array_agg(DISTINCT place) AS places FROM (
+      SELECT source, CASE WHEN bound THEN location_id END AS place FROM stock_allocations
+      UNION ALL SELECT source, location_id FROM stock_backorders) AS claim
+    GROUP BY source HAVING count(DISTINCT coalesce(place::text, '')) > 1
+    """,
+)
+invariant(
     "transfer statuses follow",
     "Where a transfer is in its life follows from what of it has left, has arrived and is on the road.",
     """

@@ -11,6 +11,7 @@ from tests.support.api import Api
 from tests.support.collisions import deadlocks_counted
 from tests.support.shop import (
     ADJUST,
+    AVAILABILITY,
     CANCEL,
     LEVELS,
     PLACE,
@@ -38,7 +39,7 @@ from tests.support.shop import (
 
 WAITING = """query Q($in: [ID!], $first: Int, $after: String) {
   stockBackorders(first: $first, after: $after, filter: {variantId: {in: $in}}) { totalCount pageInfo { endCursor }
-    nodes { id source document variant { id } quantity priority queuedAt expectedOn } } }"""
+    nodes { id source document variant { id } location { id } quantity priority queuedAt expectedOn } } }"""
 PRIORITIZE = """mutation P($input: StockBackorderPrioritizeInput!, $dryRun: Boolean! = false) {
   stockBackorderPrioritize(input: $input, dryRun: $dryRun) { backorder { id source priority }
     effects { events { nodes { type subject version data } } } userErrors { code message path } } }"""
@@ -287,6 +288,92 @@ async def test_from_the_order_to_the_door(api: Api) -> None:
     found = await order(api, made["id"])
     assert [(each["allocated"], each["backordered"], each["shipped"]) for each in found["lines"]] == [("0", "0", "3")]
     assert await figures(api, row) == ("3", "0", "0", "3")
+    await invariants_hold(api)
+
+
+async def test_who_takes_goods_from_one_place_waits_for_them_there(api: Api) -> None:
+    here, elsewhere = await location(api), await location(api)
+    row = await stocked(api, 1, place=here)
+    await came(api, elsewhere, row, 4)
+    await kept(api, row, backorders="ALLOW")
+    bound = await placed(api, (row, 3), locationId=here)
+    assert await claims(api, bound["id"]) == [("1", "2")]
+    assert [each["location"] for each in await waiting(api, row)] == [{"id": here}]
+    assert await figures(api, row, elsewhere) == ("4", "0", "0", "4")
+    free = await placed(api, (row, 5))
+    assert await claims(api, free["id"]) == [("4", "1")]
+    assert [each["location"] for each in await waiting(api, row)] == [{"id": here}, None]
+    # Whoever waits longer is passed over where the goods are of no use to him.
+    await came(api, elsewhere, row, 3)
+    assert await claims(api, bound["id"]) == [("1", "2")]
+    assert await claims(api, free["id"]) == [("5", "0")]
+    await came(api, here, row, 3)
+    assert await claims(api, bound["id"]) == [("3", "0")]
+    assert await figures(api, row, here) == ("4", "3", "0", "1")
+    assert await waiting(api, row) == []
+    await invariants_hold(api)
+
+
+async def test_who_loses_goods_at_the_one_place_waits_for_them_there(api: Api) -> None:
+    here, elsewhere = await location(api), await location(api)
+    row = await stocked(api, 2, place=here)
+    bound = await placed(api, (row, 2), locationId=here)
+    loss = {"locationId": here, "reason": "SHRINKAGE", "lines": [{"variantId": row, "delta": -1}]}
+    await done(api, ADJUST, {"input": loss})
+    assert await claims(api, bound["id"]) == [("1", "1")]
+    (found,) = await waiting(api, row)
+    assert found["location"] == {"id": here}
+    await came(api, elsewhere, row, 5)
+    assert await claims(api, bound["id"]) == [("1", "1")]
+    await came(api, here, row, 1)
+    assert await claims(api, bound["id"]) == [("2", "0")]
+    await invariants_hold(api)
+
+
+async def test_what_is_waited_for_at_one_place_cannot_be_promised_there(api: Api) -> None:
+    here, elsewhere = await location(api), await location(api)
+    row = await unstocked(api, backorders="ALLOW")
+    await placed(api, (row, 2), locationId=here)
+    await placed(api, (row, 4))
+    for places, terms in (
+        ([here], [("BACKORDERED", "-2", {"id": here})]),
+        ([elsewhere], []),
+        (None, [("BACKORDERED", "-2", {"id": here}), ("BACKORDERED", "-4", None)]),
+    ):
+        found = (await api.data(AVAILABILITY, {"variant": row, "locations": places}))["availability"]
+        assert [(each["kind"], each["quantity"], each["location"]) for each in found["terms"]] == terms
+        assert Decimal(found["availableToPromise"]) == sum(Decimal(quantity) for _, quantity, _ in terms)
+
+
+async def test_nobody_waits_for_goods_in_transit(api: Api) -> None:
+    row = await unstocked(api, backorders="ALLOW")
+    road = await location(api, kind="TRANSIT")
+    wanted = {"input": ordered([(row, 1)], locationId=road)}
+    assert await refused(api, PLACE, wanted) == [("INVALID", "input.locationId")]
+
+
+async def test_orders_for_two_stores_and_what_comes_in_at_both_at_once(fresh_api: Api) -> None:
+    """Orders that take goods from one store alone, others that do not mind, and receipts: each store serves its own
+    first come first served, and nobody waits while there is something that he may have.
+    """
+    api = fresh_api
+    stores = [await location(api) for _ in range(2)]
+    row = await unstocked(api, backorders="ALLOW")
+
+    async def one(n: int) -> None:
+        if n % 4 == 3:
+            await came(api, stores[n // 4 % 2], row, 3, "1.00")
+        else:
+            bound = {} if n % 4 == 2 else {"locationId": stores[n % 2]}
+            await placed(api, (row, 1 + n % 3), **bound)
+
+    await crowd(one(n) for n in range(48))
+    left = await waiting(api, row)
+    for place in stores:
+        on_hand, allocated, _, available = await figures(api, row, place)
+        assert (on_hand, Decimal(allocated) + Decimal(available)) == ("18", 18)
+        if Decimal(available):
+            assert all(each["location"] not in (None, {"id": place}) for each in left)
     await invariants_hold(api)
 
 

@@ -113,6 +113,7 @@ BREAKING = {
     "customer deposits": ["DELETE FROM payments"],
     "payments are posted": ["UPDATE payments SET amount = amount + 1"],
     "order totals are their lines": ["UPDATE order_lines SET subtotal = subtotal + 1, total = total + 1"],
+    "bound to one place": ["UPDATE stock_allocations SET bound = NOT bound"],
     "allocations are open order lines": ["DELETE FROM stock_allocations", "DELETE FROM stock_backorders"],
     "order statuses follow": ["UPDATE orders SET payment_status = 'UNPAID'"],
     "order versions": ["UPDATE orders SET version = version + 1"],
@@ -149,6 +150,7 @@ async def open_shop(api: Api) -> Api:
     place, twice = await shop.location(api), await shop.variant(api)
     await shop.done(api, shop.POLICY, {"input": {"variantId": twice, "backorders": "ALLOW"}})
     await shop.done(api, shop.RECEIVE, {"input": shop.receipt(place, [(twice, 1, "1.00"), (twice, 1, "2.00")])})
+    await shop.done(api, shop.PLACE, {"input": shop.ordered([(twice, 5)])})
     await shelves.some_of_each(api)
     await shop.done(api, books.POST, {"input": books.bill("Paper & Sons", 120)})
     await shop.numbered(api)

@@ -89,12 +89,13 @@ async def test_what_lies_loose_is_there_once_however_many_lines_look(fresh_api: 
 
 async def test_who_waits_is_served_by_what_is_left_of_a_gain_and_a_loss(fresh_api: Api) -> None:
     """Goods went from one bin to another, and one was lost: no more is promised than is there."""
-    place, elsewhere = await shop.location(fresh_api), await shop.location(fresh_api)
+    place = await shop.location(fresh_api)
     row, aside = await shop.stocked(fresh_api, 5, place=place), (await bins(fresh_api, place, "A"))[0]
     await done(fresh_api, POLICY, {"input": {"variantId": row, "backorders": "ALLOW"}})
-    await done(fresh_api, RECEIVE, {"input": shop.receipt(elsewhere, [(row, 1, "4.00")])})
-    waiting = await done(fresh_api, PLACE, {"input": ordered([(row, 9)], locationId=elsewhere)})
-    assert waiting["order"]["lines"][0]["allocated"] == "1"
+    kept = {"channelId": await shop.default_channel(fresh_api), "variantId": row, "buffer": 5}
+    await done(fresh_api, shop.CHANNEL_RULE, {"input": kept})
+    waiting = await done(fresh_api, PLACE, {"input": ordered([(row, 9)])})
+    assert waiting["order"]["lines"][0]["allocated"] == "0"
     lines = {"variantId": row, "delta": -5}, {"variantId": row, "delta": 4, "binId": aside}
     await done(fresh_api, ADJUST, adjusted(place, *lines, reason="CORRECTION"))
     assert await shop.figures(fresh_api, row, place) == ("4", "4", "0", "0")

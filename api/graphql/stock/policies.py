@@ -11,6 +11,7 @@ from api.graphql.kit.operations import mutation
 from api.graphql.kit.reading import Reading, among
 from api.graphql.kit.views import Connection, Node, batch, derived, extends, one, pages, view
 from api.graphql.stock.levels import StockLevel
+from api.graphql.stock.places import Location
 from domain import stock
 from domain.kernel.ids import ID
 from domain.kernel.money import Quantity
@@ -87,6 +88,8 @@ class StockBackorder(Node):
     """What the line belongs to, such as an order."""
     variant: ProductVariant = one()
     """What it waits for."""
+    location: Location | None = one()
+    """Where its goods come from alone, as the order said; null: from anywhere."""
     quantity: Quantity
     """How much it waits for."""
     priority: int

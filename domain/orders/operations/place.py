@@ -193,7 +193,7 @@ async def _look_around(work: Work, news: Sequence[NewOrder], paths: Sequence[Pat
     skus = [line.sku for line in lines if line.sku is not None]
     places = {new.location_id: path for new, path in zip(news, paths, strict=True) if new.location_id is not None}
     if places:
-        await stock.existing_locations(work, {each: (*path, "locationId") for each, path in places.items()})
+        await stock.selling_locations(work, {each: (*path, "locationId") for each, path in places.items()})
     channels, emails, by_id, by_sku, kept, _ = await together(
         work,
         Ask(_CHANNELS, (), _channels),

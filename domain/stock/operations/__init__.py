@@ -29,7 +29,7 @@ from domain.stock.operations.counts import (
     submit_count,
 )
 from domain.stock.operations.hand_over import Handed, HandedOver, hand_over
-from domain.stock.operations.inputs import existing_locations
+from domain.stock.operations.inputs import existing_locations, selling_locations
 from domain.stock.operations.locations import (
     LocationChanges,
     NewLocation,
@@ -158,6 +158,7 @@ __all__ = [
     "relocate",
     "reserve",
     "revalue",
+    "selling_locations",
     "set_channel_rule",
     "set_policy",
     "set_pool",

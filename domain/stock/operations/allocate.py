@@ -75,7 +75,14 @@ def _bind(levels: Levels, parts: Collection[Part]) -> None:
 
 async def _write(work: Work, parts: Collection[Part]) -> None:
     rows = [
-        NewAllocation(part.demand.source, part.demand.document, part.level.place, part.quantity, work.now)
+        NewAllocation(
+            part.demand.source,
+            part.demand.document,
+            part.level.place,
+            part.quantity,
+            work.now,
+            bound=part.demand.location_id is not None,
+        )
         for part in parts
     ]
     await write_allocations(work, rows)

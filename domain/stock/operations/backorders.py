@@ -1,10 +1,12 @@
 """Who was promised stock that is not there any more, and who gets what comes in."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+from asyncpg import Record
 
 from domain.kernel import bulk
 from domain.kernel.errors import Overtaken
@@ -17,7 +19,7 @@ from domain.stock.operations.cases import NewCase, open_cases
 from domain.stock.tables import DiscrepancyKind, LocationKind, Place
 
 _WAITING = """
-SELECT source, document, variant_id, quantity, since FROM stock_backorders
+SELECT source, document, variant_id, location_id, quantity, since FROM stock_backorders
 WHERE variant_id = ANY($1) ORDER BY variant_id, priority, since, source
 """
 _LOCK_QUEUES = """
@@ -29,9 +31,9 @@ _LET_WAIT = """
 SELECT FROM stock_policies WHERE variant_id = ANY($1) AND backorders <> 'DENY' ORDER BY variant_id FOR SHARE
 """
 _ALLOCATE = """
-INSERT INTO stock_allocations AS present (source, document, variant_id, location_id, quantity, allocated_at)
+INSERT INTO stock_allocations AS present (source, document, variant_id, location_id, quantity, allocated_at, bound)
 SELECT * FROM json_to_recordset($1::json) AS given(
-  source text, document text, variant_id uuid, location_id uuid, quantity numeric, allocated_at timestamptz)
+  source text, document text, variant_id uuid, location_id uuid, quantity numeric, allocated_at timestamptz, bound bool)
 ON CONFLICT (source, location_id) DO UPDATE SET quantity = present.quantity + excluded.quantity
 """
 
@@ -45,6 +47,8 @@ class NewAllocation:
     place: Place
     quantity: Decimal
     allocated_at: datetime
+    bound: bool
+    """Whether the line takes its goods from here alone."""
 
 
 async def lock_queues(work: Work, variants: Collection[ID]) -> None:
@@ -67,6 +71,7 @@ async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) ->
                 "location_id": each.place[1][4:],
                 "quantity": each.quantity,
                 "allocated_at": each.allocated_at,
+                "bound": each.bound,
             }
             for each in allocations
         ]
@@ -97,17 +102,17 @@ async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Dec
     allocations: list[NewAllocation] = []
     served: list[tuple[str, Decimal, bool]] = []
     for record in waiting:
-        rest = record["quantity"]
+        rest, only = record["quantity"], record["location_id"] and ID("loc_" + record["location_id"])
         for level in levels.of_variant(ID("var_" + record["variant_id"])):
-            if level.kind == LocationKind.TRANSIT:
+            if level.kind == LocationKind.TRANSIT or only not in (None, level.place[1]):
                 continue
             part = min(left.get(level.place, Decimal(0)), rest)
             if part > 0:
                 rest -= part
                 left[level.place] -= part
                 level.claim(allocated=part)
-                new = NewAllocation(record["source"], record["document"], level.place, part, record["since"])
-                allocations.append(new)
+                claim = record["source"], record["document"], level.place, part, record["since"], only is not None
+                allocations.append(NewAllocation(*claim))
         if rest < record["quantity"]:
             served.append((record["source"], rest, not rest))
     await write_allocations(work, allocations)
@@ -151,7 +156,7 @@ WHERE line.open ORDER BY line.reservation_id DESC, line.n DESC
 """
 _ALLOCATIONS = """
 SELECT allocation.source, allocation.document, allocation.variant_id, allocation.location_id, allocation.quantity,
-  allocation.allocated_at
+  allocation.allocated_at, allocation.bound
 FROM stock_allocations AS allocation
 JOIN unnest($1::uuid[], $2::uuid[]) AS place(variant_id, location_id)
   ON place.variant_id = allocation.variant_id AND place.location_id = allocation.location_id
@@ -175,11 +180,30 @@ WHERE allocation.source = given.source AND allocation.location_id = given.locati
   AND allocation.quantity > given.part
 """
 _WAIT = """
-INSERT INTO stock_backorders AS present (id, source, document, variant_id, quantity, since)
-SELECT uuid7(), * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::numeric[], $5::timestamptz[])
+INSERT INTO stock_backorders AS present (id, source, document, variant_id, location_id, quantity, since)
+SELECT uuid7(), * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::numeric[], $6::timestamptz[])
 ON CONFLICT (source) DO UPDATE SET quantity = present.quantity + excluded.quantity,
   since = least(present.since, excluded.since)
 """
+
+
+@dataclass(slots=True)
+class _Wait:
+    """What a line lost, and waits for: as the columns have it."""
+
+    source: str
+    document: str
+    variant_id: str
+    location_id: str | None
+    quantity: Decimal
+    since: datetime
+
+    @classmethod
+    def of(cls, allocation: Record) -> "_Wait":
+        """Nothing yet, of an allocation that is there."""
+        only = allocation["location_id"] if allocation["bound"] else None
+        line = allocation["source"], allocation["document"], allocation["variant_id"], only
+        return cls(*line, Decimal(0), allocation["allocated_at"])
 
 
 async def lower_allocations(work: Work, given: Collection[tuple[str, ID, Decimal]]) -> None:
@@ -196,8 +220,8 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
     """Less is there than was promised, by so much at each place, whose levels are locked.
 
     Holds give way first, then allocations, each time the youngest, then what is kept for single channels. The lines
-    that lost an allocation wait for stock from anywhere, but those of transfers: what is to leave from here cannot come
-    from elsewhere. A discrepancy is opened for a person to look at. Claims fall on the levels; the caller saves them.
+    that lost an allocation wait for stock, here alone where they were bound to it, but those of transfers: they never
+    wait. A discrepancy is opened for a person to look at. Claims fall on the levels; the caller saves them.
     """
     left = dict(missing)
     variants, locations = [place[0][4:] for place in left], [place[1][4:] for place in left]
@@ -210,7 +234,7 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
     if holds:
         await work.raw.execute(_LOWER_HOLDS, *(list(column) for column in zip(*holds, strict=True)))
     lowered: list[tuple[str, ID, Decimal]] = []
-    waiting: dict[str, list[Any]] = {}
+    waiting: dict[str, _Wait] = {}
     if any(left.values()):
         for record in await work.raw.fetch(_ALLOCATIONS, variants, locations):
             level, part = _part(levels, left, record, record["quantity"])
@@ -219,12 +243,11 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
                 lowered.append((record["source"], level.place[1], part))
                 if is_id(record["document"], "trf"):
                     continue
-                fresh = [record["source"], record["document"], record["variant_id"], Decimal(0), record["allocated_at"]]
-                waiting.setdefault(record["source"], fresh)[3] += part
+                waiting.setdefault(record["source"], _Wait.of(record)).quantity += part
     await lower_allocations(work, lowered)
     if waiting:
         await lock_queues(work, {variant for variant, _ in missing})
-        await work.raw.execute(_WAIT, *(list(column) for column in zip(*waiting.values(), strict=True)))
+        await work.raw.execute(_WAIT, *(list(column) for column in zip(*map(astuple, waiting.values()), strict=True)))
     if any(left.values()):
         await _take_from_pools(work, levels, left)
     cases = [NewCase(DiscrepancyKind.SHORTFALL, place, quantity) for place, quantity in missing.items()]

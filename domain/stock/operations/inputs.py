@@ -12,6 +12,7 @@ from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals
 from domain.kernel.ids import ID, is_id
 from domain.kernel.money import Money, currency_codes
 from domain.kernel.work import Work
+from domain.stock.tables import LocationKind
 
 Path = tuple[str | int, ...]
 
@@ -38,11 +39,27 @@ async def existing_location(work: Work, location_id: str, *, path: Path) -> ID:
 
 async def existing_locations(work: Work, paths: Mapping[str, Path]) -> None:
     """Make sure that these locations exist, each named at a path. Refused with one NotFound per missing one."""
+    await _kinds(work, paths)
+
+
+async def selling_locations(work: Work, paths: Mapping[str, Path]) -> None:
+    """Make sure that these are locations from which goods may be promised, each named at a path. Refused with one
+    NotFound per missing one, and one Invalid for each that stands for goods in transit.
+    """
+    kinds = await _kinds(work, paths)
+    sentence = "Nothing is sold from goods in transit: name the place where they arrive."
+    on_the_road = [each for each, kind in kinds.items() if kind == LocationKind.TRANSIT]
+    Refusals.raise_if_any([Invalid(sentence, path=paths[each]) for each in on_the_road])
+
+
+async def _kinds(work: Work, paths: Mapping[str, Path]) -> dict[str, str]:
+    """The kind of each location. Refused with one NotFound per missing one."""
     wanted = [each[4:] for each in paths if is_id(each, "loc")]
-    records = await work.raw.fetch("SELECT id FROM locations WHERE id = ANY($1)", wanted) if wanted else []
-    known = {"loc_" + record["id"] for record in records}
-    missing = [NotFound("There is no such location.", path=path) for row, path in paths.items() if row not in known]
+    records = await work.raw.fetch("SELECT id, kind FROM locations WHERE id = ANY($1)", wanted) if wanted else []
+    kinds = {"loc_" + record["id"]: record["kind"] for record in records}
+    missing = [NotFound("There is no such location.", path=path) for row, path in paths.items() if row not in kinds]
     Refusals.raise_if_any(missing)
+    return kinds
 
 
 def counted(lines: Sequence[Any], *, path: Path) -> None:

@@ -94,21 +94,23 @@ async def _most_waited_for(
 
 
 _WAIT = """
-INSERT INTO stock_backorders AS present (id, source, document, variant_id, quantity, priority, since)
-SELECT uuid7(), * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::numeric[], $5::int[], $6::timestamptz[])
+INSERT INTO stock_backorders AS present (id, source, document, variant_id, location_id, quantity, priority, since)
+SELECT uuid7(), * FROM unnest(
+  $1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::numeric[], $6::int[], $7::timestamptz[])
 ON CONFLICT (source) DO UPDATE SET quantity = present.quantity + excluded.quantity,
   since = least(present.since, excluded.since)
 """
 
 
 async def wait(work: Work, waiting: Sequence[Waiting]) -> None:
-    """Lines wait for stock from anywhere, behind those that wait already."""
+    """Lines wait for stock, from anywhere or from the place that they name, behind those that wait already."""
     if waiting:
         await work.raw.execute(
             _WAIT,
             [each.demand.source for each in waiting],
             [each.demand.document for each in waiting],
             [each.demand.variant_id[4:] for each in waiting],
+            [each.demand.location_id and each.demand.location_id[4:] for each in waiting],
             [each.quantity for each in waiting],
             [DEFAULT_PRIORITY] * len(waiting),
             [work.now] * len(waiting),

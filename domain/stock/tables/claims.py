@@ -45,10 +45,12 @@ class StockAllocation(Row):
     location_id: Mapped[ID] = mapped_column(Id("loc"), ForeignKey("locations.id"))
     quantity: Mapped[Quantity] = mapped_column(amount_of_goods())
     allocated_at: Mapped[datetime]
+    bound: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether the line takes its goods from here alone: what it loses, it waits for here."""
 
 
 class StockBackorder(Row):
-    """What a line still waits for, from anywhere. Receipts fill the most urgent first, then the oldest."""
+    """What a line still waits for. What comes in fills the most urgent first, then the oldest."""
 
     __tablename__ = "stock_backorders"
     __table_args__ = (
@@ -59,12 +61,15 @@ class StockBackorder(Row):
         Index(None, "document"),
         Index("uq_stock_backorders_id", "id", unique=True),
         Index(None, "since", "id"),
+        Index(None, "location_id", "since", "id", postgresql_where=text("location_id IS NOT NULL")),
     )
 
     source: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
     id: Mapped[ID] = mapped_column(Id("bko"))
     document: Mapped[str] = mapped_column(Text(collation="C"))
     variant_id: Mapped[ID] = mapped_column(Id("var"), ForeignKey("product_variants.id"))
+    location_id: Mapped[ID | None] = mapped_column(Id("loc"), ForeignKey("locations.id"))
+    """The place that the line takes its goods from alone; None: from anywhere."""
     quantity: Mapped[Quantity] = mapped_column(amount_of_goods())
     priority: Mapped[int] = mapped_column(server_default=text("100"))
     """The smallest is served first."""

@@ -76,9 +76,10 @@ QUERIES = {
       FROM cost_layers WHERE variant_id = ANY($1) ORDER BY founded_at, id""",
     "contents": """SELECT variant_id, location_id, bin_id, lot_id, state, quantity FROM stock_contents
       WHERE variant_id = ANY($1) AND quantity <> 0""",
-    "allocations": """SELECT source, variant_id, location_id, quantity, allocated_at FROM stock_allocations
+    "allocations": """SELECT source, variant_id, location_id, quantity, allocated_at, bound FROM stock_allocations
       WHERE variant_id = ANY($1)""",
-    "waiting": "SELECT source, variant_id, quantity, since, priority FROM stock_backorders WHERE variant_id = ANY($1)",
+    "waiting": """SELECT source, variant_id, location_id, quantity, since, priority FROM stock_backorders
+      WHERE variant_id = ANY($1)""",
     "held": """SELECT reservation_id, n, variant_id, location_id, held FROM stock_reservation_lines
       WHERE variant_id = ANY($1) AND held <> 0""",
     "pools": """SELECT channel_id, variant_id, location_id, held FROM stock_pools
@@ -129,12 +130,17 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
             (names.place(row), names.content(row, row["state"])): Fraction(row["quantity"]) for row in rows["contents"]
         },
         "allocations": {
-            (names.lines[row["source"]], names.place(row)): (Fraction(row["quantity"]), row["allocated_at"])
+            (names.lines[row["source"]], names.place(row)): (
+                Fraction(row["quantity"]),
+                row["allocated_at"],
+                row["bound"],
+            )
             for row in rows["allocations"]
         },
         "waiting": {
             names.lines[row["source"]]: (
                 names.variants[row["variant_id"]],
+                row["location_id"] and names.locations[row["location_id"]],
                 Fraction(row["quantity"]),
                 row["since"],
                 row["priority"],
@@ -274,12 +280,13 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
             if many and content != Content()
         },
         "allocations": {
-            (line, place): (each.quantity, each.allocated_at)
+            (line, place): (each.quantity, each.allocated_at, each.bound)
             for place, rows in model.allocations.items()
             for line, each in rows.items()
         },
         "waiting": {
-            line: (each.variant, each.quantity, each.since, each.priority) for line, each in model.waiting.items()
+            line: (each.variant, each.location, each.quantity, each.since, each.priority)
+            for line, each in model.waiting.items()
         },
         "held": held,
         "pools": {

@@ -65,6 +65,8 @@ class Allocation:
 
     quantity: Many
     allocated_at: datetime
+    bound: bool = False
+    """Whether the line takes its goods from there alone."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ class Waiting:
     variant: int
     quantity: Many
     since: datetime
+    location: int | None = None
+    """Where its goods come from alone; None: from anywhere."""
     priority: int = 100
     """The smallest is served first."""
 

@@ -295,13 +295,11 @@ class Model:
             self.held[place] = {key: many for key, many in held.items() if key not in over}
         return any_freed
 
-    def allocate(self, line: Line, place: Place, quantity: Many, at: datetime) -> None:
-        """A line has a right to so much more at a place."""
+    def allocate(self, line: Line, place: Place, quantity: Many, at: datetime, *, bound: bool) -> None:
+        """A line has a right to so much more at a place. `bound`: it takes its goods from there alone."""
         there = dict(self.allocations.get(place, {}))
-        present = there.get(line)
-        there[line] = (
-            Allocation(quantity, at) if present is None else replace(present, quantity=present.quantity + quantity)
-        )
+        present = there.get(line, Allocation(NOTHING, at, bound))
+        there[line] = replace(present, quantity=present.quantity + quantity)
         self.allocations[place] = there
 
     def deallocate(self, line: Line, place: Place, quantity: Many) -> None:
@@ -324,27 +322,26 @@ class Model:
             if line[0] == order
         )
 
-    def wait(self, line: Line, variant: int, quantity: Many, since: datetime) -> None:
-        """A line waits for so much more."""
-        present = self.waiting.get(line, Waiting(variant, NOTHING, since))
+    def wait(self, line: Line, variant: int, location: int | None, quantity: Many, since: datetime) -> None:
+        """A line waits for so much more: at one place, or anywhere."""
+        present = self.waiting.get(line, Waiting(variant, NOTHING, since, location))
         since = min(present.since, since)
         self.waiting[line] = replace(present, quantity=present.quantity + quantity, since=since)
 
     def serve(self, coming: Mapping[Place, Many]) -> None:
         """What comes in at places, and what is free there, goes to those who wait: the most urgent first."""
         variants = {variant for variant, _ in coming}
-        self.noticed["waiting"] = {
-            line: each.quantity for line, each in self.waiting.items() if each.variant in variants
-        }
+        found = {line: each.quantity for line, each in self.waiting.items() if each.variant in variants}
+        self.noticed["waiting"] = {**found, **self.noticed.get("waiting", {})}  # as they were when seen first
         left = {place: quantity + max(self.available(place), NOTHING) for place, quantity in coming.items()}
         for line, each in sorted(self.waiting.items(), key=lambda item: (item[1].priority, item[1].since, item[0])):
             rest = each.quantity
-            for place in self.sellable_from(left, each.variant):
+            for place in self.sellable_from(left, each.variant, each.location):
                 part = min(left[place], rest)
                 if part > 0:
                     left[place] -= part
                     rest -= part
-                    self.allocate(line, place, part, each.since)
+                    self.allocate(line, place, part, each.since, bound=each.location is not None)
             if rest:
                 self.waiting[line] = replace(each, quantity=rest)
             else:
@@ -377,8 +374,9 @@ class Model:
             part = min(there[line].quantity, missing)
             if part:
                 missing -= part
-                if line[0] not in self.transfers:  # what is to leave from here cannot come from elsewhere
-                    self.wait(line, place[0], part, there[line].allocated_at)
+                if line[0] not in self.transfers:  # they never wait
+                    only = place[1] if there[line].bound else None
+                    self.wait(line, place[0], only, part, there[line].allocated_at)
                 self.deallocate(line, place, part)
         pools = self.pools.get(place, {})
         for channel in sorted(pools, key=lambda channel: pools[channel].number, reverse=True):

@@ -1,6 +1,7 @@
 """Acts on their way: what becomes of each, and what is seen of it while it works."""
 
 import time
+from collections import ChainMap
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -90,15 +91,28 @@ class _Watched:
 
     def __init__(self, driver: Any, trial: Trial) -> None:
         self._driver, self._trial = driver, trial
+        self._looks: list[dict[str, Fraction]] = []
+        self._just_looked = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._driver, name)
 
+    async def execute(self, statement: str, *arguments: Any) -> str:
+        """The status. Whoever locks the queue that he has looked at looks again: that counts."""
+        if statement == backorders._LOCK_QUEUES and self._just_looked:
+            self._looks.pop()
+        self._just_looked = False
+        return await self._driver.execute(statement, *arguments)
+
     async def fetch(self, query: str, *arguments: Any) -> Any:
-        """The rows."""
+        """The rows. Who serves several times counts each who waited as he was when he was seen first: while nobody
+        waits nothing is locked, so somebody may come to wait between two looks.
+        """
         rows = await self._driver.fetch(query, *arguments)
+        self._just_looked = query == backorders._WAITING
         if query == backorders._WAITING:
-            self._trial.noticed["waiting"] = {row["source"]: Fraction(row["quantity"]) for row in rows}
+            self._looks.append({row["source"]: Fraction(row["quantity"]) for row in rows})
+            self._trial.noticed["waiting"] = dict(ChainMap(*self._looks))
         elif query == reconciling._ON_HAND:
             self._trial.noticed["on hand"] = {row["variant_id"]: Fraction(row["on_hand"]) for row in rows}
         elif query == shares._RULES:

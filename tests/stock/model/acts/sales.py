@@ -84,6 +84,8 @@ class PlaceOrder(Act):
         world.made.update({("line", number, n): row for n, row in enumerate(result[1])})
 
     def replay(self, model: Model, seen: Seen) -> None:
+        if self.location is not None and model.world.locations[self.location].transit:
+            raise No("INVALID")
         held: dict[Place, Many] = {}
         if self.hold is not None:
             held = given_up(model, self.hold, "CONSUMED", seen)
@@ -100,9 +102,9 @@ class PlaceOrder(Act):
         )
         model.orders[seen.number] = Order(tuple(OrderLine(row, many) for row, many in self.lines))
         for wish, place, many in parts:
-            model.allocate((seen.number, wish.position), place, many, seen.now)
+            model.allocate((seen.number, wish.position), place, many, seen.now, bound=wish.location is not None)
         for wish, many in waiting:
-            model.wait((seen.number, wish.position), wish.variant, many, seen.now)
+            model.wait((seen.number, wish.position), wish.variant, wish.location, many, seen.now)
 
 
 def _an_order(chance: random.Random, model: Model) -> int | None:

@@ -131,7 +131,7 @@ class ReadyTransfer(OfTransfer):
         wishes = [Wish(n, line.variant, line.quantity, found.origin) for n, line in enumerate(found.lines)]
         parts, _ = place_wishes(model, wishes, seen.places, seen.now, held={}, may_wait=False)
         for wish, place, many in parts:
-            model.allocate((self.transfer, wish.position), place, many, seen.now)
+            model.allocate((self.transfer, wish.position), place, many, seen.now, bound=True)
 
 
 @dataclass(frozen=True)
