@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from domain.kernel.errors import Overtaken
+from domain.stock.operations import waiting as waiting_room
 from tests.graphql.test_policies import kept
 from tests.support.api import Api
 from tests.support.collisions import deadlocks_counted
@@ -393,6 +395,25 @@ async def test_nobody_waits_for_what_comes_in_at_the_same_moment_at_a_new_place(
         assert {each["available"] for each in found} == {"0"}
         assert sum(Decimal(each["quantity"]) for each in await waiting(api, row)) == 5
     await invariants_hold(api)
+
+
+@pytest.mark.parametrize(("times", "code"), [(5, None), (1_000, "OVERLOADED")])
+async def test_whoever_is_overtaken_again_and_again_is_served_or_told_so(
+    api: Api, monkeypatch: pytest.MonkeyPatch, times: int, code: str | None
+) -> None:
+    row = await unstocked(api, backorders="ALLOW")
+    left, look = iter(range(times)), waiting_room._most_waited_for
+
+    async def overtaken(*arguments: Any) -> Any:
+        if next(left, None) is not None:
+            raise Overtaken
+        return await look(*arguments)
+
+    monkeypatch.setattr(waiting_room, "_most_waited_for", overtaken)
+    before = await state(api)
+    answer = await api.post(PLACE, {"input": ordered([(row, 2)])})
+    assert [each["extensions"]["code"] for each in answer.get("errors", [])] == ([code] if code else [])
+    assert (await state(api) == before) == (code is not None)
 
 
 async def test_a_storm_of_orders_receipts_and_cancellations_leaves_nobody_waiting_in_vain(fresh_api: Api) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from api.graphql.kit.docs import first_paragraph
 from domain.kernel.constraints import refusal_of
-from domain.kernel.errors import AccessDenied, Refusal, Refusals
+from domain.kernel.errors import AccessDenied, Overtaken, Refusal, Refusals
 
 log = structlog.get_logger("waterline.graphql")
 
@@ -97,7 +97,7 @@ def outage(error: BaseException) -> tuple[str, str] | None:
     """Code and message when an exception means that the database is busy or away; None when it means anything else."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, PoolTimeout) or _state(seen).startswith(("40", "53")):
+        if isinstance(seen, (PoolTimeout, Overtaken)) or _state(seen).startswith(("40", "53")):
             return "OVERLOADED", "Too much is going on at the moment. Try again in a few seconds."
         if _away(seen):
             return (

@@ -71,8 +71,10 @@ QUERIES: list[Operation] = []
 MUTATIONS: list[Operation] = []
 SUBSCRIPTIONS: list[Operation] = []
 
-TRIES = 3
-"""How often an act is begun when others keep colliding with it."""
+TRIES = 10
+"""How often an act is begun when others keep colliding with it. Each time another one was faster, as is so again and
+again while something new comes in at many places at once.
+"""
 
 MUTATION_COST = 10
 """An act writes, locks and waits for the disk: as dear as ten objects read."""
