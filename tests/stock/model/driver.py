@@ -20,6 +20,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.graphql.kit import operations as doors
 from domain.kernel import invariants
 from domain.kernel.database import Database, collided, raw
 from domain.kernel.errors import Overtaken, Refusal, Refusals
@@ -37,9 +38,6 @@ from tests.support.api import Api
 
 STEP = timedelta(seconds=3)
 """Between the instants of two acts."""
-TRIES = 5
-"""How often an act begins anew that collided with another, as the doors do."""
-
 
 MOVED = """
 SELECT act, variant_id, location_id, kind, sum(quantity) AS quantity, sum(value_amount) AS value FROM stock_movements
@@ -210,7 +208,7 @@ class Driver:
             trial.result = trial.act.result(payload)
 
     async def _attempts(self, trial: Trial) -> None:
-        for _ in range(TRIES):
+        for _ in range(doors.TRIES):
             try:
                 await self._attempt(trial)
             except GivenUp:
@@ -231,7 +229,7 @@ class Driver:
             else:
                 trial.ended = "done"
             return
-        raise Disagreement(f"{trial} collided {TRIES} times")
+        raise Disagreement(f"{trial} collided {doors.TRIES} times")
 
     async def _attempt(self, trial: Trial) -> None:
         cutting: asyncio.Task[None] | None = None
