@@ -32,6 +32,7 @@ explain("stock_revaluation_decided", "A revaluation that is decided stays as it 
 explain("stock_revaluation_proposal", "What a revaluation proposes stays as it is.")
 explain("stock_revaluation_lines_own", "Lines belong to a revaluation of the same act.", path=("input", "lines"))
 # Operations look first, under the lock of the level. These are what is left when one forgets to.
+explain("ck_locations_oversells_no_transit", "Nothing is handed over from goods in transit.")
 explain("ck_stock_levels_never_oversold", "Less is available than was asked for.", refusal=InsufficientStock)
 explain("ck_stock_levels_on_hand_not_negative", "Less is on hand than was asked for.", refusal=InsufficientStock)
 explain("ck_stock_levels_claims_not_negative", _AGAIN)

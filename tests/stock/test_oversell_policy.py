@@ -132,6 +132,8 @@ async def test_what_a_location_cannot_be_is_refused(api: Api) -> None:
     ):
         given = {"id": place, "input": changes}
         assert await refused(api, UPDATE, given) == [("INVALID", f"input.{path}")], changes
+    road = {"id": await location(api, kind="TRANSIT"), "input": {"allowsOversell": True}}
+    assert await refused(api, UPDATE, road) == [("INVALID", "input.allowsOversell")]
     stale = {"id": place, "input": {"priority": 3, "expectedVersion": 2}}
     assert await refused(api, UPDATE, stale) == [("STALE_VERSION", "input.expectedVersion")]
     await forbidden(api, UPDATE, {"id": place, "input": {"priority": 3}}, ["stock:write"])

@@ -81,7 +81,7 @@ async def create_locations(work: Work, news: Sequence[NewLocation]) -> list[ID]:
     return [row["id"] for row in rows]
 
 
-_LOCK = "SELECT name, priority, allows_oversell, version FROM locations WHERE id = $1 FOR NO KEY UPDATE"
+_LOCK = "SELECT name, kind, priority, allows_oversell, version FROM locations WHERE id = $1 FOR NO KEY UPDATE"
 _RENAME = "DELETE FROM external_references WHERE row = $1 AND system = $2"
 
 
@@ -105,6 +105,9 @@ async def update_location(work: Work, location_id: str, changes: LocationChanges
         values["name"] = words.line(values["name"], path=("input", "name"))
     if "priority" in values:
         _check_priority(values["priority"], path=("input",))
+    if values.get("allows_oversell") and row["kind"] == LocationKind.TRANSIT:
+        sentence = "Nothing is handed over from goods in transit: allow it where they arrive."
+        raise Invalid(sentence, path=("input", "allowsOversell"))
     values = {name: value for name, value in values.items() if value != row[name]}
     fields = list(values)
     if isinstance(changes.external_id, ExternalId) and await _call_it(work, location, changes.external_id):

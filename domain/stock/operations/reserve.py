@@ -53,7 +53,8 @@ class NewReservation:
 async def reserve(work: Work, new: NewReservation) -> ID:
     """The stock is held until the hold is released, consumed by an order, or its time is over. Returns the hold's id.
 
-    Refused with InsufficientStock when not all of it is available: then nothing is held.
+    Refused with InsufficientStock when not all of it is available, and with Invalid at goods in transit: then nothing
+    is held.
     """
     inputs.counted(new.lines, path=("input", "lines"))
     seconds = DEFAULT_SECONDS if new.expires_in_seconds is None else new.expires_in_seconds
@@ -67,7 +68,7 @@ async def reserve(work: Work, new: NewReservation) -> ID:
         if line.location_id is not None
     }
     if named:
-        await inputs.existing_locations(work, named)
+        await inputs.selling_locations(work, named)
     demands = [
         Demand(line.variant_id, line.quantity, ("input", "lines", n), variants[line.variant_id].sku, line.location_id)
         for n, line in enumerate(new.lines)

@@ -35,6 +35,7 @@ class Location(Row):
     __table_args__ = (
         *filled("name"),
         one_of("kind", LocationKind),
+        CheckConstraint("NOT (allows_oversell AND kind = 'TRANSIT')", name="oversells_no_transit"),
         Index("uq_locations_name", "name_folded", unique=True),
         Index(None, "created_at", "id"),
         Index(None, "priority", "id"),

@@ -61,6 +61,8 @@ class Reserve(Act):
         world.made["hold", number, 0] = result
 
     def replay(self, model: Model, seen: Seen) -> None:
+        if any(there is not None and model.world.locations[there].transit for _, _, there in self.lines):
+            raise No("INVALID")
         wishes = [Wish(n, row, many, there) for n, (row, many, there) in enumerate(self.lines)]
         parts, _ = place_wishes(model, wishes, seen.places, seen.now, held={}, may_wait=False)
         model.holds[seen.number] = Hold(seen.now + timedelta(seconds=self.seconds))
