@@ -209,7 +209,7 @@ async def _shared(api: Api, variants: list[str], near: str) -> None:
     await done(api, POLICY, {"input": {"variantId": rows[1], "costMethod": "MOVING_AVERAGE", "tracksLots": True}})
     await done(api, POLICY, {"input": {"variantId": rows[2], "backorders": "ALLOW"}})
     await done(api, PLACE, {"input": ordered([(rows[0], 2), (rows[2], 1)])})
-    await done(api, PLACE, {"input": ordered([(rows[0], 1)])})
+    await done(api, PLACE, {"input": ordered([(rows[0], 1)], locationId=near)})
     for row, quantity in ((tea, "0.5"), (green, 1), (green, 0)):
         pool = {"channelId": channel, "variantId": row, "locationId": near, "quantity": quantity}
         await done(api, POOL, {"input": pool})

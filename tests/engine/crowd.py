@@ -276,7 +276,8 @@ async def _plans(work: Work, rows: Sequence[Sequence[ID]], lost: Sequence[ID], p
     for n, variants in enumerate(rows):
         held = [NewReservationLine(row, _pieces(1)) for row in variants]
         await stock.reserve(work, NewReservation(held, expires_in_seconds=86_400, reference=f"Cart {n}"))
-    await orders.place(work, NewOrder([NewOrderLine(_pieces(3), variant_id=row) for row in lost]))
+    wanted = [NewOrderLine(_pieces(3), variant_id=row) for row in lost]
+    await orders.place(work, NewOrder(wanted, location_id=place))
     gone = [NewAdjustmentLine(row, _pieces(-1)) for row in lost]
     await stock.adjust(work, NewAdjustment(place, StockAdjustmentReason.SHRINKAGE, gone))
 
