@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from api import credentials, logs
-from api.surroundings import Place, demand_migrated, place, prepare
+from api.surroundings import Place, demand_migrated, place, prepare, ready
 from domain.identity import COMMAND_LINE_LIFETIME
 from domain.kernel import events, invariants, scopes, settings
 from domain.kernel import postgres as embedded
@@ -116,7 +116,7 @@ def token(
         raise Trouble("A token without scopes opens nothing.", 'Give --scope "products:read …", --auditor, or --all.')
     lifetime = timedelta(seconds=expires_in)
     with place(settings.read()) as where:
-        asyncio.run(prepare(where))
+        asyncio.run(ready(where))
         text = _with_database(
             where,
             lambda database: credentials.print_token(database, app_name=client, scopes=wanted, lifetime=lifetime),
@@ -136,7 +136,7 @@ def client(
     if not wanted:
         raise Trouble("An app without scopes can do nothing.", 'Give --scope "products:read …", --auditor, or --all.')
     with place(settings.read()) as where:
-        asyncio.run(prepare(where))
+        asyncio.run(ready(where))
         client_id, secret = _with_database(
             where, lambda database: credentials.register(database, name=name, scopes=wanted)
         )
@@ -147,7 +147,7 @@ def client(
 def verify() -> None:
     """Check every invariant from the first row. Exit 1, and the rows at fault, where one is broken."""
     with place(settings.read()) as where:
-        asyncio.run(prepare(where))
+        asyncio.run(ready(where))
         broken = _with_database(where, _verify)
     if broken:
         raise typer.Exit(1)
@@ -196,7 +196,7 @@ def export_ledger(
     span = _span(first, last)
 
     with place(settings.read()) as where:
-        asyncio.run(prepare(where))
+        asyncio.run(ready(where))
         with output.open("wb") if output else nullcontext(sys.stdout.buffer) as file:
 
             async def write(database: Database) -> None:
@@ -221,7 +221,7 @@ def export_audit(
             await export.write_audit(connection, span, output)
 
     with place(settings.read()) as where:
-        asyncio.run(prepare(where))
+        asyncio.run(ready(where))
         _with_database(where, write)
     console.print(f"Written to {output}.")
 

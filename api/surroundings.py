@@ -49,15 +49,32 @@ def place(settings: Settings) -> Iterator[Place]:
 
 async def demand_migrated(database: Database) -> None:
     """Make sure that the database has the shape this code wants; Trouble otherwise."""
-    async with database.connection() as connection:
-        known = (
-            await connection.execute(text("SELECT to_regclass('public.alembic_version') IS NOT NULL"))
-        ).scalar_one()
-        revision = (
-            (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar() if known else None
-        )
-    if revision != newest():
+    if await _revision_of(database) != newest():
         raise Trouble("The database does not have the shape this Waterline wants.", "Run `waterline migrate` first.")
+
+
+async def _revision_of(database: Database) -> str | None:
+    """The revision that the database is at; None where there is nothing in it yet."""
+    async with database.connection() as connection:
+        known = await connection.execute(text("SELECT to_regclass('public.alembic_version') IS NOT NULL"))
+        if not known.scalar_one():
+            return None
+        return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
+
+
+async def ready(where: Place) -> None:
+    """For commands that look at a database, or add a token to it: a new one is prepared, and one that is there must
+    have the shape this code wants. It is never changed in passing: others work on it, perhaps with an older Waterline.
+    """
+    database = Database(where.app_url, pool=1)
+    try:
+        await database.check()
+        if await _revision_of(database) is not None:
+            await demand_migrated(database)
+            return
+    finally:
+        await database.close()
+    await prepare(where)
 
 
 async def prepare(where: Place) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 import domain.tables  # noqa: F401  rights are given for every table that is declared
 from domain.kernel import grants
-from domain.kernel.database import Database
+from domain.kernel.database import Database, transaction
 from domain.kernel.errors import Trouble
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ async def migrate(admin_url: str, app_url: str) -> None:
             await connection.execute(text("SELECT pg_advisory_lock(:turn)"), {"turn": _TURN})
             await connection.commit()
             try:
-                async with connection.begin():
+                async with transaction(connection):
                     await connection.execute(text("SET LOCAL lock_timeout = '10s'"))
                     await connection.run_sync(_upgrade)
                     role = make_url(app_url).username

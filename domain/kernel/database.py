@@ -131,6 +131,23 @@ async def snapshot(connection: AsyncConnection) -> AsyncIterator[None]:
         await settle(connection)
 
 
+@asynccontextmanager
+async def transaction(connection: AsyncConnection) -> AsyncIterator[None]:
+    """What is done on a connection that is between transactions is done whole or not at all. For what is no act: those
+    begin with `work.begin`. SQLAlchemy's own `begin` would begin nothing.
+    """
+    driver = driver_of(connection)
+    try:
+        await driver.execute("BEGIN")
+        yield
+        await driver.execute("COMMIT")
+    except BaseException:
+        await roll_back(driver)
+        raise
+    finally:
+        await settle(connection)
+
+
 async def _end_snapshot(driver: "Driver[asyncpg.Record]") -> None:
     """Nothing was written, so a connection on which a statement that was cut off is still under way may go."""
     try:

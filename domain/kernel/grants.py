@@ -25,23 +25,41 @@ BOOKS = {"books": True}
 """Joined to the `info` of a table that is part of the books: auditors read it. No person is named in it."""
 
 
+Right = tuple[str, str, str]
+"""A table or sequence, what may be done with it, and the one column for which that is said; "" for all of it."""
+
+_PRESENT = """
+SELECT relation.relname, given.privilege_type, '' FROM pg_class AS relation
+CROSS JOIN LATERAL aclexplode(relation.relacl) AS given
+WHERE relation.relnamespace = 'public'::regnamespace AND given.grantee = CAST(:role AS regrole)
+UNION ALL
+SELECT relation.relname, given.privilege_type, field.attname FROM pg_class AS relation
+JOIN pg_attribute AS field ON field.attrelid = relation.oid
+CROSS JOIN LATERAL aclexplode(field.attacl) AS given
+WHERE relation.relnamespace = 'public'::regnamespace AND given.grantee = CAST(:role AS regrole)
+"""
+_RELATIONS = """
+SELECT relname, relkind IN ('S') AS is_sequence FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+"""
+_MAY_ENTER = "SELECT has_schema_privilege(:role, 'public', 'USAGE')"
+_MAY_CALL = "SELECT has_function_privilege(:role, 'uuid7()', 'EXECUTE')"
+
+
 async def give(connection: AsyncConnection, role: str | None) -> None:
-    """Give the role its rights, and take away what it no longer needs. Nothing to do when the role is the owner."""
+    """Give the role its rights, and take away what it no longer needs: what is right already is not touched, so that
+    nobody who works meanwhile notices. Nothing to do when the role is the owner.
+    """
     owner = (await connection.execute(text("SELECT current_user"))).scalar_one()
     if role is None or role == owner:
         return
-    quoted = connection.dialect.identifier_preparer.quote_identifier(role)
-    statements = [
-        f"GRANT USAGE ON SCHEMA public TO {quoted}",
-        f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {quoted}",
-        f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {quoted}",
-        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {quoted}",
-        f"GRANT EXECUTE ON FUNCTION uuid7() TO {quoted}",
-    ]
-    rights = {table.name: _rights(table.info) for table in Row.metadata.sorted_tables}
-    statements += [f"GRANT {given} ON {name} TO {quoted}" for name, given in rights.items() if given]
-    for statement in statements:
-        await connection.execute(text(statement))
+    relations = (await connection.execute(text(_RELATIONS))).all()
+    wanted = {(name, "USAGE" if is_sequence else "SELECT", "") for name, is_sequence in relations}
+    wanted |= {right for table in Row.metadata.sorted_tables for right in _rights(table.name, table.info)}
+    await _change(connection, role, wanted)
+    quoted = _quote(connection, role)
+    if not (await connection.execute(text(_MAY_CALL), {"role": role})).scalar_one():
+        await connection.execute(text(f"GRANT EXECUTE ON FUNCTION uuid7() TO {quoted}"))
 
 
 async def give_auditor(connection: AsyncConnection) -> None:
@@ -50,28 +68,40 @@ async def give_auditor(connection: AsyncConnection) -> None:
     there = text("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :role)")
     if not (await connection.execute(there, {"role": role})).scalar_one():
         return
-    quote = connection.dialect.identifier_preparer.quote_identifier
+    books = [table.name for table in Row.metadata.sorted_tables if table.info.get("books")]
+    await _change(connection, role, {(name, "SELECT", "") for name in books})
     database = (await connection.execute(text("SELECT current_database()"))).scalar_one()
-    books = ", ".join(table.name for table in Row.metadata.sorted_tables if table.info.get("books"))
-    statements = [
-        f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}",
-        f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {role}",
-        f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM {role}",
-        f"GRANT CONNECT ON DATABASE {quote(database)} TO {role}",
-        f"GRANT USAGE ON SCHEMA public TO {role}",
-        f"GRANT SELECT ON {books} TO {role}",
-    ]
-    for statement in statements:
-        await connection.execute(text(statement))
+    may_connect = text("SELECT has_database_privilege(:role, current_database(), 'CONNECT')")
+    if not (await connection.execute(may_connect, {"role": role})).scalar_one():
+        await connection.execute(text(f"GRANT CONNECT ON DATABASE {_quote(connection, database)} TO {role}"))
 
 
-def _rights(info: Mapping[str, Any]) -> str:
-    """What the role may do with a table beside reading it."""
+async def _change(connection: AsyncConnection, role: str, wanted: set[Right]) -> None:
+    """The role has these rights in the schema, and no others."""
+    quoted = _quote(connection, role)
+    if not (await connection.execute(text(_MAY_ENTER), {"role": role})).scalar_one():
+        await connection.execute(text(f"GRANT USAGE ON SCHEMA public TO {quoted}"))
+    rows = (await connection.execute(text(_PRESENT), {"role": quoted})).all()
+    present: set[Right] = {(name, right, column) for name, right, column in rows}
+    sequences = {name for name, is_sequence in (await connection.execute(text(_RELATIONS))).all() if is_sequence}
+    for verb, way, rights in (("REVOKE", "FROM", present - wanted), ("GRANT", "TO", wanted - present)):
+        for name, right, column in sorted(rights):
+            what = f"{'SEQUENCE ' if name in sequences else ''}{_quote(connection, name)}"
+            said = f"{right} ({_quote(connection, column)})" if column else right
+            await connection.execute(text(f"{verb} {said} ON {what} {way} {quoted}"))
+
+
+def _quote(connection: AsyncConnection, name: str) -> str:
+    return connection.dialect.identifier_preparer.quote_identifier(name)
+
+
+def _rights(name: str, info: Mapping[str, Any]) -> set[Right]:
+    """What the application's role may do with a table beside reading it."""
     if info.get("read_only"):
-        return ""
+        return set()
     if info.get("append_only"):
-        return "INSERT"
+        return {(name, "INSERT", "")}
     if "update" not in info:
-        return "INSERT, UPDATE, DELETE"
-    insert = f"INSERT ({', '.join(info['insert'])})" if "insert" in info else "INSERT"
-    return f"{insert}, UPDATE ({', '.join(info['update'])})"
+        return {(name, right, "") for right in ("INSERT", "UPDATE", "DELETE")}
+    insert = {(name, "INSERT", column) for column in info["insert"]} if "insert" in info else {(name, "INSERT", "")}
+    return insert | {(name, "UPDATE", column) for column in info["update"]}
