@@ -276,3 +276,24 @@ async def test_what_a_count_finds_of_a_recalled_lot_is_on_hold(fresh_api: Api) -
         await stock.approve_count(work, count)
     assert await lying(fresh_api, row, place) == {(None, "L1", "ON_HOLD", "7")}
     await invariants_hold(fresh_api)
+
+
+@pytest.mark.parametrize("method", ["FIFO", "MOVING_AVERAGE"])
+async def test_goods_told_late_in_transit_leave_what_is_on_the_road_as_it_was(fresh_api: Api, method: str) -> None:
+    """A cheap load has arrived, a dear one is on its way: their costs are their own, whatever lay beside them."""
+    here, there = await shop.location(fresh_api), await shop.location(fresh_api)
+    row = await shop.variant(fresh_api)
+    await done(fresh_api, POLICY, {"input": {"variantId": row, "costMethod": method}})
+    loads = []
+    for cost in ("1.00", "100.00"):
+        await done(fresh_api, RECEIVE, {"input": shop.receipt(here, [(row, 10, cost)])})
+        loads.append(await dispatched(fresh_api, here, there, [(row, 10)]))
+    await done(fresh_api, ARRIVE, arrived(loads[0], 10))
+    road = loads[0]["transit"]["id"]
+    late = shop.receipt(road, [(row, 1, "0.00")], receivedAt=ago(hours=1))
+    await done(fresh_api, RECEIVE, {"input": late})
+    found = await shop.level(fresh_api, row, road)
+    assert (found["onHand"], found["value"]["amount"]) == ("11", "1000.00")
+    await done(fresh_api, ARRIVE, arrived(loads[1], 10))
+    assert (await shop.level(fresh_api, row, there))["value"]["amount"] == "1010.00"
+    await invariants_hold(fresh_api)

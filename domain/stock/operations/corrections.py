@@ -20,7 +20,7 @@ from domain.ledger import Posting, Role
 from domain.stock import costs, postings
 from domain.stock.costs import Layer
 from domain.stock.locked import Level, Move
-from domain.stock.tables import Place, StockMovementKind
+from domain.stock.tables import LocationKind, Place, StockMovementKind
 
 
 @dataclass
@@ -103,13 +103,14 @@ WHERE since.happened OR since.consumed
 
 
 async def correct_costs(work: Work, coming: Sequence[Move]) -> Correction:
-    """What must be written beside goods that come in, where others left since. Their levels are locked.
+    """What must be written beside goods that come in, where others left since. Their levels are locked. Where goods
+    are in transit nothing is costed anew: what left there left with its transfer, at its own cost.
 
     Opens an entry where costs change; the caller writes the movements, and then the lines.
     """
     since: dict[Place, datetime] = {}
     for move in coming:
-        if move.effective_at is not None and move.effective_at < work.now:
+        if move.effective_at is not None and move.effective_at < work.now and move.level.kind != LocationKind.TRANSIT:
             place = move.level.place
             since[place] = min(since.get(place, move.effective_at), move.effective_at)
     if not since:

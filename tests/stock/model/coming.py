@@ -19,6 +19,8 @@ def come(model: Model, coming: Sequence[Coming], now: datetime) -> None:
         by_place.setdefault(each.place, []).append(each)
     for place, mine in by_place.items():
         since = min(each.effective_at for each in mine)
+        if model.world.locations[place[1]].transit:
+            since = now  # what left there left with its transfer, at its own cost
         told = model.told.get(place, ())
         if model.world.variants[place[0]].averaged:
             left_since = any(each.drew is not None and each.effective_at > since for each in told)
