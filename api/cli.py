@@ -15,12 +15,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import asyncpg
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from sqlalchemy.exc import DBAPIError
 
 from api import credentials, logs
-from api.surroundings import Place, demand_migrated, place, prepare, ready
+from api.surroundings import Place, demand_founded, demand_migrated, home_of, place, prepare
 from domain.identity import COMMAND_LINE_LIFETIME
 from domain.kernel import events, invariants, scopes, settings
 from domain.kernel import postgres as embedded
@@ -49,6 +51,8 @@ cli.add_typer(schema, name="schema")
 console = Console(stderr=True)
 
 _DAY = ["%Y-%m-%d"]
+LONGEST_TOKEN = 10 * 366 * 86_400
+"""Seconds that a token may live at most."""
 
 
 def main() -> None:
@@ -62,6 +66,13 @@ def main() -> None:
         sys.exit(1)
     except (Refusal, Refusals) as refusal:
         console.print(f"[bold red]Refused:[/] {refusal}", highlight=False)
+        sys.exit(1)
+    except OSError as error:
+        console.print(f"[bold red]{error.strerror or error}:[/] {error.filename or 'that was all'}", highlight=False)
+        sys.exit(1)
+    except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        console.print(f"[bold red]The database failed:[/] {getattr(error, 'orig', error)}", highlight=False)
+        console.print("Say the command again once it answers.", highlight=False)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -82,7 +93,7 @@ def serve() -> None:
 @cli.command()
 def migrate() -> None:
     """Bring the database to the present shape. Safe to repeat."""
-    with place(settings.read()) as where:
+    with place(settings.read(), may_be_new=True) as where:
         asyncio.run(prepare(where))
     console.print("The database is up to date.")
 
@@ -92,7 +103,7 @@ def seed() -> None:
     """Make the small demo shop. Safe to repeat: what is there stays."""
     from api.demo import seed as seed_demo  # noqa: PLC0415  see above
 
-    with place(settings.read()) as where:
+    with place(settings.read(), may_be_new=True) as where:
         asyncio.run(prepare(where))
         seeded = _with_database(where, seed_demo)
     console.print(f"The demo shop is there: {seeded}.")
@@ -106,7 +117,7 @@ def token(
     client: Annotated[
         str, typer.Option(help="The app it belongs to; registered when there is none.")
     ] = credentials.COMMAND_LINE,
-    expires_in: Annotated[int, typer.Option(help="Seconds until it expires.", min=1)] = int(
+    expires_in: Annotated[int, typer.Option(help="Seconds until it expires.", min=1, max=LONGEST_TOKEN)] = int(
         COMMAND_LINE_LIFETIME.total_seconds()
     ),
 ) -> None:
@@ -116,7 +127,7 @@ def token(
         raise Trouble("A token without scopes opens nothing.", 'Give --scope "products:read …", --auditor, or --all.')
     lifetime = timedelta(seconds=expires_in)
     with place(settings.read()) as where:
-        asyncio.run(ready(where))
+        _with_database(where, demand_migrated)
         text = _with_database(
             where,
             lambda database: credentials.print_token(database, app_name=client, scopes=wanted, lifetime=lifetime),
@@ -136,7 +147,7 @@ def client(
     if not wanted:
         raise Trouble("An app without scopes can do nothing.", 'Give --scope "products:read …", --auditor, or --all.')
     with place(settings.read()) as where:
-        asyncio.run(ready(where))
+        _with_database(where, demand_migrated)
         client_id, secret = _with_database(
             where, lambda database: credentials.register(database, name=name, scopes=wanted)
         )
@@ -147,7 +158,7 @@ def client(
 def verify() -> None:
     """Check every invariant from the first row. Exit 1, and the rows at fault, where one is broken."""
     with place(settings.read()) as where:
-        asyncio.run(ready(where))
+        _with_database(where, demand_migrated)
         broken = _with_database(where, _verify)
     if broken:
         raise typer.Exit(1)
@@ -160,6 +171,7 @@ def backup(
 ) -> None:
     """Write the whole database into one file."""
     with place(settings.read()) as where:
+        _with_database(where, demand_founded)
         embedded.backup(where.cluster or where.admin_url, file, overwrite=overwrite)
     console.print(f"Backed up to {file}.")
 
@@ -171,7 +183,7 @@ def restore(file: Annotated[Path, typer.Argument(help="A file made by backup.", 
     def raise_epoch(url: str) -> None:
         asyncio.run(_raise_epoch(url))
 
-    with place(settings.read()) as where:
+    with place(settings.read(), may_be_new=True) as where:
         kept = embedded.restore(where.cluster or where.admin_url, file, after_restore=raise_epoch)
         asyncio.run(prepare(where))
     console.print(f"Restored from {file}." + (f" The former database is kept as {kept}." if kept else ""))
@@ -196,7 +208,7 @@ def export_ledger(
     span = _span(first, last)
 
     with place(settings.read()) as where:
-        asyncio.run(ready(where))
+        _with_database(where, demand_migrated)
         with output.open("wb") if output else nullcontext(sys.stdout.buffer) as file:
 
             async def write(database: Database) -> None:
@@ -221,7 +233,7 @@ def export_audit(
             await export.write_audit(connection, span, output)
 
     with place(settings.read()) as where:
-        asyncio.run(ready(where))
+        _with_database(where, demand_migrated)
         _with_database(where, write)
     console.print(f"Written to {output}.")
 
@@ -237,7 +249,7 @@ def completejourney(
     """
     from api.imports.completejourney import import_baskets, import_products  # noqa: PLC0415  see above
 
-    with place(settings.read()) as where:
+    with place(settings.read(), may_be_new=True) as where:
         asyncio.run(prepare(where))
         with _progress("products") as report:
             brought = _with_database(where, lambda database: import_products(database, report=report, limit=limit))
@@ -258,8 +270,8 @@ def _serve(*, demo: bool) -> None:
     listening = _listen(chosen)
     with ExitStack() as stack:
         if chosen.database_url is None:
-            stack.enter_context(embedded.serving(chosen.waterline_home.expanduser().absolute()))
-        where = stack.enter_context(place(chosen))
+            stack.enter_context(embedded.serving(home_of(chosen, may_be_new=demo)))
+        where = stack.enter_context(place(chosen, may_be_new=demo))
         if where.cluster is not None:
             stack.enter_context(embedded.keep_alive(where.cluster))
         shown: credentials.Credentials | None = None

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import text
 
@@ -11,7 +12,7 @@ from domain import business, ledger
 from domain.kernel import events
 from domain.kernel.database import Database, raw
 from domain.kernel.errors import Trouble
-from domain.kernel.postgres import Cluster, running
+from domain.kernel.postgres import Cluster, is_there, running
 from domain.kernel.settings import Settings
 from domain.kernel.work import SYSTEM, begin
 from migrations.run import migrate, newest
@@ -30,13 +31,15 @@ class Place:
 
 
 @contextmanager
-def place(settings: Settings) -> Iterator[Place]:
-    """The database of these settings, running. The embedded one is started, and stopped by its last user."""
+def place(settings: Settings, *, may_be_new: bool = False) -> Iterator[Place]:
+    """The database of these settings, running. The embedded one is started, and stopped by its last user.
+
+    Trouble where there is none and it may not be made: what somebody mistyped is no empty shop.
+    """
     chart = ledger.Template(settings.chart)
     with ExitStack() as stack:
         if settings.database_url is None:
-            home = settings.waterline_home.expanduser().absolute()
-            cluster = stack.enter_context(running(home))
+            cluster = stack.enter_context(running(home_of(settings, may_be_new=may_be_new)))
             yield Place(cluster.url("app"), cluster.url("owner"), cluster, chart)
             return
         if settings.database_admin_url is None:
@@ -47,10 +50,26 @@ def place(settings: Settings) -> Iterator[Place]:
         yield Place(settings.database_url, settings.database_admin_url or settings.database_url, chart=chart)
 
 
+def home_of(settings: Settings, *, may_be_new: bool = False) -> Path:
+    """The folder of the embedded database. Trouble where it has none and it may not be made."""
+    home = settings.waterline_home.expanduser().absolute()
+    if not may_be_new and not is_there(home):
+        raise Trouble(f"There is no database in {home}.", "Check WATERLINE_HOME, or make one: `waterline up`.")
+    return home
+
+
 async def demand_migrated(database: Database) -> None:
-    """Make sure that the database has the shape this code wants; Trouble otherwise."""
+    """Make sure that the database has the shape this code wants; Trouble otherwise. Who looks at a database, or adds a
+    token to it, never changes its shape in passing: others work on it, perhaps with an older Waterline.
+    """
     if await _revision_of(database) != newest():
         raise Trouble("The database does not have the shape this Waterline wants.", "Run `waterline migrate` first.")
+
+
+async def demand_founded(database: Database) -> None:
+    """Make sure that there is a shop in the database, of whatever shape; Trouble otherwise."""
+    if await _revision_of(database) is None:
+        raise Trouble("There is no shop in this database.", "Check DATABASE_URL, or make one: `waterline migrate`.")
 
 
 async def _revision_of(database: Database) -> str | None:
@@ -60,21 +79,6 @@ async def _revision_of(database: Database) -> str | None:
         if not known.scalar_one():
             return None
         return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
-
-
-async def ready(where: Place) -> None:
-    """For commands that look at a database, or add a token to it: a new one is prepared, and one that is there must
-    have the shape this code wants. It is never changed in passing: others work on it, perhaps with an older Waterline.
-    """
-    database = Database(where.app_url, pool=1)
-    try:
-        await database.check()
-        if await _revision_of(database) is not None:
-            await demand_migrated(database)
-            return
-    finally:
-        await database.close()
-    await prepare(where)
 
 
 async def prepare(where: Place) -> None:

@@ -91,6 +91,26 @@ async def single(answer: Answer) -> AsyncIterator[Answer]:
     yield answer
 
 
+async def ask(services: Services, request: Request, token: str | None, *, read_only: bool = False) -> Answer:
+    """Run a query or a mutation for whoever holds a token. Whatever goes wrong is in the answer.
+
+    Who is remembered is proven by what the operation does; where that cannot be, he is looked up.
+    """
+    try:
+        remembered = services.callers.remembered(token) if token else None
+        caller = remembered or await services.callers.authenticated(token)
+    except Exception as error:  # a refused token, a busy database
+        return refusal(error)
+    try:
+        return await run(services, request, caller, read_only=read_only, proven=remembered is None)
+    except Unproven as unproven:
+        try:
+            caller = await services.callers.authenticated(token)
+        except Exception as error:
+            return refusal(error)
+        return unproven.refusal or await run(services, request, caller, read_only=read_only)
+
+
 async def run(
     services: Services,
     request: Request,

@@ -14,11 +14,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from api.callers import Callers
 from api.graphql import execution
 from api.graphql.execution import Answer, Services
-from api.graphql.kit.context import Unproven
 from api.graphql.kit.errors import request_error
 from api.http.requests import BadRequest, bearer, graphql_request, parse_json, read_body
+from domain.identity import Caller
 from domain.kernel.errors import AccessDenied
 
 MODERN = "application/graphql-response+json"
@@ -59,33 +60,17 @@ async def graphql(request: Request) -> Response:
     try:
         asked = graphql_request(await _parameters(request))
         token = bearer(request)
-        remembered = services.callers.remembered(token) if token and media != EVENTS else None
-        caller = remembered or await services.callers.authenticated(token)
+        caller = await services.callers.authenticated(token) if media == EVENTS else None
     except BadRequest as bad:
         return _bad(bad, media)
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is there to read it
     except Exception as error:  # a refused token, a busy database
         return _respond(execution.refusal(error), media)
-    if media == EVENTS:
-        return await _event_stream(services, asked, caller, get=request.method != "POST")
     read_only = request.method != "POST"
-    try:
-        answer = await execution.run(services, asked, caller, read_only=read_only, proven=remembered is None)
-    except Unproven as unproven:
-        answer = await _proven(services, asked, token, unproven, read_only=read_only)
-    return _respond(answer, media)
-
-
-async def _proven(
-    services: Services, asked: execution.Request, token: str | None, unproven: Unproven, *, read_only: bool
-) -> Answer:
-    """The answer to a remembered caller who has to be looked up after all."""
-    try:
-        caller = await services.callers.authenticated(token)
-    except Exception as error:
-        return execution.refusal(error)
-    return unproven.refusal or await execution.run(services, asked, caller, read_only=read_only)
+    if caller is not None:
+        return await _event_stream(services, asked, caller, get=read_only)
+    return _respond(await execution.ask(services, asked, token, read_only=read_only), media)
 
 
 async def _parameters(request: Request) -> object:
@@ -148,9 +133,7 @@ def _bad(bad: BadRequest, media: str) -> Response:
     return Response(answer.as_bytes(), bad.status, bad.headers, media_type=f"{media}; charset=utf-8")
 
 
-async def _event_stream(
-    services: Services, asked: execution.Request, caller: execution.Caller, *, get: bool
-) -> Response:
+async def _event_stream(services: Services, asked: execution.Request, caller: Caller, *, get: bool) -> Response:
     """One operation over server-sent events: `next` for each answer, then `complete`."""
     if execution.is_subscription(services, asked, caller):
         started = await execution.stream(services, asked, caller)
@@ -160,31 +143,41 @@ async def _event_stream(
         return _respond(started, MODERN)
     answers = execution.single(started) if isinstance(started, Answer) else started
     return StreamingResponse(
-        _events(answers, caller.expires_at),
+        _events(answers, services.callers, caller),
         media_type=EVENTS,
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
 
-async def _events(answers: AsyncIterator[Answer], expires_at: datetime | None) -> AsyncIterator[bytes]:
+async def _events(answers: AsyncIterator[Answer], callers: Callers, caller: Caller) -> AsyncIterator[bytes]:
     """Messages as they come, and a comment now and then so that nobody between takes the connection for dead.
 
     A stream lives no longer than its token: it ends with a message that says so.
     """
     yield b":\n\n"
     waiting: asyncio.Task[Answer] | None = None
+    lost = asyncio.get_running_loop().create_future()
+
+    def is_lost() -> None:
+        if not lost.done():
+            lost.set_result(None)
+
+    leave = callers.follow(caller, is_lost)
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(anext(answers))  # type: ignore[arg-type]
-            left = (expires_at - datetime.now(UTC)).total_seconds() if expires_at else KEEP_ALIVE_SECONDS
-            if left <= 0:
-                expired = AccessDenied(
-                    "UNAUTHENTICATED", "This access token has expired. Subscribe again with a new one."
-                )
-                yield _message(execution.refusal(expired))
+            left = (caller.expires_at - datetime.now(UTC)).total_seconds() if caller.expires_at else KEEP_ALIVE_SECONDS
+            if left <= 0 or lost.done():
+                why = "has expired" if left <= 0 else "is not valid any more"
+                over = AccessDenied("UNAUTHENTICATED", f"This access token {why}. Subscribe again with a new one.")
+                yield _message(execution.refusal(over))
                 break
-            done, _ = await asyncio.wait({waiting}, timeout=min(left, KEEP_ALIVE_SECONDS))
-            if not done:
+            await asyncio.wait(
+                {waiting, lost}, timeout=min(left, KEEP_ALIVE_SECONDS), return_when=asyncio.FIRST_COMPLETED
+            )
+            if lost.done():
+                continue
+            if not waiting.done():
                 yield b":\n\n"
                 continue
             try:
@@ -195,6 +188,7 @@ async def _events(answers: AsyncIterator[Answer], expires_at: datetime | None) -
             yield _message(answer)
         yield b"event: complete\ndata:\n\n"
     finally:
+        leave()
         # Whoever cancels a response does so again at every await: the leave-taking needs a task of its own.
         await asyncio.shield(asyncio.ensure_future(_leave(waiting, answers)))
 

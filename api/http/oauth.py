@@ -29,6 +29,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api.graphql.execution import Services
+from api.graphql.kit.errors import outage
 from api.http.requests import BadRequest, read_body
 from domain import identity
 from domain.identity import TOKEN_LIFETIME, AccessToken, App
@@ -38,6 +39,8 @@ from domain.kernel.work import SYSTEM, Work, begin
 LARGEST_FORM = 16_384
 """Bytes. Every scope there is fits in many times over."""
 MOST_PARAMETERS = 50
+RETRY_AFTER_SECONDS = 5
+"""What whoever meets a database that is busy or away is asked to wait."""
 
 FORM = "application/x-www-form-urlencoded"
 AUTHENTICATION = ["client_secret_basic", "client_secret_post"]
@@ -247,6 +250,12 @@ async def _answer(request: Request, respond: Callable[[_Asked], Any]) -> Respons
                 _work.reset(reset)
     except OAuth2Error as error:
         return _server.handle_response(*error())
+    except Exception as error:
+        out = outage(error)
+        if out is None:
+            raise
+        told = {"error": "temporarily_unavailable", "error_description": out[1]}
+        return JSONResponse(told, 503, {"retry-after": str(RETRY_AFTER_SECONDS), "cache-control": "no-store"})
 
 
 async def _form(request: Request) -> dict[str, str]:

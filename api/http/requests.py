@@ -1,5 +1,6 @@
 """Reading requests: bodies of bounded size, JSON without floats, bearer tokens."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,8 @@ from domain.kernel.errors import AccessDenied
 
 LARGEST_BODY = 5_000_000
 """Bytes."""
+BODY_SECONDS = 30
+"""How long a body may take to come: until then it is kept, whoever sends it."""
 
 # Numbers with a fraction become decimals, so that no quantity ever passes through a float.
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -25,16 +28,21 @@ class BadRequest(Exception):  # noqa: N818
 
 
 async def read_body(request: Request) -> bytes:
-    """The body, refused with 413 as soon as it is larger than LARGEST_BODY."""
+    """The body, refused with 413 as soon as it is larger than LARGEST_BODY, and with 408 when it does not come."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > LARGEST_BODY:
         raise _too_large()
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > LARGEST_BODY:
-            raise _too_large()
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > LARGEST_BODY:
+                    raise _too_large()
+                chunks.append(chunk)
+    except TimeoutError:
+        late = f"The body did not come within {BODY_SECONDS} seconds."
+        raise BadRequest(late, status=408, headers={"connection": "close"}) from None
     return b"".join(chunks)
 
 

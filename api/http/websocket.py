@@ -6,7 +6,7 @@ set one, in the payload of `connection_init`. A socket lives no longer than its 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,11 +52,14 @@ class _Connection:
     def __init__(self, socket: WebSocket, services: Services) -> None:
         self.socket, self.services = socket, services
         self.caller: Caller | None = None
+        self.token: str | None = None
+        self.leave: Callable[[], None] = lambda: None
+        """Nobody follows the token any more."""
         self.running: dict[str, asyncio.Task[None]] = {}
         self.sending = asyncio.Lock()
 
     async def serve(self) -> None:
-        """Read messages until the client leaves, breaks the protocol or its token expires."""
+        """Read messages until the client leaves, breaks the protocol or its token is worth nothing any more."""
         try:
             async with asyncio.timeout(INIT_SECONDS) as patience:
                 while True:
@@ -65,13 +68,14 @@ class _Connection:
                     await self._handle(message)
                     if initialized and self.caller is not None:
                         patience.reschedule(self._until_expiry())
+                        self.leave = self.services.callers.follow(self.caller, lambda: patience.reschedule(0))
         except TimeoutError:
-            code, reason = (
-                (INIT_TIMEOUT, "Connection initialisation timeout")
-                if self.caller is None
-                else (FORBIDDEN, "Token expired")
-            )
-            await self._close(code, reason)
+            if self.caller is None:
+                await self._close(INIT_TIMEOUT, "Connection initialisation timeout")
+                return
+            expires_at = self.caller.expires_at
+            is_over = expires_at is not None and expires_at <= datetime.now(UTC)
+            await self._close(FORBIDDEN, "Token expired" if is_over else "Token revoked")
         except _Closed as closed:
             await self._close(closed.code, closed.reason)
         except WebSocketDisconnect:
@@ -81,6 +85,7 @@ class _Connection:
             busy = told["extensions"]["code"] in ("OVERLOADED", "UNAVAILABLE")
             await self._close(TRY_LATER if busy else BUG, told["message"][:120])
         finally:
+            self.leave()
             for task in self.running.values():
                 task.cancel()
             await asyncio.gather(*self.running.values(), return_exceptions=True)
@@ -131,8 +136,8 @@ class _Connection:
         given = payload if isinstance(payload, dict) else {}
         header = next((str(value) for name, value in given.items() if name.lower() == "authorization"), None)
         try:
-            token = token_in(header if header is not None else self.socket.headers.get("authorization"))
-            self.caller = await self.services.callers.authenticated(token)
+            self.token = token_in(header if header is not None else self.socket.headers.get("authorization"))
+            self.caller = await self.services.callers.authenticated(self.token)
         except AccessDenied as denied:
             raise _Closed(FORBIDDEN, denied.message[:120]) from denied
         await self._send({"type": "connection_ack"})
@@ -157,9 +162,10 @@ class _Connection:
         started: Answer | AsyncIterator[Answer] | None = None
         try:
             if execution.is_subscription(self.services, request, caller):
+                caller = await self.services.callers.authenticated(self.token)
                 started = await execution.stream(self.services, request, caller)
             else:
-                started = await execution.run(self.services, request, caller)
+                started = await execution.ask(self.services, request, self.token)
             async for answer in execution.single(started) if isinstance(started, Answer) else started:
                 if answer.refused:
                     await self._send({"id": key, "type": "error", "payload": answer.errors})

@@ -17,6 +17,7 @@ from domain.identity.operations import (
     secret_matches,
     still_valid,
     valid_token,
+    worth_nothing,
 )
 from domain.identity.tables import AccessToken, App
 
@@ -39,4 +40,5 @@ __all__ = [
     "secret_matches",
     "still_valid",
     "valid_token",
+    "worth_nothing",
 ]

@@ -103,7 +103,7 @@ class Database:
                 version = (await connection.exec_driver_sql("SHOW server_version_num")).scalar_one()
         except (TimeoutError, OSError, DBAPIError, asyncpg.PostgresError) as error:
             cause = getattr(error, "orig", None) or error
-            reason = str(cause).partition(": ")[2] if isinstance(error, DBAPIError) else str(cause)
+            reason = _without_its_class(str(cause))
             where = self.url.render_as_string(hide_password=True).replace("+asyncpg", "")
             raise Trouble(
                 f"No database answers at {where}: {reason or type(cause).__name__}.",
@@ -113,6 +113,11 @@ class Database:
             raise Trouble(
                 f"The server is Postgres {int(version) // 10000}.", f"Waterline needs {OLDEST_POSTGRES} or newer."
             )
+
+
+def _without_its_class(said: str) -> str:
+    """What an error of the driver says. SQLAlchemy puts its class in front: `<class 'asyncpg.…'>: …`."""
+    return said.partition(">: ")[2] if said.startswith("<class ") else said
 
 
 @asynccontextmanager

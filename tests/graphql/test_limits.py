@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from graphql import parse
+from graphql import get_introspection_query, parse
 
 from api.graphql.kit import limits
 from domain import identity
@@ -221,6 +221,17 @@ async def test_introspection_needs_a_token_but_no_scope(api: Api) -> None:
     response = await send(api, query, scopes=[])
     assert response.status_code == 200
     assert "ProductVariant" in [each["name"] for each in response.json()["data"]["__schema"]["types"]]
+
+
+async def test_introspection_costs_what_it_tells(api: Api) -> None:
+    """Asked for once, as every tool does, it fits; asked for again and again it is refused before it is made."""
+    query = get_introspection_query(input_value_deprecation=True)
+    response = await send(api, query, scopes=[], extensions={"cost": True})
+    cost = response.json()["extensions"]["cost"]
+    assert cost["actual"] < cost["requested"] < limits.COST / 2
+    block = "__schema { types { name fields { name args { name } } } }"
+    many = "{ " + " ".join(f"a{n}: {block}" for n in range(99)) + " }"
+    assert (await refused(api, many))["extensions"]["code"] == "TOO_COSTLY"
 
 
 NEW = "mutation M($i: ProductCreateInput!) { productCreate(input: $i) { userErrors { code } } }"

@@ -8,11 +8,14 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from api.graphql.kit.errors import outage
 from api.graphql.kit.reading import Reading
+from api.http import requests
 from domain.kernel.scopes import Scope
 from tests.support.api import Api, exhausted, serving
 from tests.support.server import Server
@@ -205,11 +208,12 @@ async def test_get_runs_queries_and_no_mutations(api: Api) -> None:
 
 async def test_browsers_may_ask_from_anywhere(api: Api) -> None:
     headers = {"origin": "https://shop.example", "access-control-request-method": "POST"}
-    headers["access-control-request-headers"] = "authorization,content-type"
+    headers["access-control-request-headers"] = "authorization,content-type,x-request-id"
     response = await api.client.options("/graphql", headers=headers)
     assert response.status_code == 200
     assert response.headers["access-control-allow-origin"] == "*"
-    assert "authorization" in response.headers["access-control-allow-headers"]
+    for name in ("authorization", "x-request-id"):
+        assert name in response.headers["access-control-allow-headers"]
     answered = await api.client.post("/graphql", json={"query": BUSINESS}, headers={"origin": "https://shop.example"})
     assert (answered.status_code, answered.headers["access-control-allow-origin"]) == (401, "*")
 
@@ -403,3 +407,29 @@ async def test_health_and_metrics(api: Api) -> None:
     assert 'waterline_http_requests_total{path="/graphql",status="200"}' in text
     assert "waterline_database_connections_in_use 1.0" in text  # the tail's
     assert "waterline_live_followers 0.0" in text
+
+
+async def test_a_body_that_does_not_come_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "BODY_SECONDS", 0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(api.url.rpartition(":")[2]))
+    writer.write(b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")
+    await writer.drain()
+    answer = await asyncio.wait_for(reader.read(), 20)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"did not come within" in answer
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"), "UNAVAILABLE"),
+        (asyncpg.QueryCanceledError("canceling statement due to statement timeout"), "OVERLOADED"),
+        (asyncpg.LockNotAvailableError("canceling statement due to lock timeout"), "OVERLOADED"),
+        (asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT in a read-only transaction"), "UNAVAILABLE"),
+        (asyncpg.InternalClientError("anything else"), None),
+    ],
+)
+def test_what_the_driver_says_of_a_database_in_trouble_is_no_bug_of_ours(error: Exception, code: str | None) -> None:
+    told = outage(error)
+    assert (told and told[0]) == code

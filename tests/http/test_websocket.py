@@ -10,9 +10,13 @@ import pytest
 from httpx_ws import AsyncWebSocketSession, WebSocketDisconnect, aconnect_ws
 from structlog.testing import capture_logs
 
+from api import callers
 from api.graphql.kit.reading import Reading
 from api.http import websocket
+from domain import identity
 from domain.kernel.scopes import Scope
+from domain.kernel.work import SYSTEM
+from domain.kernel.work import begin as begin_act
 from tests.support.api import Api, exhausted
 
 FEED = "subscription { eventFeed { type subject } }"
@@ -198,7 +202,7 @@ async def test_without_a_token_a_socket_may_ask_what_anybody_may(api: Api) -> No
 
 async def test_a_query_and_a_mutation_over_the_socket_while_a_subscription_runs(api: Api) -> None:
     async with api.socket() as socket:
-        await begin(socket, "feed", FEED)
+        await begin(socket, "feed", FEED.replace("eventFeed", 'eventFeed(types: ["product.created"])'))
         await followers(api, 1)
         await created(socket, "act", "WS-1")
         messages = [await heard(socket) for _ in range(3)]
@@ -308,3 +312,44 @@ async def test_a_socket_ends_with_its_token(api: Api) -> None:
         assert await closed(socket) == (4403, "Token expired")
     await followers(api, 0)
     del api.tokens[frozenset(scopes)]
+
+
+async def revoked(api: Api, token: str) -> None:
+    async with api.services.database.connection() as connection, begin_act(connection, actor=SYSTEM) as work:
+        await identity.revoke_token(work, token)
+
+
+async def test_a_socket_ends_soon_after_its_token_is_revoked(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callers, "FOLLOWED_SECONDS", 0.05)
+    scopes = [Scope.EVENTS_READ, Scope.PRODUCTS_READ]
+    token = await api.token(scopes)
+    del api.tokens[frozenset(scopes)]
+    async with opened(api) as socket:
+        await socket.send_json({"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}})
+        assert await heard(socket) == {"type": "connection_ack"}
+        await begin(socket, "1", FEED)
+        await followers(api, 1)
+        await revoked(api, token)
+        assert await closed(socket) == (4403, "Token revoked")
+    await followers(api, 0)
+
+
+@pytest.mark.parametrize("query", ["{ viewer { name } }", 'mutation { productDelete(id: "x") { __typename } }', FEED])
+async def test_nothing_more_is_done_for_a_token_that_was_revoked(
+    api: Api, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setattr(callers, "FOLLOWED_SECONDS", 60)
+    scopes = list(Scope)[:-1]
+    token = await api.token(scopes)
+    del api.tokens[frozenset(scopes)]
+    async with opened(api) as socket:
+        await socket.send_json({"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}})
+        assert await heard(socket) == {"type": "connection_ack"}
+        await begin(socket, "1", "{ viewer { name } }")
+        assert (await heard(socket))["type"] == "next"
+        assert (await heard(socket))["type"] == "complete"
+        await revoked(api, token)
+        await begin(socket, "2", query)
+        message = await heard(socket)
+        assert (message["id"], message["type"]) == ("2", "error")
+        assert message["payload"][0]["extensions"]["code"] == "UNAUTHENTICATED"

@@ -15,7 +15,7 @@ from domain.kernel.database import Database
 from domain.kernel.ids import ID, new_id
 from domain.kernel.scopes import Scope
 from domain.kernel.work import SYSTEM, begin
-from tests.support.api import Api
+from tests.support.api import Api, exhausted
 
 CREDENTIALS = {"grant_type": "client_credentials"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -375,3 +375,14 @@ async def test_the_metadata_document_under_strange_names(api: Api, host: str | b
     answer = await api.client.get("/.well-known/oauth-authorization-server", headers={b"host": host})  # type: ignore[dict-item]
     assert answer.status_code in (200, 400)
     assert "script" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["token", "revoke", "introspect"])
+async def test_a_busy_database_is_told_as_oauth_does(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    form = {"grant_type": "client_credentials", "client_id": client.id, "client_secret": client.secret, "token": "x"}
+    async with exhausted(api.services, monkeypatch):
+        response = await api.client.post(f"/oauth/{path}", data=form)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+    assert response.json()["error"] == "temporarily_unavailable"

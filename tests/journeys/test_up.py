@@ -149,3 +149,19 @@ def test_backup_and_restore_bring_everything_back_in_a_new_epoch(tmp_path: Path)
     finally:
         again.stop()
     assert waterline(home, "verify").returncode == 0
+
+
+@pytest.mark.parametrize("command", [("backup", "b.dump"), ("verify",), ("token", "--all"), ("serve",)])
+def test_a_home_that_somebody_mistyped_is_no_empty_shop(tmp_path: Path, command: tuple[str, ...]) -> None:
+    home = tmp_path / "typo"
+    ran = waterline(home, *command, PORT=str(free_port()))
+    assert ran.returncode == 1
+    assert f"There is no database in {home}" in " ".join(ran.stderr.split())
+    assert not home.exists()
+
+
+def test_what_cannot_be_written_is_told_in_one_sentence(home: Path, running: Running) -> None:
+    ran = waterline(home, "export", "ledger", "--format", "csv", "--output", "/nowhere/books.csv")
+    assert (ran.returncode, "Traceback" in ran.stderr) == (1, False)
+    assert "No such file or directory: /nowhere/books.csv" in " ".join(ran.stderr.split())
+    assert waterline(home, "token", "--all", "--expires-in", "999999999999").returncode == 2

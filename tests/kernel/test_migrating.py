@@ -6,8 +6,9 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
-from api.surroundings import Place, ready
+from api.surroundings import demand_founded, demand_migrated
 from domain.kernel import grants
+from domain.kernel.database import Database
 from domain.kernel.errors import Trouble
 from migrations.run import migrate, newest
 from tests.support.server import Server
@@ -83,19 +84,19 @@ async def test_rights_that_somebody_gave_or_took_are_put_right(server: Server, f
 
 
 async def test_who_only_looks_migrates_nothing(server: Server, fresh_name: str, behind: Owner) -> None:
-    where = Place(server.app_url(fresh_name), server.owner_url(fresh_name))
-    await ready(where)
+    database = Database(server.app_url(fresh_name), pool=1)
+    await demand_migrated(database)
     await behind.execute("UPDATE alembic_version SET version_num = '0001'")
     with pytest.raises(Trouble, match="does not have the shape"):
-        await ready(where)
+        await demand_migrated(database)
+    await demand_founded(database)
     assert await behind.fetchval(VERSION) == "0001"
+    await database.close()
 
 
-async def test_what_is_new_is_prepared_for_whoever_comes_first(server: Server, plain: str) -> None:
-    where = Place(server.app_url(plain), server.owner_url(plain))
-    await ready(where)
-    connection = await asyncpg.connect(server.app_url(plain))
-    try:
-        assert await connection.fetchval("SELECT count(*) FROM accounts") > 10
-    finally:
-        await connection.close()
+async def test_what_is_empty_is_no_shop(server: Server, plain: str) -> None:
+    database = Database(server.app_url(plain), pool=1)
+    for demand in (demand_migrated, demand_founded):
+        with pytest.raises(Trouble):
+            await demand(database)
+    await database.close()

@@ -97,7 +97,7 @@ def outage(error: BaseException) -> tuple[str, str] | None:
     """Code and message when an exception means that the database is busy or away; None when it means anything else."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, (PoolTimeout, Overtaken)) or _state(seen).startswith(("40", "53")):
+        if isinstance(seen, (PoolTimeout, Overtaken)) or _state(seen).startswith(_BUSY):
             return "OVERLOADED", "Too much is going on at the moment. Try again in a few seconds."
         if _away(seen):
             return (
@@ -108,14 +108,22 @@ def outage(error: BaseException) -> tuple[str, str] | None:
     return None
 
 
+_BUSY = "40", "53", "55P03", "57014"
+"""States: collided, out of something, a lock not to be had in time, a statement that took too long or was ended."""
+_GONE = "08", "57P", "25006"
+"""States: the line is lost, the server stops or has not started, it is a replica by now."""
+_CUT_OFF = "connection is closed", "cannot switch to state"
+"""What the driver says of a connection whose server has said farewell, the second while that is still on its way."""
+
+
 def _away(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         # Without a statement it was the attempt to connect: refused by name, by password or by order.
         turned_away = error.statement is None and _state(error.orig).startswith(("28", "3D", "55"))
         return error.connection_invalidated or turned_away
-    if isinstance(error, asyncpg.InterfaceError):
-        return "connection is closed" in str(error)
-    return isinstance(error, (OSError, PendingRollbackError)) or _state(error).startswith(("08", "57P"))
+    if isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError)):
+        return any(said in str(error) for said in _CUT_OFF)
+    return isinstance(error, (OSError, PendingRollbackError)) or _state(error).startswith(_GONE)
 
 
 def _state(error: object) -> str:

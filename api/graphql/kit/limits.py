@@ -6,9 +6,11 @@ aliases and directives are counted with every fragment expanded, each fragment o
 are refused as fast as anything else.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import strawberry
@@ -17,18 +19,23 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLEnumType,
+    GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
     OperationDefinitionNode,
+    SchemaMetaFieldDef,
     SelectionSetNode,
     StringValueNode,
+    TypeMetaFieldDef,
     VariableNode,
     Visitor,
     get_named_type,
     get_nullable_type,
+    is_abstract_type,
     is_composite_type,
     is_list_type,
     visit,
@@ -36,6 +43,9 @@ from graphql import (
 from strawberry.schema_directive import Location
 
 from api.graphql.kit.errors import request_error
+
+Points = int | Fraction
+"""What something costs; in parts only where a size is an average."""
 
 DEPTH = 15
 ALIASES = 100
@@ -80,7 +90,7 @@ class ListSize:
 class CostBook:
     """The sizes and weights of the built schema, by parent type and field."""
 
-    assumed: dict[tuple[str, str], int] = field(default_factory=dict)
+    assumed: dict[tuple[str, str], Points] = field(default_factory=dict)
     sliced: set[tuple[str, str]] = field(default_factory=set)
     weights: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -92,7 +102,6 @@ class _Measure:
     depth: int = 0
     aliases: int = 0
     directives: int = 0
-    cost: int = 0
 
 
 def check_document(document: DocumentNode) -> None:
@@ -172,7 +181,7 @@ def cost_of(
     cost = _Pricer(schema, book, _fragments(document), {**defaults, **variables}).selections(
         operation.selection_set, root, 1
     )
-    return min(cost, _HIGHEST_COST)
+    return min(math.ceil(cost), _HIGHEST_COST)
 
 
 def actual_cost(data: Any) -> int:
@@ -189,7 +198,10 @@ def actual_cost(data: Any) -> int:
 
 
 def assume_sizes(schema: GraphQLSchema, book: CostBook) -> None:
-    """Give every plain list of objects a size where its declaration gave it none: else it would cost nothing."""
+    """Give every plain list of objects a size where its declaration gave it none: else it would cost nothing. What the
+    schema tells of itself has the size that it has, on average.
+    """
+    book.assumed |= _introspected(schema)
     for kind in schema.type_map.values():
         if not isinstance(kind, (GraphQLObjectType, GraphQLInterfaceType)) or kind.name.startswith("__"):
             continue
@@ -201,6 +213,30 @@ def assume_sizes(schema: GraphQLSchema, book: CostBook) -> None:
                 and not kind.name.endswith("Connection")
             ):
                 book.assumed.setdefault((kind.name, name), ASSUMED_SIZE)
+
+
+def _introspected(schema: GraphQLSchema) -> dict[tuple[str, str], Points]:
+    kinds = list(schema.type_map.values())
+    composed = [each for each in kinds if isinstance(each, (GraphQLObjectType, GraphQLInterfaceType))]
+    fields = [each for kind in composed for each in kind.fields.values()]
+    inputs = [each for kind in kinds if isinstance(kind, GraphQLInputObjectType) for each in kind.fields.values()]
+    values = [each for kind in kinds if isinstance(kind, GraphQLEnumType) for each in kind.values]
+    possible = [each for kind in kinds if is_abstract_type(kind) for each in schema.get_possible_types(kind)]
+    lists = {
+        "fields": len(fields),
+        "inputFields": len(inputs),
+        "enumValues": len(values),
+        "interfaces": sum(len(kind.interfaces) for kind in composed),
+        "possibleTypes": len(possible),
+    }
+    arguments = sum(len(each.args) for each in fields)
+    return {
+        ("__Schema", "types"): len(kinds),
+        ("__Schema", "directives"): len(schema.directives),
+        ("__Directive", "args"): Fraction(sum(len(each.args) for each in schema.directives), len(schema.directives)),
+        ("__Field", "args"): Fraction(arguments, len(fields)),
+        **{("__Type", name): Fraction(many, len(kinds)) for name, many in lists.items()},
+    }
 
 
 def _fragments(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
@@ -302,6 +338,9 @@ class _Repetition:
             )
 
 
+_OF_ITSELF = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
+
+
 class _Pricer:
     """The cost of selection sets. A fragment is priced once per type and slice it stands in."""
 
@@ -313,10 +352,10 @@ class _Pricer:
         variables: Mapping[str, Any],
     ) -> None:
         self.schema, self.book, self.fragments, self.variables = schema, book, fragments, variables
-        self.priced: dict[tuple[str, str, int], int] = {}
+        self.priced: dict[tuple[str, str, Points], Points] = {}
 
-    def selections(self, selections: SelectionSetNode, parent: Any, slice_size: int) -> int:
-        cost = 0
+    def selections(self, selections: SelectionSetNode, parent: Any, slice_size: Points) -> Points:
+        cost: Points = 0
         for each in selections.selections:
             if isinstance(each, FieldNode):
                 cost += self._field(each, parent, slice_size)
@@ -328,7 +367,7 @@ class _Pricer:
                 cost += self._fragment(each.name.value, slice_size)
         return cost
 
-    def _fragment(self, name: str, slice_size: int) -> int:
+    def _fragment(self, name: str, slice_size: Points) -> Points:
         definition = self.fragments[name]
         kind = definition.type_condition.name.value
         key = (name, kind, slice_size)
@@ -336,9 +375,9 @@ class _Pricer:
             self.priced[key] = self.selections(definition.selection_set, self.schema.get_type(kind), slice_size)
         return self.priced[key]
 
-    def _field(self, node: FieldNode, parent: Any, slice_size: int) -> int:
+    def _field(self, node: FieldNode, parent: Any, slice_size: Points) -> Points:
         name = node.name.value
-        definition = getattr(parent, "fields", {}).get(name)
+        definition = _OF_ITSELF.get(name) or getattr(parent, "fields", {}).get(name)
         own = self.book.weights.get((getattr(parent, "name", ""), name), 0)
         if definition is None or node.selection_set is None:
             return own
@@ -352,7 +391,7 @@ class _Pricer:
             size = self._sliced(node, size)
         return own + size * (1 + self.selections(node.selection_set, inner_type, 1))
 
-    def _sliced(self, node: FieldNode, default: int = DEFAULT_SLICE) -> int:
+    def _sliced(self, node: FieldNode, default: Points = DEFAULT_SLICE) -> Points:
         for argument in node.arguments or ():
             if argument.name.value in SLICING:
                 value: Any = None

@@ -8,5 +8,6 @@ creates OS users and loosens the permissions of other people's folders, so it is
 from domain.kernel.postgres.cluster import Cluster, keep_alive, running
 from domain.kernel.postgres.dump import backup, restore
 from domain.kernel.postgres.locks import serving
+from domain.kernel.postgres.places import is_there
 
-__all__ = ["Cluster", "backup", "keep_alive", "restore", "running", "serving"]
+__all__ = ["Cluster", "backup", "is_there", "keep_alive", "restore", "running", "serving"]

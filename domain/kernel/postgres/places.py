@@ -56,6 +56,11 @@ def pointer(home: Path) -> Path:
     return home / "postgres.json"
 
 
+def is_there(home: Path) -> bool:
+    """Whether this home has a cluster already."""
+    return pointer(home).exists() or (home / "postgres").exists()
+
+
 def settle(home: Path, say: Callable[[str], None]) -> Place:
     """The place of this home's cluster, made when it is new. Call while `starting` is held."""
     with plainly(home):
