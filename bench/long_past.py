@@ -1,7 +1,7 @@
 """Places with a long past: movements by the hundred thousand, written as an importer would, and what they may not slow.
 
-They are written by SQL, three statements per batch as the books demand (entries, movements, lines), so that making a
-million of them takes a minute; the triggers see each of them like any other.
+They are written by SQL, four statements per batch as the books demand (entries, movements, lines, events), so that
+making a million of them takes a minute; the triggers see each of them like any other.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,6 +50,14 @@ SELECT $1, line.n, line.account_id, current_date, base_currency, line.debit, lin
   line.credit
 FROM business, (
   VALUES (1, $2::uuid, $4::numeric, 0::numeric), (2, $3::uuid, 0, $4)) AS line(n, account_id, debit, credit)
+"""
+_ANNOUNCED = """
+WITH head AS (
+  INSERT INTO event_heads (subject, epoch, version, order_key)
+  SELECT 'jen_' || replace($1::uuid::text, '-', ''), epoch, 1, pg_current_xact_id() FROM event_epoch RETURNING *
+)
+INSERT INTO events (id, epoch, order_key, type, subject, version, act, at, data)
+SELECT uuid7(), epoch, order_key, 'journal_entry.posted', subject, version, $2, now(), '{"source": null}' FROM head
 """
 
 
@@ -101,4 +109,5 @@ async def _move(
     )
     debit, credit = (other, inventory) if leaves else (inventory, other)
     await connection.execute(_LINES, entry, debit, credit, sum(values))  # type: ignore[arg-type]  numbers all
+    await connection.execute(_ANNOUNCED, entry, act)
     return act

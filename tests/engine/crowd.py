@@ -156,8 +156,12 @@ FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS link(id, of, at), jour
 _CHAIN_LINES = """
 INSERT INTO journal_lines
   (entry_id, n, account_id, posted_on, currency, debit, credit, base_currency, debit_base, credit_base)
-SELECT link, n, account_id, posted_on, currency, debit, credit, base_currency, debit_base, credit_base
-FROM journal_lines, unnest($1::uuid[]) link WHERE entry_id = $2
+SELECT link, n, account_id, posted_on, currency, sides.debit, sides.credit, base_currency, sides.debit_base,
+  sides.credit_base
+FROM journal_lines AS line, unnest($1::uuid[]) WITH ORDINALITY AS taken_back(link, times), LATERAL (VALUES
+  (0, debit, credit, debit_base, credit_base), (1, credit, debit, credit_base, debit_base)
+) AS sides(odd, debit, credit, debit_base, credit_base)
+WHERE entry_id = $2 AND times % 2 = odd
 """
 
 
@@ -335,7 +339,9 @@ async def _books(work: Work) -> tuple[dict[int, date], list[ID]]:
     instants = [long_ago + timedelta(seconds=n) for n in range(len(chain))]
     await work.raw.execute(_CHAIN, chain, [entry[4:], *chain[:-1]], instants, entry[4:])
     await work.raw.execute(_CHAIN_LINES, chain, entry[4:])
-    return days, [ID(f"jen_{link}") for link in chain[:PAGE]]
+    links = [ID(f"jen_{link}") for link in chain]
+    work.announce(*(ledger.JournalEntryPosted(link, source=None) for link in links))
+    return days, links[:PAGE]
 
 
 def _numbers(work: Work) -> dict[int, int]:

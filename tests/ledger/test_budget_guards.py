@@ -13,14 +13,6 @@ from tests.support import books, shop
 from tests.support.api import Api
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-ANNOUNCED = """
-WITH head AS (
-  INSERT INTO event_heads (subject, epoch, version, order_key)
-  SELECT 'jen_' || replace($1::uuid::text, '-', ''), epoch, 1, pg_current_xact_id() FROM event_epoch RETURNING *
-)
-INSERT INTO events (id, epoch, order_key, type, subject, version, act, at, data)
-SELECT uuid7(), epoch, order_key, 'journal_entry.posted', subject, 1, uuid7(), now(), '{}' FROM head
-"""
 BOTH_WAYS = ("6010", "6030"), ("6030", "6010")
 
 
@@ -37,7 +29,7 @@ async def write(sql: Connection, *codes: str, manual: bool = True) -> None:
     )
     assert made is not None
     await sql.execute(LINES.format(values=lines_of(*codes), day="$2::date"), made["id"], made["posted_on"])
-    await sql.execute(ANNOUNCED, made["id"])
+    await sql.execute(books.ANNOUNCED)
 
 
 async def spent(sql: Connection, code: str) -> Any:

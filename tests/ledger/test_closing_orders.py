@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from tests.ledger.test_guards import ENTRY, GOOD, LINES
+from tests.support import books
 from tests.support.server import Server
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -52,6 +53,7 @@ class Actor:
         elif step == "lines":
             assert self.entry is not None
             await self.connection.execute(LINES.format(values=GOOD, day="$2::date"), *self.entry.values())
+            await self.connection.execute(books.ANNOUNCED)
         elif step == "close":
             await self.connection.execute(
                 "UPDATE accounting_periods SET state = $1 WHERE starts_on <= current_date AND state <> 'LOCKED'", state

@@ -68,6 +68,7 @@ async def cheat(sql: Connection, values: str, *, currency: str = "USD", manual: 
         made = await sql.fetchrow(text)
         assert made is not None
         await sql.execute(LINES.format(values=values, currency=currency), made["id"], made["posted_on"])
+        await sql.execute(books.ANNOUNCED)
 
 
 BAD_LINES = {
@@ -182,6 +183,7 @@ async def test_the_opening_is_completed_at_nothing_and_for_good(server: Server, 
             made = await connection.fetchrow(opening)
             assert made is not None
             await connection.execute(LINES.format(values=lines, currency="USD"), *made.values())
+            await connection.execute(books.ANNOUNCED)
 
     await owner.execute("INSERT INTO opening_balances (id, started_at) VALUES (uuid7(), now())")
     await post(owner, values)

@@ -21,7 +21,7 @@ CHECKED = "SET CONSTRAINTS ALL IMMEDIATE"
 
 
 def posted(lines: str, *, kind: str = "ORDINARY", manual: bool = False, more: str = "", value: str = "") -> list[str]:
-    """Statements that post an entry of today. A line: n, code, debit, credit, item."""
+    """Statements that post an entry of today: the entry, its lines, its event. A line: n, code, debit, credit, item."""
     return [
         f"""INSERT INTO journal_entries
           (id, posted_on, effective_at, recorded_at, description, currency, manual, period_id, act, kind{more})
@@ -32,6 +32,7 @@ def posted(lines: str, *, kind: str = "ORDINARY", manual: bool = False, more: st
         SELECT {ENTRY}, line.n, (SELECT id FROM accounts WHERE code = line.code), current_date, 'USD', line.debit,
           line.credit, 'USD', line.debit, line.credit, line.item::uuid
         FROM (VALUES {lines}) AS line(n, code, debit, credit, item)""",
+        books.ANNOUNCED,
     ]
 
 
@@ -77,7 +78,8 @@ GUARDS = [
         posted(GOOD),
         ["UPDATE accounting_periods SET state = 'LOCKED' WHERE starts_on <= current_date"],
     ),
-    Guard("journal_entries", "journal_entry_demands_lines", posted(GOOD)[:1]),
+    Guard("journal_entries", "journal_entry_demands_lines", [posted(GOOD)[0], books.ANNOUNCED]),
+    Guard("journal_entries", "journal_entry_demands_lines", posted(GOOD)[:2]),
     Guard("journal_entries", "journal_entries_permanent", ["UPDATE journal_entries SET description = 'Other'"]),
     Guard(
         "journal_entries",

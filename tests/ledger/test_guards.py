@@ -11,6 +11,8 @@ from domain import ledger
 from domain.kernel.database import Database
 from domain.kernel.work import SYSTEM, begin
 from domain.ledger.tables import Role
+from tests.support import books, shop
+from tests.support.api import Api
 from tests.support.server import Server
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -49,11 +51,14 @@ FROM (VALUES {values}) AS line(n, code, debit, credit)
 GOOD = "(1, '5010', 5, 0), (2, '5100', 0, 5)"
 
 
-async def cheat(sql: Connection, values: str, *, manual: bool = False, day: str = "$2::date") -> None:
+async def cheat(
+    sql: Connection, values: str, *, manual: bool = False, day: str = "$2::date", announced: str = books.ANNOUNCED
+) -> None:
     async with sql.transaction():
         made = await sql.fetchrow(ENTRY.format(manual=manual))
         assert made is not None
         await sql.execute(LINES.format(values=values, day=day), made["id"], made["posted_on"])
+        await sql.execute(announced)
 
 
 async def test_an_honest_entry_is_accepted(sql: Connection) -> None:
@@ -100,6 +105,34 @@ async def test_an_entry_without_lines_cannot_be_committed(sql: Connection) -> No
     assert refused.value.constraint_name == "journal_entry_two_lines"
 
 
+ANNOUNCED_OTHERWISE = {
+    "not at all": "SELECT",
+    "by an older transaction": books.ANNOUNCED.replace("epoch, 1, xid", "epoch, 1, '3'::xid8"),
+    "by one to come": books.ANNOUNCED.replace("epoch, 1, xid", "epoch, 1, '4000000000'::xid8"),
+    "in an older epoch": books.ANNOUNCED.replace("''), epoch, 1", "''), epoch - 1, 1"),
+    "as something else": books.ANNOUNCED.replace("journal_entry.posted", "journal_entry.reversed"),
+    "as another entry": books.ANNOUNCED.replace("replace(id::text", "replace(uuid7()::text"),
+}
+
+
+@pytest.mark.parametrize("how", ANNOUNCED_OTHERWISE)
+async def test_an_entry_that_the_log_does_not_tell_of_cannot_be_committed(sql: Connection, how: str) -> None:
+    """It would never be sealed, and stand in no statement that is summed of what is."""
+    before = await sql.fetchval("SELECT count(*) FROM journal_entries")
+    with pytest.raises(asyncpg.CheckViolationError) as refused:
+        await cheat(sql, GOOD, announced=ANNOUNCED_OTHERWISE[how])
+    assert refused.value.constraint_name == "journal_entry_announced"
+    assert await sql.fetchval("SELECT count(*) FROM journal_entries") == before
+
+
+async def test_an_entry_that_is_announced_is_sealed(fresh_api: Api, server: Server, fresh_name: str) -> None:
+    connection = await asyncpg.connect(server.app_url(fresh_name))
+    await cheat(connection, GOOD)
+    await connection.close()
+    await shop.sealed(fresh_api)
+    await shop.invariants_hold(fresh_api)
+
+
 async def test_nothing_is_added_to_an_older_entry(sql: Connection, entry: str) -> None:
     later = "(3, '5010', 5, 0), (4, '5100', 0, 5)"
     day = "(SELECT posted_on FROM journal_entries WHERE id = $1 AND $2::date IS NOT NULL)"
@@ -118,6 +151,7 @@ async def test_the_transaction_of_an_entry_cannot_be_forged(sql: Connection) -> 
         own = await sql.fetchval("SELECT xid = pg_current_xact_id() FROM journal_entries WHERE id = $1", made["id"])
         assert own is True
         await sql.execute(LINES.format(values=GOOD, day="$2::date"), made["id"], made["posted_on"])
+        await sql.execute(books.ANNOUNCED)
 
 
 @pytest.mark.parametrize("table", ["journal_entries", "journal_lines"])

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from tests.ledger.test_guards import ENTRY, GOOD, cheat
+from tests.support import books
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -38,6 +39,7 @@ async def post(sql: Connection, currency: str, base: str, rate: str) -> None:
         made = await sql.fetchrow(ENTRY.format(manual=False).replace("'USD'", f"'{currency}'"))
         assert made is not None
         await sql.execute(LINES.format(currency=currency, base=base, rate=rate), made["id"], made["posted_on"])
+        await sql.execute(books.ANNOUNCED)
 
 
 async def test_an_honest_entry_in_another_currency_is_accepted(sql: Connection) -> None:

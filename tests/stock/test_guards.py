@@ -16,6 +16,7 @@ import pytest
 from domain import ledger
 from domain.kernel.database import Database
 from domain.kernel.work import SYSTEM, begin
+from tests.support import books
 from tests.support import shop as shops
 from tests.support.api import Api
 from tests.support.server import Server
@@ -43,6 +44,7 @@ class Hand:
         async with self.sql.transaction(isolation=isolation):
             for statement in statements:
                 await self.sql.execute(statement.format_map(self.ids))
+            await self.sql.execute(books.ANNOUNCED)
 
     async def rows(self) -> dict[str, list[asyncpg.Record]]:
         """All that must stay as it was."""

@@ -49,6 +49,17 @@ mutation Account($id: ID!, $input: AccountUpdateInput!) {
 }"""
 
 
+ANNOUNCED = """
+WITH told AS (
+  INSERT INTO public.event_heads (subject, epoch, version, order_key)
+  SELECT 'jen_' || replace(id::text, '-', ''), epoch, 1, xid FROM public.journal_entries, public.event_epoch
+  WHERE xid = pg_current_xact_id() ON CONFLICT DO NOTHING RETURNING *
+)
+INSERT INTO public.events (id, epoch, order_key, type, subject, version, act, at, data)
+SELECT uuid7(), epoch, order_key, 'journal_entry.posted', subject, 1, uuid7(), now(), '{}' FROM told
+"""
+"""In SQL: the entries of this transaction are announced, as every entry has to be."""
+
 RECURRING = """
 mutation Recurring($input: RecurringEntryCreateInput!) {
   recurringEntryCreate(input: $input) { recurringEntry { id } userErrors { code message path } }

@@ -387,6 +387,7 @@ explain("uq_exchange_rates_day", "There is a rate of this currency for this day 
 explain("uq_journal_seals_entry_id", "This entry has its place in the journal already.")
 explain("journal_entry_balanced", "Debits and credits must be equal.", refusal=Unbalanced, path=("input", "lines"))
 explain("journal_entry_two_lines", "An entry has at least two lines.", refusal=Unbalanced, path=("input", "lines"))
+explain("journal_entry_announced", "An entry stands in the books along with the event that announces it, by one act.")
 explain("journal_line_leaf", "Post to an account without sub-accounts.", path=("input", "lines"))
 explain("journal_entry_own_transaction", "Lines belong to an entry of the same act.", path=("input", "lines"))
 explain(
