@@ -1,4 +1,4 @@
-"""What the books demand of every entry: that the event log tells of it."""
+"""What the books demand of every entry: that the event log tells of it, and that a reversal is one."""
 
 from alembic import op
 
@@ -12,6 +12,9 @@ DIMENSIONS = ("channel_id", "location_id", "brand_id", "department_id", "project
 NAMED = ", ".join(DIMENSIONS)
 OF_LINE = " AND ".join(f"(pot.{each} IS NULL OR line.{each} = pot.{each})" for each in DIMENSIONS)
 OF_DAY = " AND ".join(f"(pot.{each} IS NULL OR day.{each} = pot.{each})" for each in DIMENSIONS)
+KEPT = ("account_id", "currency", *DIMENSIONS, "item_id")
+BACK = ", ".join(f"back.{each}" for each in (*KEPT, "debit", "credit", "debit_base", "credit_base"))
+TAKEN = ", ".join(f"line.{each}" for each in (*KEPT, "credit", "debit", "credit_base", "debit_base"))
 SAME = " AND ".join(f"planned.{each} IS NOT DISTINCT FROM pot.{each}" for each in DIMENSIONS)
 
 GUARDS = (
@@ -114,6 +117,27 @@ BEGIN
   END IF;
   RETURN NULL;
 END $$
+""",
+    # At the end of the act, when the lines of both are there.
+    f"""
+CREATE FUNCTION demand_reversed_lines() RETURNS trigger LANGUAGE plpgsql {PLANNED} AS $$
+BEGIN
+  IF NEW.reversal_of_id = NEW.id
+    OR NEW.posted_on < (SELECT posted_on FROM journal_entries WHERE id = NEW.reversal_of_id)
+    OR EXISTS (
+      SELECT FROM (SELECT * FROM journal_lines WHERE entry_id = NEW.id) AS back
+      FULL JOIN (SELECT * FROM journal_lines WHERE entry_id = NEW.reversal_of_id) AS line USING (n)
+      WHERE ({BACK}) IS DISTINCT FROM ({TAKEN}))
+  THEN
+    RAISE EXCEPTION 'entry % does not take % back', NEW.id, NEW.reversal_of_id
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'journal_entry_reversal';
+  END IF;
+  RETURN NULL;
+END $$
+""",
+    """
+CREATE CONSTRAINT TRIGGER journal_entry_takes_back AFTER INSERT ON journal_entries DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW WHEN (NEW.reversal_of_id IS NOT NULL) EXECUTE FUNCTION demand_reversed_lines()
 """,
 )
 

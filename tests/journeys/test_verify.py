@@ -29,6 +29,10 @@ BREAKING = {
         "INSERT INTO fiscal_years (id, starts_on, ends_on, closed_at, retention_years)"
         " VALUES (uuid7(), '2001-01-01', '2001-12-31', now(), 99)"
     ],
+    "reversals take back": [
+        "UPDATE journal_lines SET project_id = uuid7()"
+        " WHERE n = 2 AND entry_id IN (SELECT id FROM journal_entries WHERE reversal_of_id IS NOT NULL)"
+    ],
     "lines on leaves": [
         "UPDATE accounts SET parent_id = (SELECT id FROM accounts WHERE code = '1200') WHERE code = '1500'"
     ],
@@ -153,6 +157,8 @@ async def open_shop(api: Api) -> Api:
     await shop.done(api, shop.PLACE, {"input": shop.ordered([(twice, 5)])})
     await shelves.some_of_each(api)
     await shop.done(api, books.POST, {"input": books.bill("Paper & Sons", 120)})
+    taken_back = await shop.done(api, books.POST, {"input": books.bill("Ink Inc", 7)})
+    await shop.done(api, books.REVERSE, {"id": taken_back["journalEntry"]["id"]})
     await shop.numbered(api)
     await books.recurring_of_each_kind(api)
     await books.budgets_of_each_kind(api)

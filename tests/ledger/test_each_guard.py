@@ -6,6 +6,7 @@ takes one guard down at a time, inside a transaction that is rolled back.
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import TypeAlias
 
 import asyncpg
@@ -36,7 +37,25 @@ def posted(lines: str, *, kind: str = "ORDINARY", manual: bool = False, more: st
     ]
 
 
+def taking_back(description: str, lines: str) -> list[str]:
+    """Statements that post an entry of today as the reversal of another."""
+    named = f", (SELECT id FROM journal_entries WHERE description = '{description}')"
+    return posted(lines, more=", reversal_of_id", value=named)
+
+
 GOOD = "(1, '6010', 5::numeric, 0::numeric, NULL), (2, '1020', 0, 5, NULL)"
+BACK = "(1, '6090', 0::numeric, 3::numeric, NULL), (2, '1020', 3, 0, NULL)"
+NO_REVERSALS = [
+    taking_back("Standing", BACK.replace("3", "2")),
+    taking_back("Standing", BACK.replace("6090", "6030")),
+    taking_back("Standing", "(1, '6090', 3::numeric, 0::numeric, NULL), (2, '1020', 0, 3, NULL)"),
+    taking_back("Standing", BACK.replace("3, 0, NULL)", "2, 0, NULL), (3, '1020', 1, 0, NULL)")),
+    taking_back("Standing", "(1, '1020', 3::numeric, 0::numeric, NULL), (2, '6090', 0, 3, NULL)"),
+    taking_back("Of a project", BACK),
+    taking_back("Of tomorrow", BACK),
+    posted(GOOD, more=", reversal_of_id", value=f", {ENTRY}"),
+]
+"""Other amounts, another account, the same sides, a line more, another order, no dimension, too early, itself."""
 LAST = "starts_on = (SELECT max(starts_on) FROM accounting_periods)"
 NUMBER = """INSERT INTO document_numbers (kind, year, document, recorded_at, act{more})
   SELECT 'INVOICE', extract(year FROM now()), 'inv_' || replace(uuid7()::text, '-', ''), now(), uuid7(){value}"""
@@ -102,10 +121,9 @@ GUARDS = [
     Guard(
         "journal_entries",
         "uq_journal_entries_reversal_of_id",
-        posted(
-            GOOD, more=", reversal_of_id", value=", (SELECT reversal_of_id FROM journal_entries ORDER BY 1 LIMIT 1)"
-        ),
+        taking_back("Taken back", BACK),
     ),
+    *(Guard("journal_entries", "journal_entry_takes_back", cheat) for cheat in NO_REVERSALS),
     Guard("journal_lines", "journal_lines_guard", posted(GOOD.replace("0, 5", "0, 4"))),
     Guard("journal_lines", "journal_lines_tied_to_stock", posted(GOOD.replace("6010", "1200"))),
     Guard("journal_lines", "journal_lines_permanent", ["UPDATE journal_lines SET project_id = NULL"]),
@@ -259,7 +277,16 @@ async def in_use(api: Api, server: Server, database_name: str) -> str:
     await shop.done(api, books.POST, {"input": books.bill("Paper & Sons", "10.00")})
     taken_back = await shop.done(api, books.POST, {"input": books.bill("Ink Inc", "7.00")})
     await shop.done(api, books.REVERSE, {"id": taken_back["journalEntry"]["id"]})
-    await shop.done(api, books.VALUE, {"input": {"dimension": "PROJECT", "code": "P", "name": "P"}})
+    value = {"dimension": "PROJECT", "code": "P", "name": "P"}
+    project = (await shop.done(api, books.VALUE, {"input": value}))["dimensionValue"]["id"]
+    tomorrow = (date.fromisoformat(books.today()) + timedelta(days=1)).isoformat()
+    for description in ("Taken back", "Standing", "Of a project", "Of tomorrow"):
+        about = {"projectId": project} if description == "Of a project" else {}
+        on = tomorrow if description == "Of tomorrow" else books.today()
+        lines = books.debit("6090", 3, **about), books.credit("1020", 3)
+        made = await shop.done(api, books.POST, {"input": books.entry(*lines, description=description, on=on)})
+        if description == "Taken back":
+            await shop.done(api, books.REVERSE, {"id": made["journalEntry"]["id"]})
     await books.recurring_of_each_kind(api)
     await books.budgets_of_each_kind(api)
     await shop.sealed(api)

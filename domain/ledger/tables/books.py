@@ -388,6 +388,10 @@ explain("uq_journal_seals_entry_id", "This entry has its place in the journal al
 explain("journal_entry_balanced", "Debits and credits must be equal.", refusal=Unbalanced, path=("input", "lines"))
 explain("journal_entry_two_lines", "An entry has at least two lines.", refusal=Unbalanced, path=("input", "lines"))
 explain("journal_entry_announced", "An entry stands in the books along with the event that announces it, by one act.")
+explain(
+    "journal_entry_reversal",
+    "A reversal has the lines of what it takes back, the sides changed, and counts for the same day or a later one.",
+)
 explain("journal_line_leaf", "Post to an account without sub-accounts.", path=("input", "lines"))
 explain("journal_entry_own_transaction", "Lines belong to an entry of the same act.", path=("input", "lines"))
 explain(
@@ -433,6 +437,22 @@ invariant(
       OR NOT bool_and(line.currency = entry.currency AND line.base_currency = (SELECT base_currency FROM business)
         AND (line.currency <> line.base_currency OR debit = debit_base AND credit = credit_base))
     """,
+)
+_KEPT = ("account_id", "currency", *COLUMNS.values(), "item_id")
+_BACK = ", ".join(f"back.{each}" for each in (*_KEPT, "debit", "credit", "debit_base", "credit_base"))
+_TAKEN = ", ".join(f"line.{each}" for each in (*_KEPT, "credit", "debit", "credit_base", "debit_base"))
+
+invariant(
+    "reversals take back",
+    "A reversal has the lines of another entry, the sides changed, and counts for its day or a later one.",
+    f"""
+    SELECT reversal.id, original.id AS original FROM journal_entries AS reversal
+    JOIN journal_entries AS original ON original.id = reversal.reversal_of_id
+    WHERE reversal.posted_on < original.posted_on OR EXISTS (
+      SELECT FROM (SELECT * FROM journal_lines WHERE entry_id = reversal.id) AS back
+      FULL JOIN (SELECT * FROM journal_lines WHERE entry_id = original.id) AS line USING (n)
+      WHERE ({_BACK}) IS DISTINCT FROM ({_TAKEN}))
+    """,  # noqa: S608  names of ours
 )
 invariant(
     "lines on leaves",
