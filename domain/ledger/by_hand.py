@@ -471,20 +471,44 @@ async def _balance(work: Work, lines: list[_Line]) -> None:
     """Debits equal credits in the currency of the books too.
 
     Where open items were settled at another rate than they were founded with, the difference is a realized gain or
-    loss, on a line of its own. Else it is cents of rounding: the largest line on the smaller side takes them.
+    loss, on a line of its own, about what the lines are about that settle. Else it is cents of rounding: the largest
+    line on the smaller side takes them.
     """
     difference = sum((each.amounts.base for each in lines), Decimal(0))
     if not difference:
         return
     currency = lines[0].amounts.currency
     if any(each.settled is not None for each in lines):
-        account = (await accounts_by_role(work))[Role.REALIZED_EXCHANGE]
-        about = dict.fromkeys(lines[0].about)
-        lines.append(_Line(account, Amounts.of(currency, Decimal(0), -difference), about))
+        lines.append(await _realized(work, lines, Amounts.of(currency, Decimal(0), -difference)))
         return
     smaller = [each for each in lines if (each.amounts.base > 0) != (difference > 0)]
     taker = max(smaller, key=lambda each: abs(each.amounts.base))
     taker.amounts = Amounts.of(currency, taker.amounts.amount, taker.amounts.base - difference)
+
+
+_REALIZED = "SELECT id, code, required_dimensions FROM accounts WHERE role = 'REALIZED_EXCHANGE'"
+
+
+async def _realized(work: Work, lines: Sequence[_Line], amounts: Amounts) -> _Line:
+    """The line of a realized gain or loss. It names what all lines that settle name alike.
+
+    Refused with DimensionMissing where its account demands more.
+    """
+    account = await work.raw.fetchrow(_REALIZED)
+    assert account is not None
+    settling = [(n, each) for n, each in enumerate(lines) if each.settled is not None]
+    about: dict[str, ID | None] = dict.fromkeys(lines[0].about)
+    for column in COLUMNS.values():
+        named = {each.about[column] for _, each in settling}
+        about[column] = named.pop() if len(named) == 1 else None
+    for dimension in map(AccountingDimension, account["required_dimensions"]):
+        if about[COLUMNS[dimension]] is None:
+            raise DimensionMissing(
+                f"The exchange result stands on account {account['code']}, which demands a {dimension.lower()}: name"
+                " the same one in all lines that settle an item.",
+                path=("input", "lines", settling[0][0], f"{dimension.lower()}Id"),
+            )
+    return _Line(ID("acc_" + account["id"]), amounts, about)
 
 
 def _asked(lines: Sequence[_Line]) -> list[Asked]:

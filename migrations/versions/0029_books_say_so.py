@@ -1,4 +1,4 @@
-"""What the books demand of every entry: that the event log tells of it, and that a reversal is one."""
+"""What the books demand of entries: that the event log tells of them, that a reversal is one, and of whom dimensions."""
 
 from alembic import op
 
@@ -12,6 +12,10 @@ DIMENSIONS = ("channel_id", "location_id", "brand_id", "department_id", "project
 NAMED = ", ".join(DIMENSIONS)
 OF_LINE = " AND ".join(f"(pot.{each} IS NULL OR line.{each} = pot.{each})" for each in DIMENSIONS)
 OF_DAY = " AND ".join(f"(pot.{each} IS NULL OR day.{each} = pot.{each})" for each in DIMENSIONS)
+NAMELESS = " OR ".join(
+    f"'{each[:-3].upper()}' = ANY(account.required_dimensions) AND line.{each} IS NULL" for each in DIMENSIONS
+)
+MISSING = f"entry.manual AND entry.reversal_of_id IS NULL AND account.required_dimensions <> '{{}}' AND ({NAMELESS})"
 KEPT = ("account_id", "currency", *DIMENSIONS, "item_id")
 BACK = ", ".join(f"back.{each}" for each in (*KEPT, "debit", "credit", "debit_base", "credit_base"))
 TAKEN = ", ".join(f"line.{each}" for each in (*KEPT, "credit", "debit", "credit_base", "debit_base"))
@@ -138,6 +142,91 @@ END $$
     """
 CREATE CONSTRAINT TRIGGER journal_entry_takes_back AFTER INSERT ON journal_entries DEFERRABLE INITIALLY DEFERRED
   FOR EACH ROW WHEN (NEW.reversal_of_id IS NOT NULL) EXECUTE FUNCTION demand_reversed_lines()
+""",
+    # What lines must be. Dimensions are demanded of what is written from now on: what is taken back has those it had.
+    # It moves open items as well, which are the sum of their lines: so it runs as their owner.
+    f"""
+CREATE OR REPLACE FUNCTION guard_journal_lines() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {PLANNED} AS $$
+DECLARE
+  fault record;
+BEGIN
+  SELECT line.entry_id, count(*) AS lines,
+    min(line.n) = 1 AND max(line.n) = count(*) AS whole,
+    sum(line.debit) = sum(line.credit) AND sum(line.debit_base) = sum(line.credit_base) AS balanced,
+    bool_and(line.posted_on = entry.posted_on AND line.currency = entry.currency AND line.base_currency = books.currency
+      AND (line.currency <> line.base_currency
+        OR (line.debit = line.debit_base AND line.credit = line.credit_base))) AS alike,
+    bool_and(entry.xid = pg_current_xact_id()) AS own,
+    bool_or(entry.manual AND account.is_control AND NOT account.keeps_items) AS closed,
+    bool_or(account.inner_account) AS inner_account,
+    bool_or(account.keeps_items <> (line.item_id IS NOT NULL)) AS itemless,
+    bool_or(entry.manual AND account.is_control AND line.item_id IS NULL) AS nobodys,
+    bool_or(account.currency <> line.currency) AS other_currency,
+    bool_or({MISSING}) AS missing
+  INTO fault
+  FROM fresh AS line
+  CROSS JOIN LATERAL (SELECT * FROM journal_entries WHERE id = line.entry_id OFFSET 0) AS entry
+  CROSS JOIN LATERAL (
+    SELECT is_control, keeps_items, currency, required_dimensions,
+      EXISTS (SELECT FROM accounts AS child WHERE child.parent_id = accounts.id) AS inner_account
+    FROM accounts WHERE id = line.account_id OFFSET 0) AS account
+  CROSS JOIN (SELECT base_currency AS currency FROM business) AS books
+  GROUP BY line.entry_id
+  HAVING count(*) < 2
+    OR NOT (min(line.n) = 1 AND max(line.n) = count(*))
+    OR sum(line.debit) <> sum(line.credit) OR sum(line.debit_base) <> sum(line.credit_base)
+    OR NOT bool_and(line.posted_on = entry.posted_on AND line.currency = entry.currency
+      AND line.base_currency = books.currency AND (line.currency <> line.base_currency
+        OR (line.debit = line.debit_base AND line.credit = line.credit_base)))
+    OR NOT bool_and(entry.xid = pg_current_xact_id())
+    OR bool_or(account.inner_account OR account.keeps_items <> (line.item_id IS NOT NULL)
+      OR entry.manual AND account.is_control AND NOT account.keeps_items OR {MISSING}
+      OR account.currency <> line.currency)
+  LIMIT 1;
+  IF FOUND AND NOT (fault.own AND fault.whole AND fault.alike AND fault.lines >= 2 AND fault.balanced
+    AND NOT fault.closed AND NOT fault.inner_account AND NOT fault.itemless AND NOT fault.missing
+    AND fault.other_currency IS NOT TRUE)
+  THEN
+    RAISE EXCEPTION 'the lines of entry % are refused', fault.entry_id USING ERRCODE = 'check_violation',
+      CONSTRAINT = CASE
+        WHEN NOT fault.own OR NOT fault.whole OR NOT fault.alike THEN 'journal_entry_own_transaction'
+        WHEN fault.lines < 2 THEN 'journal_entry_two_lines'
+        WHEN NOT fault.balanced THEN 'journal_entry_balanced'
+        WHEN fault.closed OR fault.nobodys THEN 'journal_line_control'
+        WHEN fault.inner_account THEN 'journal_line_leaf'
+        WHEN fault.itemless THEN 'journal_line_item'
+        WHEN fault.other_currency THEN 'journal_line_account_currency'
+        ELSE 'journal_line_dimension_missing'
+      END;
+  END IF;
+  IF EXISTS (SELECT FROM fresh WHERE brand_id IS NOT NULL OR department_id IS NOT NULL OR project_id IS NOT NULL)
+    AND EXISTS (
+      SELECT FROM fresh CROSS JOIN LATERAL (
+        VALUES ('BRAND', brand_id), ('DEPARTMENT', department_id), ('PROJECT', project_id)) AS named(dimension, id)
+      WHERE named.id IS NOT NULL
+        AND NOT EXISTS (SELECT FROM dimension_values AS value WHERE value.id = named.id AND value.dimension = named.dimension)
+    )
+  THEN
+    RAISE EXCEPTION 'a line names a dimension that is none'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'journal_line_dimension';
+  END IF;
+  IF EXISTS (SELECT FROM fresh WHERE item_id IS NOT NULL) THEN
+    IF EXISTS (
+      SELECT FROM fresh AS line CROSS JOIN LATERAL (SELECT * FROM open_items WHERE id = line.item_id OFFSET 0) AS item
+      WHERE (item.account_id, item.currency) <> (line.account_id, line.currency) OR line.posted_on < item.opened_on
+    ) THEN
+      RAISE EXCEPTION 'a line names an item of another account or currency, or before it began'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'journal_line_item';
+    END IF;
+    UPDATE open_items AS item
+    SET balance = item.balance + moved.document, balance_base = item.balance_base + moved.base
+    FROM (
+      SELECT item_id, sum(debit) - sum(credit) AS document, sum(debit_base) - sum(credit_base) AS base
+      FROM fresh WHERE item_id IS NOT NULL GROUP BY item_id ORDER BY item_id
+    ) AS moved WHERE item.id = moved.item_id;
+  END IF;
+  RETURN NULL;
+END $$
 """,
 )
 

@@ -92,6 +92,49 @@ async def test_an_account_demands_what_its_lines_must_name(api: Api) -> None:
     await shop.done(api, POST, {"input": bare})
 
 
+async def test_what_was_posted_before_an_account_demanded_something_can_be_taken_back(api: Api) -> None:
+    account = await books.account_id(api, "6020")
+    older = (await shop.done(api, POST, {"input": entry(debit("6020", 7), credit("1020", 7))}))["journalEntry"]["id"]
+    await shop.done(api, books.ACCOUNT_UPDATE, {"id": account, "input": {"requiredDimensions": ["PROJECT"]}})
+    bare = entry(debit("6020", 7), credit("1020", 7))
+    assert await shop.refused(api, POST, {"input": bare}) == [("DIMENSION_MISSING", "input.lines.0.projectId")]
+    await shop.done(api, books.REVERSE, {"id": older})
+    await shop.done(api, books.ACCOUNT_UPDATE, {"id": account, "input": {"requiredDimensions": []}})
+    await shop.invariants_hold(api)
+
+
+async def test_an_exchange_result_is_about_what_the_settlement_is_about(api: Api) -> None:
+    rates = [{"currency": "GBP", "on": "2020-01-01", "rate": "1.25"}]
+    await shop.done(api, books.RATES, {"input": {"rates": rates}})
+    one, other = await value(api, "PROJECT", "ISLE"), await value(api, "PROJECT", "PIER")
+    given = {"requiredDimensions": ["PROJECT"]}
+    result = await books.account_id(api, "4800")
+    await shop.done(api, books.ACCOUNT_UPDATE, {"id": result, "input": given})
+    billed = [
+        (await shop.done(api, POST, {"input": books.bill("Sons & Paper", 100, "GBP")}))["journalEntry"]["lines"][1]
+        for _ in range(2)
+    ]
+
+    def paid(*projects: str | None) -> dict[str, Any]:
+        lines = [
+            {"debit": books.money(100, "GBP"), "settles": item["openItem"]["id"], "projectId": project}
+            for item, project in zip(billed, projects, strict=False)
+        ]
+        return entry(*lines, credit("1020", 100 * len(lines), "GBP"), exchangeRate="1.30")
+
+    for projects in ((None,), (one, None), (one, other)):
+        payload = await shop.act(api, POST, {"input": paid(*projects)})
+        assert [(each["code"], each["path"]) for each in payload["userErrors"]] == [
+            ("DIMENSION_MISSING", ["input", "lines", "0", "projectId"])
+        ], projects
+        assert "account 4800, which demands a project" in payload["userErrors"][0]["message"]
+    made = (await shop.done(api, POST, {"input": paid(one, one)}))["journalEntry"]
+    assert [line["project"] and line["project"]["code"] for line in made["lines"]] == ["ISLE", "ISLE", None, "ISLE"]
+    assert books.in_base(made)[-1] == ("4800", "10.00", "0.00")
+    await shop.done(api, books.ACCOUNT_UPDATE, {"id": result, "input": {"requiredDimensions": []}})
+    await shop.invariants_hold(api)
+
+
 async def test_a_dimension_that_is_none_is_refused(api: Api) -> None:
     project = await value(api, "PROJECT", "OVER")
     await shop.done(api, UPDATE, {"id": project, "input": {"isActive": False}})

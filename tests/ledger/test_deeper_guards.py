@@ -111,6 +111,25 @@ async def test_lines_that_name_the_wrong_thing_are_refused(sql: Connection, know
     assert await state(sql) == before
 
 
+async def test_an_honest_entry_hides_no_crooked_one_of_its_statement(sql: Connection, known: Known) -> None:
+    """Each entry is looked at for itself, that of an account which demands a dimension like any other."""
+    before = await state(sql)
+    values = f"(1, '6010', 5, 0, NULL, NULL, '{known.project}'), (2, '1020', 0, {{credit}}, NULL, NULL, NULL)"
+    running = sql.transaction()
+    await running.start()
+    await sql.execute("UPDATE accounts SET required_dimensions = ARRAY['PROJECT'] WHERE code = '6010'")
+    honest, crooked = [await sql.fetchrow(ENTRY.format(manual=True)) for _ in range(2)]
+    assert honest is not None
+    assert crooked is not None
+    both = [LINES.format(values=values.format(credit=credit), currency="USD") for credit in (5, 4)]
+    first, second = both[0].replace("$1,", "$1::uuid,"), both[1].split("SELECT", 1)[1].replace("$1,", "$3::uuid,")
+    with pytest.raises(asyncpg.CheckViolationError) as refused:
+        await sql.execute(f"{first} UNION ALL SELECT {second}", honest["id"], honest["posted_on"], crooked["id"])
+    await running.rollback()
+    assert refused.value.constraint_name == "journal_entry_balanced"
+    assert await state(sql) == before
+
+
 async def test_an_item_is_not_settled_before_it_began(sql: Connection, known: Known) -> None:
     before = await state(sql)
     values = f"(1, '2010', 1, 0, '{known.item}', NULL, NULL), (2, '1020', 0, 1, NULL, NULL, NULL)"
