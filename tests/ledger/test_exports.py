@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from api.demo import seed
 from domain import ledger
 from domain.kernel.database import Database
-from domain.kernel.errors import Invalid
+from domain.kernel.errors import Invalid, Trouble
 from domain.kernel.ids import ID
 from domain.kernel.money import CurrencyCode, Money
 from domain.kernel.work import SYSTEM, begin
@@ -415,6 +415,37 @@ async def test_an_auditor_recomputes_the_package(shop: Database, tmp_path: Path)
         head = (await ledger.verify(connection)).head
     assert head is not None
     assert head.digest in files["README.txt"]
+
+
+async def test_no_name_in_the_package_is_a_formula(fresh_database: Database, tmp_path: Path) -> None:
+    """What digests are computed from is written as it is, and the README warns of it."""
+    async with fresh_database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        await work.raw.execute("UPDATE accounts SET name = $1 WHERE role = 'COGS'", FORMULA)
+    await post(fresh_database, FORMULA, "1.00")
+    async with fresh_database.snapshot() as connection:
+        await export.write_audit(connection, Span(), tmp_path / "audit.zip")
+    with zipfile.ZipFile(tmp_path / "audit.zip") as package:
+        tables = {name: parsed(package.read(name).decode()) for name in package.namelist() if name.endswith(".csv")}
+        readme = package.read("README.txt").decode()
+    names = [row["name"] for row in tables["chart.csv"]] + [row["account_name"] for row in tables["balances.csv"]]
+    assert names.count(f"'{FORMULA}") == 2
+    assert FORMULA not in names
+    assert [row["description"] for row in tables["entries.csv"]] == [FORMULA]
+    assert "In entries.csv and lines.csv nothing is changed" in readme
+
+
+async def test_codes_that_a_program_has_no_room_for_are_named(fresh_database: Database) -> None:
+    await post(fresh_database, "Something", "1.00")
+    assert await written(fresh_database, Format.SAGE)
+    async with fresh_database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        await work.raw.execute("UPDATE accounts SET code = 'GOODS-SOLD' WHERE role = 'COGS'")
+        await work.raw.execute("UPDATE accounts SET code = 'NEVER-USED' WHERE role = 'DAMAGE'")
+    with pytest.raises(Trouble) as trouble:
+        await written(fresh_database, Format.SAGE)
+    assert trouble.value.problem.endswith("have longer ones: GOODS-SOLD.")
+    assert await written(fresh_database, Format.XERO)
+    tomorrow = (await days(fresh_database))[1] + timedelta(days=1)
+    assert await written(fresh_database, Format.SAGE, Span(first=tomorrow))
 
 
 async def test_nothing_to_export(fresh_database: Database, tmp_path: Path) -> None:

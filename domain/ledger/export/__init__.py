@@ -36,7 +36,7 @@ _WRITERS: dict[Format, Callable[[AsyncConnection, Span], AsyncIterator[str]]] = 
     Format.HLEDGER: hledger.write,
     Format.QUICKBOOKS: programs.writer(programs.QUICKBOOKS),
     Format.XERO: programs.writer(programs.XERO),
-    Format.SAGE: programs.writer(programs.SAGE),
+    Format.SAGE: programs.writer(programs.SAGE, longest_code=programs.SAGE_CODE),
 }
 
 

@@ -12,7 +12,7 @@ from domain.kernel.database import raw
 from domain.ledger import chain
 from domain.ledger.export import journal
 from domain.ledger.export.journal import AT_ONCE, Span, amount
-from domain.ledger.export.spreadsheet import as_csv
+from domain.ledger.export.spreadsheet import as_csv, guarded
 
 _WHEN = (1980, 1, 1, 0, 0, 0)
 """The earliest that a ZIP file can say: the same books give the same bytes, whenever they are packed."""
@@ -50,6 +50,9 @@ LEFT JOIN journal_seals AS previous ON previous.position = seal.position - 1
 WHERE {_IN_SPAN} ORDER BY seal.position""",  # noqa: S608
 }
 
+_RAW = ("entries.csv", "lines.csv")
+"""What digests are computed from: not a character may differ from what was posted."""
+
 _README = """\
 The books of {business}, {first} to {last}, in {currency}
 
@@ -61,6 +64,10 @@ lines.csv     Their lines, in the order of n: debit and credit in the currency o
 balances.csv  The trial balance at the end of each month and of the last day, in {currency}, with all that was
               posted before: on every day debits equal credits.
 digests.csv   For each sealed entry its place in the journal, its digest, and the digest of the place before.
+
+A name in chart.csv or balances.csv that begins like a formula has an apostrophe in front, so that no spreadsheet runs
+it. In entries.csv and lines.csv nothing is changed, because digests are computed from them: descriptions are what
+anybody wrote. Read them as text, and let no spreadsheet take them for formulas.
 
 The journal ended at place {position} with the digest
 {digest}
@@ -102,8 +109,9 @@ async def write(connection: AsyncConnection, span: Span, output: BinaryIO | Path
             with package.open(_entry(name), "w", force_zip64=True) as file:
                 prepared = await driver.prepare(statement)
                 rows: list[Iterable[Any]] = [[column.name for column in prepared.get_attributes()]]
+                written = str if name in _RAW else guarded
                 async for record in prepared.cursor(span.first, span.last, prefetch=AT_ONCE):
-                    rows.append(["" if value is None else value for value in record.values()])
+                    rows.append(["" if value is None else written(str(value)) for value in record.values()])
                     if len(rows) >= AT_ONCE:
                         file.write(as_csv(rows).encode())
                         rows = []
@@ -123,7 +131,7 @@ async def _balances(connection: AsyncConnection, span: Span) -> list[Iterable[An
                 balance = sum(mine, Decimal(0))
                 sides = (max(balance, Decimal(0)), max(-balance, Decimal(0)))
                 written = (amount(side, books.currency) for side in sides)
-                rows.append((on.isoformat(), account.code, account.title, *written))
+                rows.append((on.isoformat(), account.code, guarded(account.title), *written))
     return rows
 
 

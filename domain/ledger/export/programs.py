@@ -24,6 +24,7 @@ from asyncpg import Record
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.kernel.database import raw
+from domain.kernel.errors import Trouble
 from domain.kernel.money import currency_digits
 from domain.ledger import dimensions
 from domain.ledger.entries import entry_number
@@ -115,6 +116,15 @@ SAGE: Layout = {
 }
 """Departments are numbers from 0 to 999 there: what is none is left out."""
 
+SAGE_CODE = 8
+"""How long the code of an account may be there."""
+
+_LONG = """
+SELECT code FROM accounts WHERE char_length(code) > $3 AND EXISTS (
+  SELECT FROM journal_lines WHERE account_id = accounts.id
+    AND ($1::date IS NULL OR posted_on >= $1) AND ($2::date IS NULL OR posted_on <= $2))
+ORDER BY code
+"""
 _NAMED = """
 SELECT array_agg(DISTINCT channel_id) FILTER (WHERE channel_id IS NOT NULL) AS "CHANNEL",
   array_agg(DISTINCT location_id) FILTER (WHERE location_id IS NOT NULL) AS "LOCATION"
@@ -122,10 +132,20 @@ FROM journal_lines WHERE ($1::date IS NULL OR posted_on >= $1) AND ($2::date IS 
 """
 
 
-def writer(layout: Layout) -> Callable[[AsyncConnection, Span], AsyncIterator[str]]:
-    """What writes the journal of a span in this layout: a header, then a row for each line that is worth something."""
+def writer(layout: Layout, *, longest_code: int = 20) -> Callable[[AsyncConnection, Span], AsyncIterator[str]]:
+    """What writes the journal of a span in this layout: a header, then a row for each line that is worth something.
+
+    It raises Trouble where an account has a longer code than the program takes: it would be cut, or be another's.
+    """
 
     async def write(connection: AsyncConnection, span: Span) -> AsyncIterator[str]:
+        if too_long := await (await raw(connection)).fetch(_LONG, span.first, span.last, longest_code):
+            codes = ", ".join(each["code"] for each in too_long)
+            raise Trouble(
+                f"The program takes codes of at most {longest_code} characters, and these accounts have longer ones:"
+                f" {codes}.",
+                "Give them shorter codes (accountUpdate), and export again.",
+            )
         chart = await journal.chart(connection)
         channels, places = await _names(connection, span)
         rows: list[Sequence[Any]] = [tuple(layout)]
