@@ -23,7 +23,7 @@ from domain.ledger.entries import Amounts, entry_row, line_row
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed
 from domain.ledger.operations import Books, accounts_by_role, books
 from domain.ledger.rates import NoExchangeRate
-from domain.ledger.tables import EntryKind, JournalEntry, JournalLine, Role
+from domain.ledger.tables import EntryKind, JournalEntry, JournalLine, PeriodState, Role
 
 _TURN = "SELECT pg_advisory_xact_lock(hashtextextended('ledger.revalue', 0))"
 _FOREIGN_ITEMS = """
@@ -61,7 +61,7 @@ class NewRevaluation:
     on: date
     """The day, usually the last one of a month; the day after takes it back."""
     is_adjusting: bool = False
-    """Whether the period of the day is closed already, which takes `ledger:close`."""
+    """Whether the period of the day, or that of the day after, is closed already, which takes `ledger:close`."""
 
 
 async def revalue(work: Work, new: NewRevaluation) -> list[ID]:
@@ -106,8 +106,11 @@ async def _post(
     """The entries of the day, and those that take them back on the day after. The source is the rate."""
     next_day = new.on + timedelta(days=1)
     period = await months.period_of(work, new.on, today=kept.today, adjusting=new.is_adjusting)
-    period_after = await months.period_of(work, next_day, today=kept.today)
+    after = await months.found_at(work, next_day)
+    period_after = await months.allowed(work, after, next_day, today=kept.today, adjusting=new.is_adjusting)
     kind = EntryKind.ADJUSTING if new.is_adjusting else EntryKind.ORDINARY
+    is_closed_after = after is not None and after["state"] == PeriodState.SOFT_CLOSED
+    kind_after = EntryKind.ADJUSTING if is_closed_after else EntryKind.ORDINARY
     entries: list[dict[str, Any]] = []
     reversals: list[dict[str, Any]] = []
     for currency in by_currency:
@@ -124,6 +127,7 @@ async def _post(
                 currency,
                 period=period_after,
                 source=source,
+                kind=kind_after,
                 reversal_of=entry["id"],
                 exchange_rate=worth,
             )

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from domain.kernel.database import Database
+from domain.kernel.work import SYSTEM, begin
 from tests.support import books, shop
 from tests.support.api import Api
 from tests.support.books import POST, bill, credit, debit, entry, in_base
@@ -13,7 +15,7 @@ REVALUE = """
 mutation Revalue($input: CurrencyRevalueInput!) {
   currencyRevalue(input: $input) {
     journalEntries {
-      id on description source exchangeRate reversedBy { on }
+      id on kind description source exchangeRate reversedBy { on kind }
       lines { account { code } debit { amount } debitBase { amount } creditBase { amount } openItem { party } }
     }
     userErrors { code message path }
@@ -72,7 +74,7 @@ async def test_a_day_is_shown_at_its_rates_and_taken_back_the_day_after(abroad: 
         ("4810", "0.00", "5.00"),
     ]
     (made,) = payload["journalEntries"]
-    assert made["reversedBy"] == {"on": (LAST + timedelta(days=1)).isoformat()}
+    assert made["reversedBy"]["on"] == (LAST + timedelta(days=1)).isoformat()
     assert made["exchangeRate"] == "1.2"
     assert made["source"].startswith("fxr_")
     after = await balances(abroad, LAST)
@@ -99,6 +101,44 @@ async def test_a_settlement_is_measured_by_what_was_founded(abroad: Api) -> None
         ("4800", "0.00", "4.00"),
     ]
     await shop.invariants_hold(abroad)
+
+
+async def test_a_month_is_revalued_when_the_next_one_is_closed_too(fresh_api: Api, fresh_database: Database) -> None:
+    """Who closes late puts both right: what is taken back in the closed month is an adjusting entry as well."""
+    last_month = TODAY.replace(day=1) - timedelta(days=1)
+    rates = [{"currency": "EUR", "on": "2000-01-01", "rate": "2"}]
+    await shop.done(fresh_api, books.RATES, {"input": {"rates": rates}})
+    owed = bill("Papier", 40, "EUR", on=last_month.isoformat(), exchangeRate="1.5")
+    await shop.done(fresh_api, POST, {"input": owed})
+    await _in_months(fresh_database, "SOFT_CLOSED", TODAY)
+    on = {"on": last_month.isoformat()}
+    assert await shop.refused(fresh_api, REVALUE, {"input": on}) == [("PERIOD_CLOSED", "input.on")]
+    (made,) = (await shop.done(fresh_api, REVALUE, {"input": on | {"isAdjusting": True}}))["journalEntries"]
+    assert (made["kind"], made["reversedBy"]["kind"]) == ("ADJUSTING", "ADJUSTING")
+    await shop.invariants_hold(fresh_api)
+
+
+async def test_what_is_taken_back_in_an_open_month_is_an_ordinary_entry(
+    fresh_api: Api, fresh_database: Database
+) -> None:
+    last_month = TODAY.replace(day=1) - timedelta(days=1)
+    rates = [{"currency": "EUR", "on": "2000-01-01", "rate": "2"}]
+    await shop.done(fresh_api, books.RATES, {"input": {"rates": rates}})
+    owed = bill("Papier", 40, "EUR", on=last_month.isoformat(), exchangeRate="1.5")
+    await shop.done(fresh_api, POST, {"input": owed})
+    await _in_months(fresh_database, "SOFT_CLOSED", last_month)
+    given = {"on": last_month.isoformat(), "isAdjusting": True}
+    (made,) = (await shop.done(fresh_api, REVALUE, {"input": given}))["journalEntries"]
+    assert (made["kind"], made["reversedBy"]["kind"]) == ("ADJUSTING", "ORDINARY")
+    await _in_months(fresh_database, "LOCKED", TODAY)
+    given = {"on": TODAY.isoformat(), "isAdjusting": True}
+    assert await shop.refused(fresh_api, REVALUE, {"input": given}) == [("PERIOD_LOCKED", "input.on")]
+
+
+async def _in_months(database: Database, state: str, day: date) -> None:
+    """All months up to that of a day are closed, or locked."""
+    async with database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        await work.raw.execute("UPDATE accounting_periods SET state = $1 WHERE starts_on <= $2", state, day)
 
 
 async def test_a_day_without_a_rate_is_refused(abroad: Api) -> None:
