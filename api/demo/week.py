@@ -12,7 +12,7 @@ from domain import catalog, fulfillment, ledger, orders, stock
 from domain.catalog import NewProduct, NewVariant
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID
-from domain.kernel.money import CurrencyCode, Money, Quantity
+from domain.kernel.money import CurrencyCode, Money, Quantity, Rate
 from domain.kernel.work import Work
 from domain.ledger import NewExchangeRate, NewExchangeRates
 from domain.orders import NewOrder, NewOrderLine
@@ -86,7 +86,7 @@ async def _by_weight(work: Work, store: ID) -> None:
 async def _from_abroad(work: Work, skus: Mapping[str, ID], warehouse: ID) -> None:
     """Presses were bought in euros: what they cost is fixed at the rate of their day."""
     since = work.now.date() - timedelta(days=30)
-    rate = NewExchangeRate(_EUR, since, Decimal("1.0842"), source="European Central Bank")
+    rate = NewExchangeRate(_EUR, since, Rate(Decimal("1.0842")), source="European Central Bank")
     await ledger.set_rates(work, NewExchangeRates([rate]))
     line = NewReceiptLine(skus["PRESS-STEEL"], pieces(18), Money(Decimal("17.35"), _EUR))
     await stock.receive(work, NewReceipt(warehouse, [line], "LS 88213", supplier="Hafenrösterei"))

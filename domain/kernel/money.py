@@ -24,11 +24,15 @@ CurrencyCode = NewType("CurrencyCode", str)
 Quantity = NewType("Quantity", Decimal)
 """How much of something, in the unit of the thing. At most 15 digits, 6 of them decimals."""
 
+Rate = NewType("Rate", Decimal)
+"""What one unit of something is worth in another: ten decimals, so that small currencies can be said."""
+
 AMOUNT_DIGITS = 18
 """Digits of an amount in all, 6 of them behind the point: a trillion in any currency, with room for unit costs."""
 UNIT_COST_DECIMALS = 6
 AMOUNT_LIMIT = Decimal(10) ** (AMOUNT_DIGITS - UNIT_COST_DECIMALS)
 """Amounts are below it."""
+RATE_DECIMALS = 10
 QUANTITY_DIGITS = 15
 QUANTITY_DECIMALS = 6
 

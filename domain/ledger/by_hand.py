@@ -12,7 +12,7 @@ from domain.kernel import bulk, words
 from domain.kernel.asking import Ask, Query, ask, together
 from domain.kernel.errors import Apart, Invalid, NotAllowedNow, NotFound
 from domain.kernel.ids import ID, is_id
-from domain.kernel.money import CurrencyCode, Money, currency_codes, currency_digits
+from domain.kernel.money import CurrencyCode, Money, Rate, currency_codes, currency_digits
 from domain.kernel.rounding import product
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Done, Work
@@ -22,7 +22,7 @@ from domain.ledger.entries import Amounts, entry_number, entry_row, line_row, re
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed
 from domain.ledger.items import Held, NewOpenItem
 from domain.ledger.operations import Books, accounts_by_role, ask_books, books, with_period
-from domain.ledger.rates import LARGEST_RATE, rate_on
+from domain.ledger.rates import problem_of, rate_on
 from domain.ledger.tables import (
     AccountingDimension,
     ControlAccount,
@@ -86,7 +86,7 @@ class NewJournalEntry:
     """At least two, in one currency, whose debits equal their credits."""
     is_adjusting: bool = False
     """Whether it puts a closed period right, which takes `ledger:close`. A locked one takes no entry at all."""
-    exchange_rate: Decimal | None = None
+    exchange_rate: Rate | None = None
     """What one unit of the entry's currency is worth in that of the books; the rate of its day, when left out."""
     reverse_on: date | None = None
     """A later day on which it is taken back by itself: the reversal is posted along with it."""
@@ -420,8 +420,8 @@ async def _rate(work: Work, new: NewJournalEntry, currency: str, kept: Books) ->
         return None
     if new.exchange_rate is None:
         return await rate_on(work, currency, new.on, path=path)
-    if not 0 < new.exchange_rate < LARGEST_RATE or -int(new.exchange_rate.as_tuple().exponent) > 10:
-        raise Invalid("A rate is more than zero and has at most ten decimals.", path=path)
+    if (problem := problem_of(new.exchange_rate)) is not None:
+        raise Invalid(problem, path=path)
     return new.exchange_rate
 
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from domain.kernel import words
 from domain.kernel.errors import Invalid, NotAllowedNow
 from domain.kernel.ids import ID, new_id
-from domain.kernel.money import CurrencyCode, Money, format_amount
+from domain.kernel.money import CurrencyCode, Money, Rate, format_amount
 from domain.kernel.work import Work
 from domain.ledger import by_hand
 from domain.ledger.by_hand import NewJournalEntry, NewLine, Openness
@@ -65,7 +65,7 @@ class NewOpeningBalances:
     """Accounts with their balances; on accounts that keep open items one line for each item."""
     description: str = "Opening balances"
     """What it is; at most 500 characters."""
-    exchange_rate: Decimal | None = None
+    exchange_rate: Rate | None = None
     """What one unit of their currency is worth in that of the books; the rate of the day, when left out."""
 
 

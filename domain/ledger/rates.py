@@ -9,13 +9,14 @@ from typing import Any
 from domain.kernel import bulk, listing, words
 from domain.kernel.errors import Invalid, Refusal, Refusals
 from domain.kernel.ids import ID, new_id
-from domain.kernel.money import CurrencyCode, currency_codes
+from domain.kernel.money import RATE_DECIMALS, CurrencyCode, Rate, currency_codes
 from domain.kernel.work import Work
 from domain.ledger.events import ExchangeRateSet
 from domain.ledger.operations import books
 from domain.ledger.tables import ExchangeRate
 
 LARGEST_RATE = Decimal(10) ** 10
+"""Rates are below it."""
 UNITS = (1, 10, 100, 1_000, 10_000)
 MOST_RATES = 10_000
 _rate = ExchangeRate.__table__.c
@@ -35,8 +36,9 @@ class NewExchangeRate:
     """The other currency."""
     on: date
     """The first day it counts for."""
-    rate: Decimal
-    """What it is worth in the currency of the books; up to six decimals."""
+    rate: Rate
+    """What it is worth in the currency of the books: less than 10,000,000,000 for one unit, with at most ten
+    decimals."""
     per: int = 1
     """How many units of it the rate is for: 1, 10, 100, 1,000 or 10,000."""
     source: str | None = None
@@ -69,10 +71,10 @@ async def set_rates(work: Work, new: NewExchangeRates) -> list[ID]:
             refusals.append(Invalid(f"{new_rate.currency} is no currency code of ISO 4217.", path=(*path, "currency")))
         elif new_rate.currency == kept.currency:
             refusals.append(Invalid("The books are kept in this currency.", path=(*path, "currency")))
-        if not 0 < new_rate.rate < LARGEST_RATE:
-            refusals.append(Invalid("A rate is more than zero.", path=(*path, "rate")))
         if new_rate.per not in UNITS:
             refusals.append(Invalid("A rate is for 1, 10, 100, 1,000 or 10,000 units.", path=(*path, "per")))
+        elif (problem := problem_of(new_rate.rate / new_rate.per)) is not None:
+            refusals.append(Invalid(problem, path=(*path, "rate")))
         if (new_rate.currency, new_rate.on) in taken:
             refusals.append(Invalid("There is a rate of this currency for this day already.", path=(*path, "on")))
         taken.add((new_rate.currency, new_rate.on))
@@ -81,6 +83,15 @@ async def set_rates(work: Work, new: NewExchangeRates) -> list[ID]:
     await bulk.insert(work, ExchangeRate, sorted(rows, key=lambda row: (row["currency"], row["starts_on"])))
     work.announce(*(ExchangeRateSet(row["id"], currency=row["currency"]) for row in rows))
     return [row["id"] for row in rows]
+
+
+def problem_of(rate: Decimal) -> str | None:
+    """Why this cannot be what one unit is worth, in a sentence; None where it can."""
+    if not 0 < rate < LARGEST_RATE:
+        return f"A rate is more than zero, and one unit is worth less than {LARGEST_RATE:,}."
+    if -int(rate.normalize().as_tuple().exponent) > RATE_DECIMALS:
+        return "A rate has at most ten decimals, counted for one unit."
+    return None
 
 
 _TAKEN = """

@@ -71,6 +71,7 @@ SAMPLES = {
     "ID": "nothing",
     "Int": 1,
     "Quantity": "1",
+    "Rate": "1.00",
     "String": "x",
 }
 

@@ -41,7 +41,8 @@ def _literal(kind: Any) -> str:
             needed = dict(list(named.fields.items())[:1])
         return "{" + ", ".join(f"{name}: {_literal(each.type)}" for name, each in needed.items()) + "}"
     examples = {
-        "Int": "1", "Boolean": "true", "Quantity": "1", "Decimal": '"1"', "Date": '"2026-01-01"',
+        "Int": "1", "Boolean": "true", "Quantity": "1", "Decimal": '"1"', "Rate": '"1"',
+        "Date": '"2026-01-01"',
         "DateTime": '"2026-01-01T00:00:00Z"', "CurrencyCode": '"EUR"', "CountryCode": '"DE"',
     }  # fmt: skip
     values = getattr(named, "values", None)

@@ -139,6 +139,38 @@ async def test_a_foreign_entry_needs_a_rate(api: Api) -> None:
     assert await refused(api, dollars) == [("INVALID", "input.exchangeRate")]
 
 
+async def test_a_rate_has_ten_decimals_and_an_amount_has_not(api: Api) -> None:
+    lines = debit("6090", 1_000_000, "IDR"), credit("1020", 1_000_000, "IDR")
+    made = await post(api, entry(*lines, exchangeRate="0.0000613457"))
+    assert (made["exchangeRate"], books.in_base(made)[0]) == ("0.0000613457", ("6090", "61.35", "0.00"))
+    await rate(api, "IDR", "2000-01-01", "0.00006134")
+    made = await post(api, entry(*lines))
+    assert (made["exchangeRate"], books.in_base(made)[0]) == ("0.00006134", ("6090", "61.34", "0.00"))
+    for wrong in ("0.00000000001", "1.12345678901"):
+        answer = await api.post(books.POST, {"input": entry(*lines, exchangeRate=wrong)})
+        assert "10 of them behind the point" in answer["errors"][0]["message"]
+    answer = await api.post(books.POST, {"input": entry(debit("6090", "1.0000001"), credit("1020", "1.0000001"))})
+    assert "6 of them behind the point" in answer["errors"][0]["message"]
+
+
+async def test_a_rate_that_is_too_large_is_told_the_limit(api: Api) -> None:
+    for given, problem in (
+        ({"rate": "10000000000"}, "A rate is more than zero, and one unit is worth less than 10,000,000,000."),
+        ({"rate": "0"}, "A rate is more than zero, and one unit is worth less than 10,000,000,000."),
+        ({"rate": "0.00000001", "per": 1000}, "A rate has at most ten decimals, counted for one unit."),
+    ):
+        rates = [{"currency": "IDR", "on": "2001-01-01"} | given]
+        payload = await shop.act(api, books.RATES, {"input": {"rates": rates}})
+        assert [(each["path"], each["message"]) for each in payload["userErrors"]] == [
+            (["input", "rates", "0", "rate"], problem)
+        ]
+    given = entry(debit("6090", 1, "IDR"), credit("1020", 1, "IDR"), exchangeRate="99999999999")
+    payload = await shop.act(api, books.POST, {"input": given})
+    assert "less than 10,000,000,000" in payload["userErrors"][0]["message"]
+    rates = [{"currency": "IDR", "on": "2001-01-01", "rate": "0.613457", "per": 10_000}]
+    await shop.done(api, books.RATES, {"input": {"rates": rates}})
+
+
 async def test_an_account_in_one_currency_takes_no_other(api: Api) -> None:
     given = {
         "code": "1030",

@@ -23,7 +23,7 @@ from domain import ledger
 from domain.kernel.database import Database
 from domain.kernel.errors import Invalid, Trouble
 from domain.kernel.ids import ID
-from domain.kernel.money import CurrencyCode, Money
+from domain.kernel.money import CurrencyCode, Money, Rate
 from domain.kernel.work import SYSTEM, begin
 from domain.ledger import (
     NewAccount,
@@ -88,11 +88,11 @@ async def _abroad(database: Database) -> None:
             await ledger.create_account(
                 work, NewAccount("1030", "Bank in euros", ID("acc_" + parent), currency=CurrencyCode("EUR"))
             )
-            rates = [NewExchangeRate(CurrencyCode("EUR"), day, Decimal("1.25"))]
+            rates = [NewExchangeRate(CurrencyCode("EUR"), day, Rate(Decimal("1.25")))]
             await ledger.set_rates(work, NewExchangeRates(rates))
             bill = [line("6090", 30), line("2010", -30, opens=NewOpenItem("Papier"))]
             for text, rate, lines in (("Capital", "1.1", [line("1030", 90), line("3010", -90)]), ("Bill", "1.1", bill)):
-                entry = NewJournalEntry(day, text, lines, exchange_rate=Decimal(rate))
+                entry = NewJournalEntry(day, text, lines, exchange_rate=Rate(Decimal(rate)))
                 await ledger.post_by_hand(work, entry)
         async with begin(connection, actor=SYSTEM) as work:
             item = ID("itm_" + await work.raw.fetchval("SELECT id FROM open_items WHERE party = 'Papier'"))

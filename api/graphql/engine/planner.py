@@ -81,7 +81,7 @@ from api.graphql.kit.scalars import MoneyType
 from api.graphql.kit.views import Amount, Batch, ById, Column, Derived, Find, Many, One, Sql, View, without_none
 from api.graphql.kit.views import Pages as PagesField
 from domain.kernel.ids import ID, Id
-from domain.kernel.money import CurrencyCode, Quantity, amount_text
+from domain.kernel.money import CurrencyCode, Quantity, Rate, amount_text
 from domain.kernel.money import Money as DomainMoney
 from domain.kernel.rows import Choice
 
@@ -236,7 +236,7 @@ class Planner:
         sure = not column.nullable
         if kind is Quantity:
             slot = source.quantity(declared.name)
-        elif kind is Decimal:
+        elif kind in (Decimal, Rate):
             slot = source.digits(declared.name)
         else:
             slot = source.plain(declared.name)
@@ -489,7 +489,7 @@ def _shown(slot: Slot, sql_type: Any, annotation: Any, *, sure: bool = False) ->
             return lambda names: _unless_null(slot.code, f"{names.constant(shown)}[{{}}]")
     if annotation is int and slot.kind == "BIGINT":
         return lambda names: _unless_null(slot.code, f"{names.constant(_int)}({{}})")
-    if annotation in (str, int, bool, date, datetime, Quantity, Decimal, ID, CurrencyCode) or isinstance(
+    if annotation in (str, int, bool, date, datetime, Quantity, Decimal, Rate, ID, CurrencyCode) or isinstance(
         sql_type, Choice
     ):
         return lambda _: slot.code

@@ -1,6 +1,7 @@
 """The scalars of the schema, and how the domain's own types map to GraphQL types."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NewType
@@ -14,10 +15,12 @@ from domain.kernel.money import (
     AMOUNT_DIGITS,
     QUANTITY_DECIMALS,
     QUANTITY_DIGITS,
+    RATE_DECIMALS,
     UNIT_COST_DECIMALS,
     CurrencyCode,
     Money,
     Quantity,
+    Rate,
     currency_codes,
     format_amount,
     format_quantity,
@@ -28,11 +31,16 @@ JSON = NewType("JSON", object)
 """Data whose shape depends on something else, such as an event's type."""
 
 
-def _decimal(value: Any) -> Decimal:
-    try:
-        return parse_decimal(value, digits=AMOUNT_DIGITS, decimals=UNIT_COST_DECIMALS)
-    except ValueError as error:
-        raise GraphQLError(str(error)) from None
+def _exact(decimals: int) -> Callable[[Any], Decimal]:
+    """What reads a decimal with as many digits in front of the point as an amount has, and so many behind it."""
+
+    def read(value: Any) -> Decimal:
+        try:
+            return parse_decimal(value, digits=AMOUNT_DIGITS - UNIT_COST_DECIMALS + decimals, decimals=decimals)
+        except ValueError as error:
+            raise GraphQLError(str(error)) from None
+
+    return read
 
 
 def _quantity(value: Any) -> Decimal:
@@ -55,10 +63,13 @@ def _number_literal(parse: Any) -> Any:
     return read
 
 
-def _decimal_literal(node: ValueNode, _variables: Any = None) -> Decimal:
-    if isinstance(node, (StringValueNode, IntValueNode)):
-        return _decimal(node.value)
-    raise GraphQLError('Give a decimal as a string, such as "12.50".', node)
+def _exact_literal(parse: Callable[[Any], Decimal]) -> Any:
+    def read(node: ValueNode, _variables: Any = None) -> Decimal:
+        if isinstance(node, (StringValueNode, IntValueNode)):
+            return parse(node.value)
+        raise GraphQLError('Give a decimal as a string, such as "12.50".', node)
+
+    return read
 
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -105,13 +116,26 @@ def print_decimal(value: Decimal) -> str:
     return f"{value:f}"
 
 
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else print_decimal(value)
+
+
+_decimal, _rate = _exact(UNIT_COST_DECIMALS), _exact(RATE_DECIMALS)
+
 SCALARS: dict[Any, Any] = {
     Decimal: strawberry.scalar(
         name="Decimal",
         description="An exact decimal number, as a string.",
-        serialize=lambda value: value if isinstance(value, str) else print_decimal(value),
+        serialize=_shown,
         parse_value=_decimal,
-        parse_literal=_decimal_literal,
+        parse_literal=_exact_literal(_decimal),
+    ),
+    Rate: strawberry.scalar(
+        name="Rate",
+        description="A rate of exchange: an exact decimal number with at most ten decimals, as a string.",
+        serialize=_shown,
+        parse_value=_rate,
+        parse_literal=_exact_literal(_rate),
     ),
     Quantity: strawberry.scalar(
         name="Quantity",

@@ -14,7 +14,7 @@ from api.graphql.kit.reading import Reading, among
 from api.graphql.kit.views import Connection, Node, amount, batch, derived, extends, find, many, one, pages, view
 from domain import ledger
 from domain.kernel.ids import ID
-from domain.kernel.money import CurrencyCode, Money
+from domain.kernel.money import CurrencyCode, Money, Rate
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 
@@ -32,9 +32,9 @@ def same(value: bool) -> bool:
     return value
 
 
-def _trimmed(value: Decimal | None) -> Decimal | None:
+def _trimmed(value: Decimal | None) -> Rate | None:
     """Without the zeros at its end."""
-    return None if value is None else value.normalize()
+    return None if value is None else Rate(value.normalize())
 
 
 def _dimensions(values: list[str]) -> list[ledger.AccountingDimension]:
@@ -162,7 +162,7 @@ class JournalEntry(Node):
     """The day it counts for in the books."""
     description: str
     """What it is for."""
-    exchange_rate: Decimal | None = derived(_trimmed, needs=["exchange_rate"])
+    exchange_rate: Rate | None = derived(_trimmed, needs=["exchange_rate"])
     """What one unit of its currency was worth in that of the books; null where it is in that currency."""
     source: ID | None
     """What it is the posting of, such as an order or a recurring entry; null for one that was written by hand."""

@@ -1,7 +1,6 @@
 """What other currencies are worth in that of the books."""
 
 from datetime import date, datetime
-from decimal import Decimal
 
 from api.graphql.kit.access import access
 from api.graphql.kit.inputs import input_name
@@ -9,7 +8,7 @@ from api.graphql.kit.operations import mutation
 from api.graphql.kit.views import Connection, Node, derived, extends, pages, view
 from api.graphql.ledger.journal import JournalEntry, same_day
 from domain import ledger
-from domain.kernel.money import CurrencyCode
+from domain.kernel.money import CurrencyCode, Rate
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 
@@ -25,7 +24,7 @@ class ExchangeRate(Node):
     """The other currency."""
     on: date = derived(same_day, needs=["starts_on"])
     """The first day it counts for."""
-    rate: Decimal
+    rate: Rate
     """What one unit of it is worth in the currency of the books."""
     source: str | None
     """Who says so."""

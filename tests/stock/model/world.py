@@ -13,7 +13,7 @@ from domain import catalog, ledger, stock
 from domain.catalog import NewProduct, NewVariant
 from domain.kernel.database import Database
 from domain.kernel.ids import ID, new_id
-from domain.kernel.money import CurrencyCode, Money, Quantity
+from domain.kernel.money import CurrencyCode, Money, Quantity, Rate
 from domain.kernel.work import SYSTEM, Work, begin
 from domain.ledger import NewExchangeRate, NewExchangeRates
 from domain.stock import (
@@ -124,7 +124,7 @@ async def found(database: Database, world: World) -> None:
         euro = CurrencyCode("EUR")
         rates = [
             NewExchangeRate(
-                euro, (world.begins + timedelta(days=days)).date(), Decimal(rate.numerator) / rate.denominator
+                euro, (world.begins + timedelta(days=days)).date(), Rate(Decimal(rate.numerator) / rate.denominator)
             )
             for days, rate in RATES
         ]
