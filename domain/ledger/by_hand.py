@@ -198,7 +198,7 @@ async def post_entry(
     )
     if against is not None:
         await _stand_against(work, entry.lines, against)
-    await _balance(work, entry.lines)
+    await _realize(work, entry.lines)
     if against is None and is_budgeted:
         await hold_against(work, entry.row["id"], new.on, _asked(entry.lines), given_back_on=new.reverse_on)
     await _write(work, [entry], kept)
@@ -431,11 +431,12 @@ async def _rate(work: Work, new: NewJournalEntry, currency: str, kept: Books) ->
 def _weighed(work: Work, said: _Said, entry: dict[str, Any], held: dict[ID, Held], kept: Books) -> list[_Line]:
     """The lines with what they are worth: at the entry's rate, or, where they settle an item, at that of the item."""
     digits = currency_digits(kept.currency)
-    rate: Decimal | None = entry["exchange_rate"]
+    worths = _worths([each.amount for each in said.amounts], entry["exchange_rate"], digits)
     new, lines = said.new, []
-    for n, (line, account, money) in enumerate(zip(said.new.lines, said.accounts, said.amounts, strict=True)):
+    for n, (line, account, money, base) in enumerate(
+        zip(said.new.lines, said.accounts, said.amounts, worths, strict=True)
+    ):
         path: _Path = ("input", "lines", n)
-        base = money.amount if rate is None else product(money.amount, rate, digits)
         about: dict[str, ID | None] = {column: getattr(line, column) for column in COLUMNS.values()}
         made = _Line(account, Amounts.of(money.currency, money.amount, base), about | {"item_id": None})
         if line.settles is not None:
@@ -457,6 +458,23 @@ def _weighed(work: Work, said: _Said, entry: dict[str, Any], held: dict[ID, Held
     return lines
 
 
+def _worths(amounts: Sequence[Decimal], rate: Decimal | None, digits: int) -> list[Decimal]:
+    """What amounts of one entry are worth: on each side, up to any line, what all of them together are.
+
+    Each rounded by itself, many small lines would come to something else than their sum, and sides that are equal would
+    not stay so.
+    """
+    if rate is None:
+        return list(amounts)
+    running = {True: Decimal(0), False: Decimal(0)}
+    worths = []
+    for amount in amounts:
+        before = running[amount > 0]
+        running[amount > 0] = before + amount
+        worths.append(product(before + amount, rate, digits) - product(before, rate, digits))
+    return worths
+
+
 async def _stand_against(work: Work, lines: list[_Line], role: Role) -> None:
     """What debits and credits differ by stands on another account."""
     first = lines[0].amounts
@@ -467,23 +485,16 @@ async def _stand_against(work: Work, lines: list[_Line], role: Role) -> None:
         lines.append(_Line(account, Amounts.of(first.currency, -amount, -base), dict.fromkeys(lines[0].about)))
 
 
-async def _balance(work: Work, lines: list[_Line]) -> None:
+async def _realize(work: Work, lines: list[_Line]) -> None:
     """Debits equal credits in the currency of the books too.
 
-    Where open items were settled at another rate than they were founded with, the difference is a realized gain or
-    loss, on a line of its own, about what the lines are about that settle. Else it is cents of rounding: the largest
-    line on the smaller side takes them.
+    Only items that were settled at another rate than they were founded with make a difference. It is a realized gain or
+    loss, on a line of its own, about what the lines are about that settle.
     """
     difference = sum((each.amounts.base for each in lines), Decimal(0))
-    if not difference:
-        return
-    currency = lines[0].amounts.currency
-    if any(each.settled is not None for each in lines):
-        lines.append(await _realized(work, lines, Amounts.of(currency, Decimal(0), -difference)))
-        return
-    smaller = [each for each in lines if (each.amounts.base > 0) != (difference > 0)]
-    taker = max(smaller, key=lambda each: abs(each.amounts.base))
-    taker.amounts = Amounts.of(currency, taker.amounts.amount, taker.amounts.base - difference)
+    if difference:
+        amounts = Amounts.of(lines[0].amounts.currency, Decimal(0), -difference)
+        lines.append(await _realized(work, lines, amounts))
 
 
 _REALIZED = "SELECT id, code, required_dimensions FROM accounts WHERE role = 'REALIZED_EXCHANGE'"

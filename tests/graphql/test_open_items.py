@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -120,14 +121,36 @@ async def test_a_settlement_at_another_rate_realizes_the_gain_or_loss(api: Api) 
     assert await item(api, owed) == ("SETTLED", "0.00", "EUR")
 
 
-async def test_cents_of_rounding_go_to_the_largest_line(api: Api) -> None:
+async def test_each_side_is_worth_what_its_whole_comes_to(api: Api) -> None:
+    """Rounded once: equal sides stay equal, and many small lines come to what their sum does."""
     lines = [debit("6090", "0.01", "EUR"), debit("6010", "0.01", "EUR"), debit("6020", "0.01", "EUR")]
     made = await post(api, entry(*lines, credit("1020", "0.03", "EUR"), exchangeRate="1.5"))
     assert [(each["debitBase"]["amount"], each["creditBase"]["amount"]) for each in made["lines"]] == [
         ("0.02", "0.00"),
+        ("0.01", "0.00"),
         ("0.02", "0.00"),
-        ("0.02", "0.00"),
-        ("0.00", "0.06"),
+        ("0.00", "0.05"),
+    ]
+    many = [debit("6090", 1, "JPY") for _ in range(499)]
+    made = await post(api, entry(*many, credit("1020", 499, "JPY"), exchangeRate="0.0051"))
+    assert {each["debitBase"]["amount"] for each in made["lines"]} == {"0.00", "0.01"}
+    assert sum(Decimal(each["debitBase"]["amount"]) for each in made["lines"]) == Decimal("2.54")
+    assert books.in_base(made)[-1] == ("1020", "0.00", "2.54")
+
+
+async def test_a_settlement_at_the_same_rate_realizes_nothing(api: Api) -> None:
+    """However many payments settle it, and whatever else they pay for."""
+    owed = await billed(api, "100.00", "EUR", exchangeRate="1.0842")
+    paid_by = [credit("1020", each, "EUR") for each in ("33.33", "33.33", "33.34", "10.01")]
+    settling = {"debit": books.money("100.00", "EUR"), "settles": owed}
+    made = await post(api, entry(settling, debit("6090", "10.01", "EUR"), *paid_by, exchangeRate="1.0842"))
+    assert books.in_base(made) == [
+        ("2010", "108.42", "0.00"),
+        ("6090", "10.85", "0.00"),
+        ("1020", "0.00", "36.14"),
+        ("1020", "0.00", "36.13"),
+        ("1020", "0.00", "36.15"),
+        ("1020", "0.00", "10.85"),
     ]
 
 

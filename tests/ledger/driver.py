@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from domain import ledger
@@ -119,8 +120,15 @@ class Driver:
             self.moving.add(key)
         most = int(abs(item.balance).scaleb(CENTS[item.currency]))
         amount = self.chance.choice((abs(item.balance), self.amount(item.currency, most + 2)))
-        lines = [Line("2010", amount, Decimal(0), item=key), Line("1020", -amount, Decimal(0))]
+        parts = self.parts(amount, item.currency)
+        lines = [Line("2010", amount, Decimal(0), self.project(), key)]
+        lines += [Line("1020", -part, Decimal(0)) for part in parts]
         return self.post(lines, item.currency, settles=key)
+
+    def parts(self, amount: Decimal, currency: str) -> list[Decimal]:
+        """An amount in one payment, or in up to three."""
+        paid = sorted(min(self.amount(currency), amount) for _ in range(self.chance.choice((0, 0, 2))))
+        return [part for part in (after - before for before, after in pairwise([Decimal(0), *paid, amount])) if part]
 
     def post(self, lines: list[Line], currency: str, settles: str | None = None) -> Callable[[], Awaitable[None]]:
         on = self.day() if settles is None else self.day(self.model.items[settles].opened_on)

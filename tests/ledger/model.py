@@ -89,22 +89,22 @@ class Books:
 
     def posted(self, lines: Iterable[Line], rate: Decimal | None, *, settles: str | None = None) -> list[Line]:
         """The lines of an entry with what they are worth, and what makes them equal."""
-        made = []
+        made: list[Line] = []
+        told: list[Decimal] = []
         for line in lines:
-            base = self.worth(line.amount, rate)
+            # The side up to this line is worth what its whole comes to; whatever was told of it already is not again.
+            told.append(line.amount)
+            side = [each for each in told if (each > 0) == (line.amount > 0)]
+            base = self.worth(sum(side, Decimal(0)), rate) - self.worth(sum(side[:-1], Decimal(0)), rate)
             if line.item is not None and line.item == settles:
                 item = self.items[line.item]
                 share = Fraction(-item.base) * Fraction(abs(line.amount)) / Fraction(abs(item.balance))
                 base = -item.base if line.amount == -item.balance else rounded(share, 2)
             made.append(Line(line.account, line.amount, base, line.project, line.item))
         difference = sum((each.base for each in made), Decimal(0))
-        if difference and settles is not None:
-            made.append(Line("4800", Decimal(0), -difference))
-        elif difference:
-            smaller = [n for n, each in enumerate(made) if (each.base > 0) != (difference > 0)]
-            n = max(smaller, key=lambda n: abs(made[n].base))
-            old = made[n]
-            made[n] = Line(old.account, old.amount, old.base - difference, old.project, old.item)
+        if difference:
+            (project,) = {each.project for each in made if each.item is not None and each.item == settles}
+            made.append(Line("4800", Decimal(0), -difference, project))
         return made
 
     def revalued(self, on: date) -> dict[str, list[Line]]:
