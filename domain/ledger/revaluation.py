@@ -3,6 +3,9 @@
 At the end of a month accounts kept in another currency, and open items in one, are shown at that day's rates. The
 difference to what they were posted at is not realized: it stands in the books for that day, and is taken back on the
 day after by an entry of its own. So what an item was founded at stays what a settlement is measured by.
+
+An account that is empty is worth nothing at any rate. What is left of it in the currency of the books is what its
+currency has gained or lost while it was there: that is realized, and stays.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,10 +51,25 @@ SELECT account_id, item_id, currency, sum(amount) AS amount, sum(base) AS base F
 GROUP BY account_id, item_id, currency HAVING sum(amount) <> 0 OR sum(base) <> 0
 ORDER BY currency, account_id, item_id
 """  # noqa: S608  the query within is ours
+# What of an account is shown for the day alone, and whether a later day has realized something of it.
+_SHOWN = """
+SELECT line.account_id, coalesce(sum(line.debit_base - line.credit_base) FILTER (
+    WHERE line.posted_on = $2 AND back.posted_on > $2), 0) AS shown,
+  bool_or(line.posted_on > $2 AND back.id IS NULL) AS realized_later
+FROM journal_lines AS line
+JOIN journal_entries AS entry ON entry.id = line.entry_id AND starts_with(entry.source, 'fxr_')
+  AND entry.reversal_of_id IS NULL
+LEFT JOIN journal_entries AS back ON back.reversal_of_id = entry.id
+WHERE line.account_id = ANY($1) AND line.posted_on >= $2 GROUP BY line.account_id
+"""
 _RATES = """
 SELECT DISTINCT ON (currency) currency, id, rate FROM exchange_rates
 WHERE currency = ANY($1) AND starts_on <= $2 ORDER BY currency, starts_on DESC
 """
+
+
+_Differences = dict[str, list[tuple[Any, Decimal]]]
+"""By currency what accounts and items are to be worth more or less."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +85,10 @@ class NewRevaluation:
 async def revalue(work: Work, new: NewRevaluation) -> list[ID]:
     """Accounts kept in another currency, and open items in one, are worth what the rates of the day say, on that day.
 
-    Returns the entries, one per currency whose worth differs; none, where all is at these rates already. Refused with
-    NoExchangeRate where a currency has none, and with PeriodLocked or PeriodClosed for the day or the one after it.
+    What is left of accounts that are empty on that day is a realized gain or loss, unless a later day has realized some
+    of it. Returns the entries, one per currency whose worth differs, and one per currency of which something is
+    realized; none, where all is at these rates already. Refused with NoExchangeRate where a currency has none, and with
+    PeriodLocked or PeriodClosed for the day or the one after it.
     """
     if new.is_adjusting:
         work.require(Scope.LEDGER_CLOSE)
@@ -78,13 +98,30 @@ async def revalue(work: Work, new: NewRevaluation) -> list[ID]:
     held = await items.lock(work, [ID("itm_" + row["id"]) for row in found])
     standing = await work.raw.fetch(_STANDING, kept.currency, new.on, [each[4:] for each in held])
     rates = await _rates(work, {row["currency"] for row in standing}, new.on)
-    by_currency: dict[str, list[tuple[Any, Decimal]]] = {}
+    realized = await _realized(work, standing, new.on)
+    shown: _Differences = {}
+    for_good: _Differences = {}
     digits = currency_digits(kept.currency)
     for row in standing:
-        difference = product(row["amount"], rates[row["currency"]]["rate"], digits) - row["base"]
-        if difference:
-            by_currency.setdefault(row["currency"], []).append((row, difference))
-    return await _post(work, new, by_currency, rates, kept) if by_currency else []
+        stays = Decimal(0) if row["item_id"] else realized.get(row["account_id"], Decimal(0))
+        difference = product(row["amount"], rates[row["currency"]]["rate"], digits) - row["base"] - stays
+        for differences, one in ((shown, difference), (for_good, stays)):
+            if one:
+                differences.setdefault(row["currency"], []).append((row, one))
+    return await _post(work, new, shown, for_good, rates, kept) if shown or for_good else []
+
+
+async def _realized(work: Work, standing: Sequence[Any], on: date) -> dict[str, Decimal]:
+    """By account that is empty what is to be realized of it, so that nothing is left."""
+    left = {row["account_id"]: row["base"] for row in standing if row["item_id"] is None and not row["amount"]}
+    if not left:
+        return {}
+    found = {row["account_id"]: row for row in await work.raw.fetch(_SHOWN, list(left), on)}
+    return {
+        account: -base if account not in found else found[account]["shown"] - base
+        for account, base in left.items()
+        if account not in found or not found[account]["realized_later"]
+    }
 
 
 async def _rates(work: Work, currencies: set[str], on: date) -> dict[str, Any]:
@@ -96,14 +133,15 @@ async def _rates(work: Work, currencies: set[str], on: date) -> dict[str, Any]:
     return rates
 
 
-async def _post(
+async def _post(  # noqa: PLR0917  what the entries say
     work: Work,
     new: NewRevaluation,
-    by_currency: Mapping[str, Sequence[tuple[Any, Decimal]]],
+    shown: _Differences,
+    for_good: _Differences,
     rates: Mapping[str, Any],
     kept: Books,
 ) -> list[ID]:
-    """The entries of the day, and those that take them back on the day after. The source is the rate."""
+    """The entries of the day, and those that take back on the day after what is shown alone. The source is the rate."""
     next_day = new.on + timedelta(days=1)
     period = await months.period_of(work, new.on, today=kept.today, adjusting=new.is_adjusting)
     after = await months.found_at(work, next_day)
@@ -113,7 +151,15 @@ async def _post(
     kind_after = EntryKind.ADJUSTING if is_closed_after else EntryKind.ORDINARY
     entries: list[dict[str, Any]] = []
     reversals: list[dict[str, Any]] = []
-    for currency in by_currency:
+    stays: list[dict[str, Any]] = []
+    for currency in for_good:
+        rate = rates[currency]
+        text = f"Realized on accounts in {currency} that are empty"
+        source, worth = ID("fxr_" + rate["id"]), rate["rate"]
+        stays.append(
+            entry_row(work, new.on, text, currency, period=period, source=source, kind=kind, exchange_rate=worth)
+        )
+    for currency in shown:
         rate = rates[currency]
         source, worth = ID("fxr_" + rate["id"]), rate["rate"]
         text = f"Revaluation of {currency}"
@@ -132,17 +178,19 @@ async def _post(
                 exchange_rate=worth,
             )
         )
-    await bulk.insert(work, JournalEntry, [*entries, *reversals])
+    await bulk.insert(work, JournalEntry, [*entries, *reversals, *stays])
     # In one statement: an item that is settled by now is worth nothing before it and after it, never in between.
-    lines = await _lines(work, entries, by_currency, kept)
-    await bulk.insert(work, JournalLine, [*lines, *_reversed(lines, reversals)])
+    lines = await _lines(work, entries, shown, kept, against=Role.UNREALIZED_EXCHANGE)
+    lasting = await _lines(work, stays, for_good, kept, against=Role.REALIZED_EXCHANGE)
+    await bulk.insert(work, JournalLine, [*lines, *_reversed(lines, reversals), *lasting])
     for entry, reversal in zip(entries, reversals, strict=True):
         work.announce(
             JournalEntryPosted(entry["id"], source=entry["source"]),
             JournalEntryPosted(reversal["id"], source=entry["source"]),
             JournalEntryReversed(entry["id"], reversal=reversal["id"]),
         )
-    return [entry["id"] for entry in entries]
+    work.announce(*(JournalEntryPosted(entry["id"], source=entry["source"]) for entry in stays))
+    return [entry["id"] for entry in (*entries, *stays)]
 
 
 def _reversed(
@@ -164,10 +212,12 @@ def _reversed(
 async def _lines(
     work: Work,
     entries: Sequence[Mapping[str, Any]],
-    by_currency: Mapping[str, Sequence[tuple[Any, Decimal]]],
+    by_currency: _Differences,
     kept: Books,
+    *,
+    against: Role,
 ) -> list[dict[str, Any]]:
-    unrealized = (await accounts_by_role(work))[Role.UNREALIZED_EXCHANGE]
+    result = (await accounts_by_role(work))[against]
     rows: list[dict[str, Any]] = []
     for entry in entries:
         differences: list[tuple[ID, ID | None, Decimal]] = [
@@ -176,7 +226,7 @@ async def _lines(
         ]
         sum_of_all = sum((difference for *_, difference in differences), Decimal(0))
         if sum_of_all:
-            differences.append((unrealized, None, -sum_of_all))
+            differences.append((result, None, -sum_of_all))
         for n, (account, item, difference) in enumerate(differences, 1):
             amounts = Amounts.of(entry["currency"], Decimal(0), difference)
             rows.append(line_row(entry["id"], n, account, entry["posted_on"], kept.currency, amounts, item_id=item))

@@ -135,6 +135,44 @@ async def test_what_is_taken_back_in_an_open_month_is_an_ordinary_entry(
     assert await shop.refused(fresh_api, REVALUE, {"input": given}) == [("PERIOD_LOCKED", "input.on")]
 
 
+async def test_what_is_left_of_an_empty_account_is_realized_for_good(fresh_api: Api) -> None:
+    """100 euros that came at 1.10 and went at 1.20 have gained ten dollars, though nothing of them is there."""
+    first, last = FIRST.isoformat(), LAST.isoformat()
+    parent = await books.account_id(fresh_api, "1000")
+    given = {"code": "1030", "name": "Bank in euros", "parentId": parent, "currency": "EUR"}
+    await shop.done(fresh_api, books.ACCOUNT, {"input": given})
+    rates = [{"currency": "EUR", "on": on, "rate": rate} for on, rate in ((first, "1.10"), (last, "1.20"))]
+    await shop.done(fresh_api, books.RATES, {"input": {"rates": rates}})
+    came, went = (
+        (debit("1030", 100, "EUR"), credit("3010", 100, "EUR")),
+        (debit("3010", 100, "EUR"), credit("1030", 100, "EUR")),
+    )
+    await shop.done(fresh_api, POST, {"input": entry(*came, on=first)})
+    # Shown at the rates of the day first: what is taken back tomorrow is not realized.
+    shown = await shop.done(fresh_api, REVALUE, {"input": {"on": last}})
+    assert told(shown) == [("1030", "10.00", "0.00"), ("4810", "0.00", "10.00")]
+    await shop.done(fresh_api, POST, {"input": entry(*went, on=last)})
+    payload = await shop.done(fresh_api, REVALUE, {"input": {"on": last}})
+    assert payload["journalEntries"] == [], "until tomorrow it is shown already"
+    on = LAST + timedelta(days=1)
+    payload = await shop.done(fresh_api, REVALUE, {"input": {"on": on.isoformat()}})
+    assert told(payload) == [("1030", "10.00", "0.00"), ("4800", "0.00", "10.00")]
+    assert payload["journalEntries"][0]["reversedBy"] is None
+    for day in (on, on + timedelta(days=1), TODAY):
+        standing = await balances(fresh_api, day)
+        assert (standing["1030"], standing["4800"]) == (("0.00", "0.00"), ("0.00", "10.00"))
+    assert (await shop.done(fresh_api, REVALUE, {"input": {"on": on.isoformat()}}))["journalEntries"] == []
+    # Somebody tells late of days on which it was empty as well. A later day has realized something: not twice.
+    empty, back = (FIRST + timedelta(days=1)).isoformat(), (FIRST + timedelta(days=2)).isoformat()
+    await shop.done(fresh_api, POST, {"input": entry(*went, on=empty, exchangeRate="1.00")})
+    await shop.done(fresh_api, POST, {"input": entry(*came, on=back, exchangeRate="1.00")})
+    payload = await shop.done(fresh_api, REVALUE, {"input": {"on": empty}})
+    assert told(payload) == [("1030", "0.00", "10.00"), ("4810", "10.00", "0.00")]
+    assert payload["journalEntries"][0]["reversedBy"] is not None
+    assert (await balances(fresh_api, TODAY))["4800"] == ("0.00", "10.00")
+    await shop.invariants_hold(fresh_api)
+
+
 async def _in_months(database: Database, state: str, day: date) -> None:
     """All months up to that of a day are closed, or locked."""
     async with database.connection() as connection, begin(connection, actor=SYSTEM) as work:

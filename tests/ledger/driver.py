@@ -130,8 +130,10 @@ class Driver:
         paid = sorted(min(self.amount(currency), amount) for _ in range(self.chance.choice((0, 0, 2))))
         return [part for part in (after - before for before, after in pairwise([Decimal(0), *paid, amount])) if part]
 
-    def post(self, lines: list[Line], currency: str, settles: str | None = None) -> Callable[[], Awaitable[None]]:
-        on = self.day() if settles is None else self.day(self.model.items[settles].opened_on)
+    def post(
+        self, lines: list[Line], currency: str, settles: str | None = None, on: date | None = None
+    ) -> Callable[[], Awaitable[None]]:
+        on = on or (self.day() if settles is None else self.day(self.model.items[settles].opened_on))
         told = self.chance.random() < 0.3 and currency != "USD"
         rate = Decimal(self.chance.randrange(1, 30_000)).scaleb(-4) if told else None
         dry = self.chance.random() < 0.15
@@ -238,27 +240,50 @@ class Driver:
     async def revalue(self) -> None:
         """Alone: what is shown depends on all that stands."""
         on = self.day() - timedelta(days=1)
-        payload = await shop.act(self.api, REVALUE, {"input": {"on": on.isoformat()}})
+        if self.chance.random() < 0.5:
+            await self.empty(on)
+        adjusting = self.chance.random() < 0.3
+        payload = await shop.act(self.api, REVALUE, {"input": {"on": on.isoformat(), "isAdjusting": adjusting}})
         codes = {each["code"] for each in payload["userErrors"]}
         self.outcomes[f"revalue {min(codes, default='done')}"] += 1
-        expected = self.model.revalued(on) if on >= FIRST - timedelta(days=400) else {}
+        shown, for_good = self.model.revalued(on)
         if codes:
             assert codes <= CLOSED
+            assert not adjusting, "no month is locked here"
             assert (
                 "OPEN" not in {self.model.state(on), self.model.state(on + timedelta(days=1))}
                 or len({self.model.state(on), self.model.state(on + timedelta(days=1))}) == 2
             )
             return
-        made = {each["lines"][0]["debit"]["currency"]: each for each in payload["journalEntries"]}
-        assert made.keys() == expected.keys()
+        made = {each["lines"][0]["debit"]["currency"]: each for each in payload["journalEntries"] if each["reversedBy"]}
+        lasting = {
+            each["lines"][0]["debit"]["currency"]: each for each in payload["journalEntries"] if not each["reversedBy"]
+        }
+        assert (made.keys(), lasting.keys()) == (shown.keys(), for_good.keys())
         for currency, each in made.items():
             entry, back = self.told(each), self.told(each["reversedBy"])
-            assert in_order(entry.lines) == in_order(expected[currency])
+            assert in_order(entry.lines) == in_order(shown[currency])
             assert (entry.on, back.on) == (on, on + timedelta(days=1))
             assert in_order(back.lines) == in_order(self.model.taken_back(entry))
             entry.is_reversal = back.is_reversal = True  # nobody takes these back by hand
+            entry.shows = True
             self.model.add(entry)
             self.model.add(back)
+        for currency, each in lasting.items():
+            entry = self.told(each)
+            assert (entry.on, in_order(entry.lines)) == (on, in_order(for_good[currency]))
+            entry.is_reversal = entry.realizes = True
+            self.model.add(entry)
+            self.outcomes["realize done"] += 1
+
+    async def empty(self, on: date) -> None:
+        """Something comes to the account in euros, and all that is there goes, by the end of a day."""
+        came, day = self.amount("EUR"), on - timedelta(days=self.chance.randrange(20))
+        await self.post([Line("1030", came, Decimal(0)), Line("3010", -came, Decimal(0))], "EUR", on=day)()
+        lines = [line for each in self.model.entries.values() if each.on <= on for line in each.lines]
+        if amount := sum((line.amount for line in lines if line.account == "1030"), Decimal(0)):
+            moved = [Line("1030", -amount, Decimal(0)), Line("1020", amount, Decimal(0))]
+            await self.post(moved, "EUR", on=on)()
 
     def told(self, made: dict[str, Any]) -> Entry:
         """An entry as the API tells it."""

@@ -44,6 +44,10 @@ class Entry:
     lines: list[Line]
     reversed: bool = False
     is_reversal: bool = False
+    shows: bool = False
+    """Whether it shows foreign balances for its day alone."""
+    realizes: bool = False
+    """Whether it realizes what was left of an empty account."""
 
 
 @dataclass
@@ -107,8 +111,10 @@ class Books:
             made.append(Line("4800", Decimal(0), -difference, project))
         return made
 
-    def revalued(self, on: date) -> dict[str, list[Line]]:
-        """By currency the lines that show foreign balances at the rates of a day."""
+    def revalued(self, on: date) -> tuple[dict[str, list[Line]], dict[str, list[Line]]]:
+        """By currency the lines that show foreign balances at the rates of a day, and those that realize what is left
+        of empty accounts.
+        """
         standing: dict[tuple[str, str, str | None], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
         for entry in self.entries.values():
             for line in entry.lines:
@@ -116,15 +122,34 @@ class Books:
                     sums = standing[entry.currency, line.account, line.item]
                     sums[0] += line.amount
                     sums[1] += line.base
-        made: dict[str, list[Line]] = defaultdict(list)
+        shown: dict[str, list[Line]] = defaultdict(list)
+        for_good: dict[str, list[Line]] = defaultdict(list)
         for (currency, account, item), (amount, base) in standing.items():
-            difference = self.worth(amount, self.rate(currency, on)) - base if amount or base else Decimal(0)
-            if difference:
-                made[currency].append(Line(account, Decimal(0), difference, None, item))
-        for lines in made.values():
-            if total := sum((each.base for each in lines), Decimal(0)):
-                lines.append(Line("4810", Decimal(0), -total))
-        return made
+            if not amount and not base:
+                continue
+            difference = self.worth(amount, self.rate(currency, on)) - base
+            lasts = Decimal(0)
+            if item is None and not amount:
+                lasts = self._left(account, on, base)
+            if difference != lasts:
+                shown[currency].append(Line(account, Decimal(0), difference - lasts, None, item))
+            if lasts:
+                for_good[currency].append(Line(account, Decimal(0), lasts))
+        for made, result in ((shown, "4810"), (for_good, "4800")):
+            for lines in made.values():
+                if total := sum((each.base for each in lines), Decimal(0)):
+                    lines.append(Line(result, Decimal(0), -total))
+        return shown, for_good
+
+    def _left(self, account: str, on: date, base: Decimal) -> Decimal:
+        """What has to be realized of an empty account, so that nothing is left of it on the day after."""
+        for entry in self.entries.values():
+            mine = sum((line.base for line in entry.lines if line.account == account), Decimal(0))
+            if mine and entry.realizes and entry.on > on:
+                return Decimal(0)
+            if entry.shows and entry.on == on:
+                base -= mine
+        return -base
 
     def balances(self, on: date, *, known_at: datetime | None = None, project: str | None = None) -> dict[str, Decimal]:
         """By account what its lines come to up to a day, in the currency of the books; zeros left out."""

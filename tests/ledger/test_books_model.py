@@ -49,6 +49,7 @@ async def test_everything_happened(driver: Driver) -> None:
         "close done",
         "reopen done",
         "revalue done",
+        "realize done",
         "post PERIOD_CLOSED",
     ):
         assert driver.outcomes[outcome], outcome

@@ -42,7 +42,8 @@ class RateQueries:
 @access(Scope.LEDGER_WRITE)
 async def currency_revalue(work: Work, input: ledger.NewRevaluation) -> list[JournalEntry]:
     """Shows accounts kept in other currencies, and open items in them, at the rates of a day. The difference is an
-    unrealized gain or loss of that day; the day after takes it back. Done again it posts only what differs since.
+    unrealized gain or loss of that day; the day after takes it back. What is left of an account that is empty is
+    realized for good. Done again it posts only what differs since.
     """
     return await ledger.revalue(work, input)  # type: ignore[return-value]
 
