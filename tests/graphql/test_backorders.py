@@ -1,12 +1,15 @@
 """What is not there may be ordered where the policy says so: who waits, for how much, and who is served first."""
 
 import asyncio
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from domain import stock
 from domain.kernel.errors import Overtaken
+from domain.kernel.work import SYSTEM, begin
 from domain.stock.operations import waiting as waiting_room
 from tests.graphql.test_policies import kept
 from tests.support.api import Api
@@ -17,12 +20,14 @@ from tests.support.shop import (
     CANCEL,
     LEVELS,
     PLACE,
+    POOL,
     RECEIVE,
     RELEASE,
     RESERVE,
     SHIP,
     act,
     crowd,
+    default_channel,
     done,
     figures,
     forbidden,
@@ -257,6 +262,136 @@ async def test_whatever_becomes_free_goes_to_who_waits(api: Api) -> None:
     await done(api, RELEASE, {"id": hold["reservation"]["id"]})
     assert await claims(api, behind["id"]) == [("1", "0")]
     assert await claims(api, second["id"]) == [("2", "0")]
+    await invariants_hold(api)
+
+
+@dataclass
+class Cart:
+    """All of a variant that may be waited for is held, and an order waits for five of it."""
+
+    row: str
+    place: str
+    hold: str
+    behind: str
+
+
+async def cart(api: Api, many: int, *, seconds: int = 900) -> Cart:
+    place = await location(api)
+    row = await stocked(api, many, place=place)
+    await kept(api, row, backorders="ALLOW")
+    held = await done(api, RESERVE, {"input": ordered([(row, many)], expiresInSeconds=seconds)})
+    behind = await placed(api, (row, 5))
+    assert await claims(api, behind["id"]) == [("0", "5")]
+    return Cart(row, place, held["reservation"]["id"], behind["id"])
+
+
+async def test_what_an_order_does_not_need_of_its_hold_goes_to_who_waits(api: Api) -> None:
+    given = await cart(api, 10)
+    mine = await placed(api, (given.row, 3), reservationId=given.hold)
+    assert await claims(api, mine["id"]) == [("3", "0")]
+    assert await claims(api, given.behind) == [("5", "0")]
+    assert await figures(api, given.row) == ("10", "8", "0", "2")
+    await invariants_hold(api)
+
+
+async def test_what_was_held_elsewhere_goes_to_who_waits(api: Api) -> None:
+    """The order takes its goods from another place alone, and so needs nothing of what was held for it."""
+    given, elsewhere = await cart(api, 4), await location(api)
+    mine = await placed(api, (given.row, 2), locationId=elsewhere, reservationId=given.hold)
+    assert await claims(api, mine["id"]) == [("0", "2")]  # it waits there
+    assert await claims(api, given.behind) == [("4", "1")]
+    assert await figures(api, given.row, given.place) == ("4", "4", "0", "0")
+    await invariants_hold(api)
+
+
+async def test_what_an_expired_hold_held_goes_to_who_waits_before_anybody_new(api: Api) -> None:
+    ordering, holding, enough = (
+        await cart(api, 5, seconds=1),
+        await cart(api, 5, seconds=1),
+        await cart(api, 7, seconds=1),
+    )
+    await asyncio.sleep(1.1)
+    newcomer = await placed(api, (ordering.row, 5))
+    assert await claims(api, newcomer["id"]) == [("0", "5")]
+    assert await claims(api, ordering.behind) == [("5", "0")]
+    assert await refused(api, RESERVE, {"input": ordered([(holding.row, 2)])}) == [
+        ("INSUFFICIENT_STOCK", "input.lines.0.quantity")
+    ]
+    assert await claims(api, holding.behind) == [("0", "5")]  # undone with the rest
+    # What those who wait do not need is the newcomer's.
+    await done(api, RESERVE, {"input": ordered([(enough.row, 2)])})
+    assert await claims(api, enough.behind) == [("5", "0")]
+    assert await figures(api, enough.row) == ("7", "5", "2", "0")
+    await invariants_hold(api)
+
+
+async def test_a_pool_is_filled_with_what_those_who_wait_leave_of_an_expired_hold(api: Api) -> None:
+    given, of = await cart(api, 8, seconds=1), await default_channel(api)
+    await asyncio.sleep(1.1)
+    pool = {"variantId": given.row, "locationId": given.place, "channelId": of, "quantity": 4}
+    assert (await act(api, POOL, {"input": pool}))["userErrors"]
+    assert await figures(api, given.row) == ("8", "0", "8", "0")
+    await done(api, POOL, {"input": {**pool, "quantity": 2}})
+    assert await claims(api, given.behind) == [("5", "0")]
+    assert await figures(api, given.row) == ("8", "5", "2", "1")
+    await invariants_hold(api)
+
+
+async def test_an_order_comes_before_who_waits_by_its_own_hold_but_not_by_anothers(api: Api) -> None:
+    """Of two expired holds one is the order's own: that is its, and the other one goes to who waits."""
+    place = await location(api)
+    row = await stocked(api, 6, place=place)
+    await kept(api, row, backorders="ALLOW")
+    mine, _ = [await done(api, RESERVE, {"input": ordered([(row, 3)], expiresInSeconds=1)}) for _ in range(2)]
+    behind = await placed(api, (row, 2))
+    await asyncio.sleep(1.1)
+    made = await placed(api, (row, 5), reservationId=mine["reservation"]["id"])
+    assert await claims(api, behind["id"]) == [("2", "0")]
+    assert await claims(api, made["id"]) == [("4", "1")]
+    await invariants_hold(api)
+
+
+async def test_a_sweep_serves_those_who_wait_where_others_freed_what_was_held(api: Api) -> None:
+    """A loss makes an expired hold give way, of which it needs but a part."""
+    given = await cart(api, 5, seconds=1)
+    await asyncio.sleep(1.1)
+    loss = {"locationId": given.place, "reason": "THEFT", "lines": [{"variantId": given.row, "delta": -2}]}
+    await done(api, ADJUST, {"input": loss})
+    async with api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        while await stock.sweep(work):
+            pass
+    assert await claims(api, given.behind) == [("3", "2")]
+    await invariants_hold(api)
+
+
+async def test_carts_that_expire_and_orders_at_once_leave_nobody_waiting_beside_goods(fresh_api: Api) -> None:
+    """Whoever comes first frees what expired holds held, and others consume theirs: whatever the order, nothing is left
+    over while somebody waits.
+    """
+    api = fresh_api
+    rows = [await stocked(api, 30) for _ in range(2)]
+    for row in rows:
+        await kept(api, row, backorders="ALLOW")
+    over = [
+        await done(api, RESERVE, {"input": ordered([(row, 3) for row in rows], expiresInSeconds=1)}) for _ in range(5)
+    ]
+    live = [await done(api, RESERVE, {"input": ordered([(row, 3) for row in rows])}) for _ in range(5)]
+    for row in rows:
+        await placed(api, (row, 12))
+    await asyncio.sleep(1.1)
+    acts = [
+        *(act(api, PLACE, {"input": ordered([(rows[0], 1), (rows[1], 2)])}) for _ in range(10)),
+        *(act(api, PLACE, {"input": ordered([(rows[1], 2), (rows[0], 1)])}) for _ in range(10)),
+        *(
+            act(api, PLACE, {"input": ordered([(rows[n % 2], 1)], reservationId=each["reservation"]["id"])})
+            for n, each in enumerate([*over, *live])
+        ),
+    ]
+    payloads = await asyncio.gather(*acts)
+    assert not any(each["userErrors"] for each in payloads)
+    assert len(await waiting(api, *rows)) > 0
+    for row in rows:
+        assert (await figures(api, row))[2:] == ("0", "0")
     await invariants_hold(api)
 
 

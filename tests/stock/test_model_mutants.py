@@ -25,6 +25,7 @@ from domain.stock.tables import Place
 from tests.stock.model.acts import ACTS, Act
 from tests.stock.model.acts.arrivals import Receive
 from tests.stock.model.acts.channels import SetPool, SetRule
+from tests.stock.model.acts.holds import Reserve
 from tests.stock.model.acts.sales import PlaceOrder
 from tests.stock.model.shops import shop, variants
 from tests.support.server import Server
@@ -75,6 +76,17 @@ def expired_holds_freed_twice(patch: pytest.MonkeyPatch) -> None:
     statement = reserving._FREE_EXPIRED
     assert "SET held = 0" in statement
     patch.setattr(reserving, "_FREE_EXPIRED", statement.replace("SET held = 0", "SET held = line.held"))
+
+
+def who_waits_is_passed_over(patch: pytest.MonkeyPatch) -> None:
+    """What expired holds held, and what orders leave of theirs, is free and serves nobody who waits."""
+    reserving = import_module("domain.stock.operations.reserve")
+
+    async def nobody(*_: Any) -> None:
+        pass
+
+    patch.setattr(reserving, "fill_backorders", nobody)
+    _more_often(patch, Reserve, PlaceOrder)
 
 
 def the_youngest_is_served_first(patch: pytest.MonkeyPatch) -> None:
@@ -145,6 +157,7 @@ MUTANTS = {
     "the lock of levels": Mutant(without_locks),
     "lock, then look": Mutant(layers_read_before_the_lock),
     "holds freed once": Mutant(expired_holds_freed_twice),
+    "who waits served before anybody new": Mutant(who_waits_is_passed_over, at_once=4),
     "the oldest served first": Mutant(the_youngest_is_served_first),
     "first in, first out": Mutant(the_youngest_leaves_first),
     "the last cent": Mutant(a_cent_is_lost),

@@ -413,3 +413,19 @@ async def test_where_it_is_not_allowed_fifty_at_once_get_what_is_there(
 
 async def test_every_invariant_holds_after_all_this(api: Api) -> None:
     await invariants_hold(api)
+
+
+@pytest.mark.parametrize("allows", [False, True])
+async def test_what_an_expired_hold_held_is_the_customers_first_then_theirs_who_wait(
+    api: Api, database: Database, allows: bool
+) -> None:
+    place = await shop(api, allows=allows)
+    row = await stocked(api, 7, place=place)
+    await kept(api, row, backorders="ALLOW")
+    await done(api, RESERVE, {"input": ordered([(row, 7)], expiresInSeconds=1)})
+    behind = (await done(api, PLACE, {"input": ordered([(row, 6)])}))["order"]
+    await asyncio.sleep(1.1)
+    await hand_over(database, place, [(row, 3)])
+    assert await claims(api, behind["id"]) == [("4", "2")]
+    assert await figures(api, row) == ("4", "4", "0", "0")
+    await invariants_hold(api)

@@ -73,7 +73,8 @@ class NewOrder:
     location_id: ID | None = None
     """Take the goods from here alone, as a store does; chosen when left out."""
     reservation_id: ID | None = None
-    """The hold that becomes this order: its stock is used first, and what is left of it is free again."""
+    """The hold that becomes this order: its stock is used first; what is left of it goes to those who wait, and is
+    free again."""
 
 
 async def place(work: Work, new: NewOrder) -> ID:
@@ -106,7 +107,8 @@ async def place_each(work: Work, news: Sequence[NewOrder]) -> list[Done]:
     order given.
 
     Refused as `place_many` is: whichever order is at fault, none is placed. Refused with Apart where they are large,
-    use up a hold, or take from what is set aside for a channel; and with InsufficientStock also where some could wait.
+    use up a hold, or take from what is set aside for a channel or was held until now; and with InsufficientStock also
+    where some could wait.
     """
     if (
         any(new.reservation_id is not None for new in news)

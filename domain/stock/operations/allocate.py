@@ -53,11 +53,12 @@ async def allocate_each(work: Work, demands: Collection[Demand]) -> AsyncIterato
     """The stock is bound to the lines of several documents, in full, each by an act of its own: their ids come in turn,
     as the demands name them, each once its stock is bound. Whoever asks for the next one has ended the act.
 
-    Refused with InsufficientStock, as if all were one, and with Apart where a channel's own stock would be used.
+    Refused with InsufficientStock, as if all were one, and with Apart where a channel's own stock would be used or
+    expired holds have to give way.
     """
     placed = await lock_and_place(work, demands)
-    if any(part.pooled for part in placed.parts):
-        raise Apart  # what leaves the pools would be told before the act that takes it
+    if placed.any_expired or any(part.pooled for part in placed.parts):
+        raise Apart  # what others lose or get by it would be told before the act that takes it
     of_document: dict[str, list[Part]] = {each.document: [] for each in demands}
     for part in placed.parts:
         of_document[part.demand.document].append(part)

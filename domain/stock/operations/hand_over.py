@@ -1,6 +1,6 @@
 """Goods are a customer's at once, as at a till: nothing was allocated before."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ from domain.stock.contents import Contents, Part
 from domain.stock.errors import InsufficientStock, NotForSale
 from domain.stock.events import StockShipped
 from domain.stock.locked import Level, Levels, Move
-from domain.stock.operations.backorders import give_way
+from domain.stock.operations.backorders import fill_backorders, give_way, lock_queues
 from domain.stock.operations.cases import NewCase, open_cases
 from domain.stock.operations.inputs import Path
 from domain.stock.operations.reserve import free_expired
@@ -50,7 +50,7 @@ async def hand_over(work: Work, location_id: ID, lines: Sequence[Handed], *, sou
     is available there, and with NotForSale where what is there is past its date. Where the location allows it, nothing
     is refused of these two, as the goods are in the customer's hand: what is promised to others gives way, and for what
     the books do not have at all a case of kind OVERSOLD is opened. Only what is there moves; the rest is booked as soon
-    as it comes in.
+    as it comes in. What expired holds held is the customer's first, too; the rest goes to those who wait.
     """
     path = ("input", "locationId")
     record = await work.raw.fetchrow(_LOCATION, location_id[4:]) if is_id(location_id, "loc") else None
@@ -65,8 +65,9 @@ async def hand_over(work: Work, location_id: ID, lines: Sequence[Handed], *, sou
         wanted[place] = wanted.get(place, Decimal(0)) + line.quantity
     levels = await Levels.lock(work, list(wanted), create=allowed)
     there = {place: level for place in wanted if (level := levels.by_place.get(place)) is not None}
+    freed: Collection[Place] = ()
     if any(wanted[place] > level.available for place, level in there.items()):
-        await free_expired(work, levels, list(there))
+        freed = await free_expired(work, levels, list(there))
     kept = await ledger.books(work)
     lying = {
         place: contents.for_sale(each, kept.today)
@@ -75,8 +76,11 @@ async def hand_over(work: Work, location_id: ID, lines: Sequence[Handed], *, sou
     if not allowed:
         Refusals.raise_if_any(_shortages(lines, location_id, wanted, there, lying))
     else:
-        await _make_room(work, levels, wanted, lying)
+        await _make_room(work, levels, wanted, lying, freed=freed)
     taken = await _take(work, location_id, lines, lying, digits=currency_digits(kept.currency))
+    if freed:
+        booked = _booked(location_id, lines, taken)
+        await fill_backorders(work, levels, {place: -booked[place] for place in freed})
     value = sum((part.value for mine in taken for part in mine), Decimal(0))
     handed = ledger.about(postings.handed_over(value), location=location_id)
     drafts = [ledger.Draft("Goods handed over", source, handed)] if value else []
@@ -142,14 +146,20 @@ def _sum(lying: Contents, place: Place) -> Decimal:
     return sum((each.quantity for each in lying[place]), Decimal(0))
 
 
-async def _make_room(work: Work, levels: Levels, wanted: dict[Place, Decimal], lying: Contents) -> None:
-    """What the customer holds in his hand is nobody else's any more: promises give way, as for any loss."""
+async def _make_room(
+    work: Work, levels: Levels, wanted: dict[Place, Decimal], lying: Contents, *, freed: Collection[Place]
+) -> None:
+    """What the customer holds in his hand is nobody else's any more: promises give way, as for any loss. Those who wait
+    at the places `freed` are served by the same act, later.
+    """
     short = {
         place: rest
         for place, quantity in wanted.items()
         if (rest := min(quantity, _sum(lying, place)) - levels.by_place[place].available) > 0
     }
     if short:
+        if freed:
+            await lock_queues(work, {variant for variant, _ in (*freed, *short)})
         await give_way(work, levels, short)
 
 
@@ -167,6 +177,15 @@ async def _take(
     return taken
 
 
+def _booked(location_id: ID, lines: Sequence[Handed], taken: Sequence[Sequence[Part]]) -> dict[Place, Decimal]:
+    """How much of each variant is taken of what is there."""
+    booked: dict[Place, Decimal] = {}
+    for line, mine in zip(lines, taken, strict=True):
+        place = line.variant_id, location_id
+        booked[place] = booked.get(place, Decimal(0)) + sum((part.quantity for part in mine), Decimal(0))
+    return booked
+
+
 def _oversold(
     location_id: ID,
     lines: Sequence[Handed],
@@ -175,9 +194,7 @@ def _oversold(
     source: ID,
 ) -> list[NewCase]:
     """A case for each variant of which more was handed over than the books had."""
-    booked = dict.fromkeys(wanted, Decimal(0))
-    for line, mine in zip(lines, taken, strict=True):
-        booked[line.variant_id, location_id] += sum((part.quantity for part in mine), Decimal(0))
+    booked = _booked(location_id, lines, taken)
     return [
         NewCase(
             DiscrepancyKind.OVERSOLD,

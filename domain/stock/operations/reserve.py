@@ -1,6 +1,6 @@
 """Holds on stock that end by themselves."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -13,9 +13,9 @@ from domain.kernel.work import Work
 from domain.stock.events import StockReleased, StockReserved
 from domain.stock.locked import Levels
 from domain.stock.operations import inputs
-from domain.stock.operations.backorders import serve_waiting
+from domain.stock.operations.backorders import fill_backorders, lock_queues, serve_waiting
 from domain.stock.operations.inputs import Path, Wanted
-from domain.stock.operations.waiting import Waiting, place_and_wait
+from domain.stock.operations.waiting import Waiting, lock_policies, place_and_wait
 from domain.stock.placement import Demand, Part, place, shortages
 from domain.stock.shares import shares_of, take
 from domain.stock.tables import Place, ReservationStatus, StockReservation, StockReservationLine
@@ -120,6 +120,8 @@ class Placed:
     levels: Levels
     parts: list[Part]
     waiting: list[Waiting] = field(default_factory=list)
+    any_expired: bool = False
+    """Whether expired holds had to give way."""
 
 
 async def lock_and_place(
@@ -131,10 +133,12 @@ async def lock_and_place(
     may_wait: bool = False,
 ) -> Placed:
     """Lock the levels that demands may be served from, and choose. A reservation is consumed: what it holds is given
-    up first, and its places are preferred. What channels take from their pools is taken off them.
+    up first, and its places are preferred; what is left of it goes to those who wait. What channels take from their
+    pools is taken off them.
 
-    Refused with InsufficientStock for every variant that is short, once expired holds have given way; with `may_wait`
-    only for those whose policy does not let demands wait.
+    Where expired holds must give way, what they held goes to those who wait, and only then to the demands. Refused
+    with InsufficientStock for every variant that is short all the same; with `may_wait` only for those whose policy
+    does not let demands wait.
     """
     held = await held_places(work, reservation_id, path=path) if reservation_id is not None else set()
     if any(demand.location_id is None for demand in demands):
@@ -153,7 +157,11 @@ async def lock_and_place(
         pooled=any(level.reserved for level in levels),
     )
     parts, short = place(levels, demands, mine, shares)
-    if short and await free_expired(work, levels, [level.place for level in levels]):
+    expired: Collection[Place] = ()
+    if short and (expired := await free_expired(work, levels, [level.place for level in levels])):
+        if may_wait:
+            await lock_policies(work, {each.variant_id for each in demands})  # they come before queues
+        await _serve_first(work, levels, expired, mine)
         parts, short = place(levels, demands, mine, shares)
     waiting: list[Waiting] = []
     if short and may_wait:
@@ -161,7 +169,30 @@ async def lock_and_place(
     if short:
         raise shortages(levels, demands, short, shares)
     await _claim_from_pools(work, parts)
-    return Placed(levels, parts, waiting)
+    await _serve_with_the_rest(work, levels, mine, parts)
+    return Placed(levels, parts, waiting, bool(expired))
+
+
+async def _serve_first(work: Work, levels: Levels, expired: Collection[Place], mine: Mapping[Place, Decimal]) -> None:
+    """What expired holds held goes to those who wait, but for what was held for the demands themselves."""
+    if mine:  # what is left of it goes to those who wait, too, later: queues are locked all at once
+        await lock_queues(work, {variant for variant, _ in (*expired, *mine)})
+    await fill_backorders(work, levels, {each: -mine.get(each, Decimal(0)) for each in expired})
+
+
+async def _serve_with_the_rest(
+    work: Work, levels: Levels, mine: Mapping[Place, Decimal], parts: Collection[Part]
+) -> None:
+    """What was held for demands that did not need it goes to those who wait. What they take is not claimed yet."""
+    taken = dict.fromkeys(mine, Decimal(0))
+    common = dict(taken)
+    for part in parts:
+        if part.level.place in mine:
+            taken[part.level.place] += part.quantity
+            common[part.level.place] += part.quantity - part.pooled
+    rest = {each: -taken[each] for each, held in mine.items() if common[each] < held}
+    if rest:
+        await fill_backorders(work, levels, rest)
 
 
 async def _claim_from_pools(work: Work, parts: Collection[Part]) -> None:
@@ -233,22 +264,24 @@ RETURNING expired.variant_id, expired.location_id, expired.held
 """
 
 
-async def free_expired(work: Work, levels: Levels, places: Collection[Place]) -> bool:
+async def free_expired(work: Work, levels: Levels, places: Collection[Place]) -> set[Place]:
     """Holds whose time is over give way at these places, whose levels are locked: whoever would fail because of them
-    frees them. Returns whether there were any; the caller saves the levels.
+    frees them. Returns where there were any: the caller serves those who wait there, and saves the levels.
     """
     variants, locations = [each[0][4:] for each in places], [each[1][4:] for each in places]
-    freed = await work.raw.fetch(_FREE_EXPIRED, variants, locations, work.now)
-    for record in freed:
+    freed: set[Place] = set()
+    for record in await work.raw.fetch(_FREE_EXPIRED, variants, locations, work.now):
         there = ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])
         levels.by_place[there].claim(reserved=-record["held"])
-    return bool(freed)
+        freed.add(there)
+    return freed
 
 
 _EXPIRED = """
 SELECT reservation.id, line.variant_id, line.location_id FROM stock_reservations AS reservation
-LEFT JOIN stock_reservation_lines AS line ON line.reservation_id = reservation.id AND line.open
-WHERE reservation.closed_at IS NULL AND reservation.expires_at <= $1 ORDER BY reservation.expires_at LIMIT $2
+JOIN stock_reservation_lines AS line ON line.reservation_id = reservation.id
+WHERE reservation.closed_at IS NULL AND reservation.expires_at <= $1
+ORDER BY reservation.expires_at, line.open DESC LIMIT $2
 """
 _CLOSE_EXPIRED = """
 UPDATE stock_reservations SET outcome = 'EXPIRED', closed_at = $2 WHERE id IN (
@@ -262,16 +295,13 @@ UPDATE stock_reservations SET outcome = 'EXPIRED', closed_at = $2 WHERE id IN (
 async def sweep(work: Work) -> int:
     """Holds whose time is over give way, at most SWEPT_AT_ONCE lines of them. Returns how many lines were looked at.
 
-    Nothing depends on it: whoever needs the stock frees it anyway. It keeps what people look at up to date.
+    Whoever needs the stock frees it anyway, but for those who wait: they are served with what is free by now, whoever
+    freed it. It keeps what people look at up to date.
     """
     found = await work.raw.fetch(_EXPIRED, work.now, SWEPT_AT_ONCE)
     if not found:
         return 0
-    places = {
-        (ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"]))
-        for record in found
-        if record["variant_id"] is not None
-    }
+    places = {(ID("var_" + record["variant_id"]), ID("loc_" + record["location_id"])) for record in found}
     levels = await Levels.lock(work, places)
     await free_expired(work, levels, places)
     await work.raw.execute(_CLOSE_EXPIRED, sorted({record["id"] for record in found}), work.now)

@@ -133,7 +133,8 @@ async def set_pool(work: Work, new: NewPool) -> ID | None:
     """So much of what is there is for the channel alone from now on: taken from what is available to everybody, or
     given back to it, and then first to those who wait. Returns the pool's id; None where there was none to be emptied.
 
-    Refused with InsufficientStock when less is available than it would take; with NotFound and Invalid.
+    Refused with InsufficientStock when less is available than it would take, once expired holds have given way to those
+    who wait; with NotFound and Invalid.
     """
     await _existing_channel(work, new.channel_id)
     location = await inputs.existing_location(work, new.location_id, path=("input", "locationId"))
@@ -153,7 +154,7 @@ async def set_pool(work: Work, new: NewPool) -> ID | None:
     if row is not None and not more:
         return ID("spl_" + row["id"])
     if more > level.available:
-        await free_expired(work, levels, [level.place])
+        await serve_waiting(work, levels, await free_expired(work, levels, [level.place]))
         _refuse_more(level, sku, new.quantity, held)
     pool = await _write(work, new, None if row is None else ID("spl_" + row["id"]))
     level.claim(reserved=more)

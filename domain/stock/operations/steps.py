@@ -9,7 +9,7 @@ from domain.kernel.work import Work
 from domain.stock.contents import Content
 from domain.stock.events import StockRelocated
 from domain.stock.locked import Level, Levels, Move
-from domain.stock.operations.backorders import give_way
+from domain.stock.operations.backorders import fill_backorders, give_way, lock_queues
 from domain.stock.operations.reserve import free_expired
 from domain.stock.tables import Place, StockMovementKind
 
@@ -48,13 +48,18 @@ def shortfall(levels: Levels, less: Mapping[Place, Decimal]) -> dict[Place, Deci
 
 async def set_aside(work: Work, levels: Levels, steps: Sequence[Step]) -> None:
     """Goods come into a state, whether they are promised or not: what is promised beyond what is left gives way, as for
-    a loss. The levels are locked.
+    a loss; what is left of expired holds goes to those who wait. The levels are locked.
     """
     less = withdrawn(steps)
+    freed: Collection[Place] = ()
     if short := shortfall(levels, less):
-        await free_expired(work, levels, short)
+        freed = await free_expired(work, levels, short)
     if short := shortfall(levels, less):
+        if freed:
+            await lock_queues(work, {variant for variant, _ in (*freed, *short)})
         await give_way(work, levels, short)
+    if freed:
+        await fill_backorders(work, levels, {place: -less[place] for place in freed})
     await take(work, levels, steps)
 
 

@@ -64,6 +64,11 @@ FROM unnest($1::uuid[]) AS variant(id)
 """
 
 
+async def lock_policies(work: Work, variants: Collection[ID]) -> None:
+    """Lock the policies of variants that demands may come to wait for, where queues are locked before that is known."""
+    await work.raw.fetch(_POLICIES, sorted(variant[4:] for variant in variants))
+
+
 async def _most_waited_for(
     work: Work, levels: Levels, demands: Collection[Demand], variants: Collection[ID]
 ) -> dict[ID, Decimal | None]:

@@ -23,8 +23,9 @@ def place_wishes(
     channel: int | None = None,
     told: Mapping[RuleKey, Rule] | None = None,
 ) -> tuple[Parts, list[tuple[Wish, Many]]]:
-    """Where the wishes of one document are served from, and what is waited for. Expired holds give way when they must.
-    What comes out of the pools of its channel is taken off them. `told`: the rules that it was told of its channel.
+    """Where the wishes of one document are served from, and what is waited for. Expired holds give way when they must,
+    to those who wait first. So does what was held for the document and it does not need. What comes out of the pools of
+    its channel is taken off them. `told`: the rules that it was told of its channel.
     """
     places = [place for place in places if place in model.versions]
     rules = {} if channel is None else _plausible(model, channel, {wish.variant for wish in wishes}, told or {})
@@ -42,7 +43,8 @@ def place_wishes(
         return room
 
     room = attempt()
-    if room.short and model.free_expired(places, now):
+    if room.short and (freed := model.free_expired(places, now)):
+        model.serve({place: -held.get(place, NOTHING) for place in freed})
         room = attempt()
     if room.short:
         # Who may wait takes what there is, in the order of the lines, and waits for the rest.
@@ -59,6 +61,13 @@ def place_wishes(
     if channel is not None:
         for place, many in room.from_pools.items():
             model.take_from_pool(channel, place, many)
+    model.serve(
+        {
+            place: -sum((part for _, there, part in room.parts if there == place), NOTHING)
+            for place, rest in room.held.items()
+            if rest and place in held
+        }
+    )
     return room.parts, room.short
 
 

@@ -285,15 +285,16 @@ class Model:
                 self.held[place] = {key: many for key, many in held.items() if key not in mine}
         return freed
 
-    def free_expired(self, places: Iterable[Place], now: datetime) -> bool:
-        """Holds whose time is over are free at these places. Returns whether there were any."""
-        any_freed = False
+    def free_expired(self, places: Iterable[Place], now: datetime) -> set[Place]:
+        """Holds whose time is over are free at these places. Returns where there were any."""
+        freed: set[Place] = set()
         for place in places:
             held = self.held.get(place, {})
             over = [key for key in held if self.holds[key[1]].expires_at <= now]
-            any_freed = any_freed or bool(over)
+            if over:
+                freed.add(place)
             self.held[place] = {key: many for key, many in held.items() if key not in over}
-        return any_freed
+        return freed
 
     def allocate(self, line: Line, place: Place, quantity: Many, at: datetime, *, bound: bool) -> None:
         """A line has a right to so much more at a place. `bound`: it takes its goods from there alone."""
@@ -329,7 +330,9 @@ class Model:
         self.waiting[line] = replace(present, quantity=present.quantity + quantity, since=since)
 
     def serve(self, coming: Mapping[Place, Many]) -> None:
-        """What comes in at places, and what is free there, goes to those who wait: the most urgent first."""
+        """What comes in at places, and what is free there, goes to those who wait: the most urgent first. What somebody
+        has taken there that it does not know of comes with a minus.
+        """
         variants = {variant for variant, _ in coming}
         found = {line: each.quantity for line, each in self.waiting.items() if each.variant in variants}
         self.noticed["waiting"] = {**found, **self.noticed.get("waiting", {})}  # as they were when seen first

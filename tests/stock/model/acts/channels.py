@@ -103,7 +103,7 @@ class SetPool(Act):
         pool = pools.get(self.channel, Pool(model.turn, NOTHING))
         more = self.quantity - pool.held
         if more > model.available(place):
-            model.free_expired([place], seen.now)
+            model.serve(dict.fromkeys(model.free_expired([place], seen.now), NOTHING))
             if more > model.available(place):
                 raise No("INSUFFICIENT_STOCK")
         if more or self.channel in pools:

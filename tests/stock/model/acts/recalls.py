@@ -47,10 +47,12 @@ class Recall(Act):
             if place[0] == self.variant
         }
         less = {place: sum((many for _, many in mine), NOTHING) for place, mine in aside.items() if mine}
-        model.free_expired([place for place, many in less.items() if many > model.available(place)], seen.now)
+        short = [place for place, many in less.items() if many > model.available(place)]
+        freed = model.free_expired(short, seen.now)
         for place, many in less.items():
             rest = many - model.available(place)
             if rest > 0:
                 model.give_way(place, rest)
         for place, mine in aside.items():
             model.rearrange(place, [(each, Content(each.bin, each.lot, "ON_HOLD"), many) for each, many in mine])
+        model.serve(dict.fromkeys(freed, NOTHING))

@@ -51,8 +51,9 @@ class HandOver(Act):
         if oversells:
             for place in wanted:
                 model.versions.setdefault(place, 0)
+        freed: set[Place] = set()
         if any(many > model.available(place) for place, many in wanted.items()):
-            model.free_expired([place for place in wanted if place in model.versions], seen.now)
+            freed = model.free_expired([place for place in wanted if place in model.versions], seen.now)
         if not oversells:
             codes = {
                 "INSUFFICIENT_STOCK" if many > model.available(place) else "NOT_FOR_SALE"
@@ -72,6 +73,7 @@ class HandOver(Act):
             if part:
                 leave(model, place, part, seen.now)
                 left[place] += part
+        model.serve(dict.fromkeys(freed, NOTHING))  # what the customer did not take along
         for place, many in wanted.items():
             if many > left[place]:
                 model.open_case(Case("OVERSOLD", place, many - left[place], left[place], many))
