@@ -130,6 +130,14 @@ ORDER BY level.variant_id, level.location_id FOR NO KEY UPDATE OF level
 )
 
 
+_ELSEWHERE = """
+SELECT level.variant_id, sum(level.on_hand - level.allocated - level.reserved - level.unavailable) AS available
+FROM stock_levels AS level JOIN locations AS location ON location.id = level.location_id
+WHERE level.variant_id = ANY($1) AND location.kind <> 'TRANSIT' AND NOT EXISTS (
+  SELECT FROM unnest($2::uuid[], $3::uuid[]) AS known(variant_id, location_id)
+  WHERE known.variant_id = level.variant_id AND known.location_id = level.location_id)
+GROUP BY level.variant_id
+"""
 _MADE = """SELECT EXISTS (
   SELECT FROM unnest($1::uuid[], $2::uuid[]) AS missing(variant_id, location_id)
   JOIN stock_levels USING (variant_id, location_id))"""
@@ -191,6 +199,21 @@ class Levels:
         """
         await work.raw.execute(_ALL_PLACES, variant[4:])
         return await cls.lock_variants(work, [variant])
+
+    async def available_elsewhere(self, variants: Collection[ID], besides: Collection[Place]) -> dict[ID, Decimal]:
+        """How much of variants is available to everybody at other places than these. Where this act has not locked it,
+        it is read as it is by now: whoever changes it later comes behind this act.
+        """
+        known = _known(self.work)
+        found = dict.fromkeys(variants, Decimal(0))
+        for place, level in known.items():
+            if place[0] in found and place not in besides and level.kind != LocationKind.TRANSIT:
+                found[place[0]] += level.available
+        variant_ids, location_ids = [[each[n][4:] for each in known] for n in (0, 1)]
+        wanted = [each[4:] for each in sorted(found)]
+        for row in await self.work.raw.fetch(_ELSEWHERE, wanted, variant_ids, location_ids):
+            found[ID("var_" + row["variant_id"])] += row["available"]
+        return found
 
     @classmethod
     def over(cls, work: Work, found: Sequence[Level]) -> "Levels":

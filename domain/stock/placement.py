@@ -80,6 +80,22 @@ def place(
     return parts, short
 
 
+def offered(parts: Collection[Part], held: Mapping[Place, Decimal]) -> dict[tuple[str, ID], Decimal]:
+    """How much of what their channel is offered documents have taken of variants: all but what came out of pools, and
+    what was held for them.
+    """
+    taken: dict[tuple[str, ID], Decimal] = {}
+    own = dict(held)
+    for part in parts:
+        place, common = part.level.place, part.quantity - part.pooled
+        mine = min(own.get(place, _NONE), common)
+        if mine:
+            own[place] -= mine
+        key = part.demand.document, part.demand.variant_id
+        taken[key] = taken.get(key, _NONE) + common - mine
+    return taken
+
+
 def shortages(
     levels: Levels, demands: Collection[Demand], short: Collection[Demand], shares: Shares = NO_SHARES
 ) -> Refusals:

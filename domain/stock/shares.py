@@ -27,6 +27,8 @@ class Rule:
         return rest if self.cap is None else min(rest, max(self.cap - taken, Decimal(0)))
 
 
+RuleKey = tuple[ID, ID | None]
+"""A channel, and a variant; None: every variant that has no rule of its own."""
 EVERYTHING = Rule(Decimal(0), None)
 """Of what no rule speaks, a channel may take all."""
 
@@ -37,7 +39,7 @@ class Shares:
 
     pools: dict[tuple[ID, Place], Decimal] = field(default_factory=dict)
     """What pools hold, by channel and place; to be lowered by who takes from them."""
-    rules: Mapping[tuple[ID, ID | None], Rule] = field(default_factory=dict)
+    rules: Mapping[RuleKey, Rule] = field(default_factory=dict)
     """Rules by channel and variant; with None for every variant that has none of its own."""
 
     def __bool__(self) -> bool:
@@ -65,12 +67,30 @@ WHERE channel_id = ANY($1) AND variant_id = ANY($2) AND held > 0
 """
 
 
+async def rules_of(
+    work: Work, channels: Collection[ID], variants: Collection[ID], *, ruled: bool = True
+) -> Mapping[RuleKey, Rule]:
+    """The rules that speak of channels and variants. To one act they stay as it has read them first: no lock keeps
+    others from changing them. `ruled` says whether there may be any.
+    """
+    read: dict[RuleKey, Rule | None] = work.remembered.setdefault("stock.rules", {})
+    asked: set[RuleKey] = {(channel, variant) for channel in channels for variant in (*variants, None)}
+    fresh = asked - read.keys()
+    if fresh and ruled:
+        wanted = [each[4:] for each in sorted(channels)], [each[4:] for each in sorted(variants)]
+        for row in await work.raw.fetch(_RULES, *wanted):
+            key = ID("chn_" + row["channel_id"]), row["variant_id"] and ID("var_" + row["variant_id"])
+            read.setdefault(key, Rule(row["buffer"], row["cap"]))
+    for key in fresh:
+        read.setdefault(key, None)
+    return {key: rule for key in asked if (rule := read[key]) is not None}
+
+
 async def shares_of(
     work: Work, channels: Collection[ID], variants: Collection[ID], *, ruled: bool, pooled: bool
 ) -> Shares:
     """The shares of channels in variants whose levels are locked. `ruled` and `pooled` say whether there may be any."""
     wanted = [each[4:] for each in sorted(channels)], [each[4:] for each in sorted(variants)]
-    rules = await work.raw.fetch(_RULES, *wanted) if ruled and channels else []
     pools = await work.raw.fetch(_POOLS, *wanted) if pooled and channels else []
     return Shares(
         pools={
@@ -79,12 +99,7 @@ async def shares_of(
             ]
             for row in pools
         },
-        rules={
-            (ID("chn_" + row["channel_id"]), row["variant_id"] and ID("var_" + row["variant_id"])): Rule(
-                row["buffer"], row["cap"]
-            )
-            for row in rules
-        },
+        rules=await rules_of(work, channels, variants, ruled=ruled),
     )
 
 

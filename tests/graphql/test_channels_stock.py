@@ -14,6 +14,7 @@ from domain.kernel.ids import new_id
 from domain.kernel.money import CurrencyCode
 from domain.kernel.work import SYSTEM, begin
 from tests.graphql.test_availability import asked
+from tests.graphql.test_backorders import claims
 from tests.graphql.test_policies import kept
 from tests.support.api import Api
 from tests.support.shop import (
@@ -22,7 +23,9 @@ from tests.support.shop import (
     EXPECT,
     PLACE,
     RECEIVE,
+    RELEASE,
     RESERVE,
+    SHIP,
     act,
     announced,
     crowd,
@@ -273,6 +276,124 @@ async def test_where_a_channel_is_offered_less_it_waits_for_the_rest(api: Api) -
     order = (await done(api, PLACE, by(of, row, 5)))["order"]
     assert [(each["allocated"], each["backordered"]) for each in order["lines"]] == [("3", "2")]
     await invariants_hold(api)
+
+
+async def waits(api: Api, of: str | None, row: str, many: Any, **extra: Any) -> str:
+    """The id of an order that comes by a channel."""
+    return (await done(api, PLACE, by(of, row, many, **extra)))["order"]["id"]
+
+
+async def came(api: Api, place: str, row: str, many: Any) -> None:
+    await done(api, RECEIVE, {"input": receipt(place, [(row, many, "4.00")])})
+
+
+async def test_who_waits_is_not_served_with_what_is_kept_from_his_channel(api: Api) -> None:
+    of, place = await channel(api), await location(api)
+    row = await stocked(api, 10, place=place)
+    await kept(api, row, backorders="ALLOW")
+    await ruled(api, of, row, buffer=5)
+    mine = await waits(api, of, row, 8)
+    assert await claims(api, mine) == [("5", "3")]
+    cart = await done(api, RESERVE, {"input": {"lines": [{"variantId": row, "quantity": 1}]}})
+    await done(api, RELEASE, {"id": cart["reservation"]["id"]})
+    assert await claims(api, mine) == [("5", "3")]
+    await came(api, place, row, 2)
+    assert await claims(api, mine) == [("7", "1")]
+    assert await figures(api, row) == ("12", "7", "0", "5")
+    # Others are offered what is kept from it, also while it waits for more urgently.
+    other = await waits(api, None, row, 7)
+    assert await claims(api, other) == [("5", "2")]
+    await came(api, place, row, 2)
+    assert (await claims(api, mine), await claims(api, other)) == ([("7", "1")], [("7", "0")])
+    await came(api, place, row, 5)
+    assert await claims(api, mine) == [("7", "1")]
+    await came(api, place, row, 1)
+    assert await claims(api, mine) == [("8", "0")]
+    assert await figures(api, row) == ("20", "15", "0", "5")
+    await invariants_hold(api)
+
+
+async def test_an_order_that_waits_has_no_more_than_its_cap_of_all_lines(api: Api) -> None:
+    of, place = await channel(api), await location(api)
+    row = await stocked(api, 10, place=place)
+    await kept(api, row, backorders="ALLOW")
+    await ruled(api, of, row, cap=2)
+    two = {"input": {**ordered([(row, 3), (row, 2)]), "channelId": of}}
+    mine = (await done(api, PLACE, two))["order"]["id"]
+    assert await claims(api, mine) == [("2", "1"), ("0", "2")]
+    await came(api, place, row, 1)
+    await done(api, SHIP, {"id": mine})  # what has left counts, too
+    await came(api, place, row, 1)
+    assert await claims(api, mine) == [("0", "1"), ("0", "2")]
+    await ruled(api, of, row, cap=4)
+    await came(api, place, row, 1)
+    assert await claims(api, mine) == [("1", "0"), ("1", "1")]
+    await came(api, place, row, 1)
+    assert await claims(api, mine) == [("1", "0"), ("1", "1")]
+    await ruled(api, of, row)
+    await came(api, place, row, 1)
+    assert await claims(api, mine) == [("1", "0"), ("2", "0")]
+    await invariants_hold(api)
+
+
+async def test_what_is_kept_from_who_waits_may_lie_anywhere(api: Api) -> None:
+    """The buffer is at one place, and goods come in at another: all of them are offered. Who takes his goods from one
+    place alone is offered what is beyond the buffer there.
+    """
+    of, here, there = await channel(api), await location(api), await location(api)
+    row = await stocked(api, 4, place=there)
+    await kept(api, row, backorders="ALLOW")
+    await ruled(api, of, row, buffer=4)
+    anywhere = await waits(api, of, row, 3)
+    bound = await waits(api, of, row, 2, locationId=here)
+    assert (await claims(api, anywhere), await claims(api, bound)) == ([("0", "3")], [("0", "2")])
+    await came(api, here, row, 2)
+    assert (await claims(api, anywhere), await claims(api, bound)) == ([("2", "1")], [("0", "2")])
+    await came(api, here, row, 6)
+    assert (await claims(api, anywhere), await claims(api, bound)) == ([("3", "0")], [("1", "1")])
+    assert await figures(api, row, here) == ("8", "4", "0", "4")
+    await invariants_hold(api)
+
+
+async def test_what_was_promised_and_lost_comes_back_whatever_the_channel_is_offered(api: Api) -> None:
+    of, place = await channel(api), await location(api)
+    row = await stocked(api, 5, place=place)
+    mine = await waits(api, of, row, 5)
+    await ruled(api, of, row, buffer=9, cap=1)
+    loss = {"locationId": place, "reason": "THEFT", "lines": [{"variantId": row, "delta": -3}]}
+    await done(api, ADJUST, {"input": loss})
+    assert await claims(api, mine) == [("2", "3")]
+    await came(api, place, row, 3)
+    assert await claims(api, mine) == [("5", "0")]
+    # Where it waited already, it is offered anew what it lost.
+    await kept(api, row, backorders="ALLOW")
+    await ruled(api, of, row, cap=4)
+    await came(api, place, row, 4)
+    behind = await waits(api, of, row, 6)
+    assert await claims(api, behind) == [("4", "2")]
+    await done(api, ADJUST, {"input": loss})
+    assert await claims(api, behind) == [("1", "5")]
+    await came(api, place, row, 9)
+    assert await claims(api, behind) == [("4", "2")]
+    await invariants_hold(api)
+
+
+async def test_rules_cost_who_serves_those_who_wait_nothing_where_there_are_none(api: Api) -> None:
+    of, place = await channel(api), await location(api)
+
+    async def statements(by_channel: str | None) -> int:
+        row = await stocked(api, 1, place=place)
+        await kept(api, row, backorders="ALLOW")
+        await waits(api, by_channel, row, 4)
+        async with api.counted() as count:
+            await came(api, place, row, 1)
+        return number_of(count)
+
+    await statements(None)
+    plain = await statements(None)
+    assert await statements(of) == plain
+    await ruled(api, of, buffer=1)
+    assert await statements(of) == plain + 2  # its rules, and what is available elsewhere
 
 
 async def test_what_a_pool_gives_back_goes_to_who_waits(api: Api) -> None:

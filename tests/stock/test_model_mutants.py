@@ -126,6 +126,12 @@ def rules_are_overlooked(patch: pytest.MonkeyPatch) -> None:
     _more_often(patch, Receive, SetRule, PlaceOrder)
 
 
+def rules_bind_nobody_who_waits(patch: pytest.MonkeyPatch) -> None:
+    """Who waits gets what comes in, whatever his channel is offered."""
+    patch.setattr(backorders._Offered, "offers", lambda _, record, here, taken: here)
+    _more_often(patch, Receive, SetRule, PlaceOrder)
+
+
 def pools_are_overlooked(patch: pytest.MonkeyPatch) -> None:
     """A channel does not take from what it has for itself."""
     patch.setattr(Shares, "pooled", lambda *_: Decimal(0))
@@ -163,6 +169,7 @@ MUTANTS = {
     "the last cent": Mutant(a_cent_is_lost),
     "a look at holds, and the CHECK behind it": Mutant(holds_are_overlooked, [NEVER_OVERSOLD]),
     "buffers and caps of channels": Mutant(rules_are_overlooked, at_once=4),
+    "buffers and caps of who waits": Mutant(rules_bind_nobody_who_waits, at_once=4),
     "pools of channels": Mutant(pools_are_overlooked, at_once=4),
     "the lock of levels, and the CHECK behind it": Mutant(without_locks, [NEVER_OVERSOLD]),
     "the CHECK that nothing is oversold": Mutant(database=[NEVER_OVERSOLD]),

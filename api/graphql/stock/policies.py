@@ -80,7 +80,9 @@ def _same(since: datetime) -> datetime:
 @view(stock.StockBackorder)
 @access(Scope.STOCK_READ)
 class StockBackorder(Node):
-    """What a line waits for. What comes in goes to the most urgent first, then to whoever waits longest."""
+    """What a line waits for. What comes in goes to the most urgent first, then to whoever waits longest; to none more
+    than the sales channel is offered that its order came by.
+    """
 
     source: ID
     """The line that waits, such as an order line."""

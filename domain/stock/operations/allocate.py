@@ -37,8 +37,9 @@ async def allocate(
     path: Path = (),
     may_wait: bool = False,
 ) -> None:
-    """The stock is bound to the demands' lines, in full. A reservation becomes part of it: its stock is used first.
-    With `may_wait` lines of variants whose policy allows it take what is there and wait for the rest.
+    """The stock is bound to the demands' lines, in full. A reservation becomes part of it: its stock is used first, and
+    what is left of it goes to those who wait. With `may_wait` lines of variants whose policy allows it take what is
+    there and wait for the rest.
 
     Refused with InsufficientStock for every variant that is short, and as `release` is for the reservation, whose
     argument is at `path`.
@@ -46,6 +47,9 @@ async def allocate(
     placed = await lock_and_place(work, demands, reservation_id=reservation_id, path=path, may_wait=may_wait)
     _bind(placed.levels, placed.parts)
     await _write(work, placed.parts)
+    if placed.spare:
+        await serve_waiting(work, placed.levels, placed.spare)
+        placed.levels.save(StockAllocated)
     await wait(work, placed.waiting)
 
 

@@ -18,9 +18,11 @@ from domain.stock.locked import Level, Levels
 from domain.stock.operations.cases import NewCase, open_cases
 from domain.stock.tables import DiscrepancyKind, LocationKind, Place
 
+_NONE = Decimal(0)
 _WAITING = """
-SELECT source, document, variant_id, location_id, quantity, since FROM stock_backorders
-WHERE variant_id = ANY($1) ORDER BY variant_id, priority, since, source
+SELECT source, document, variant_id, location_id, quantity, since, channel_id, taken, EXISTS (
+  SELECT FROM stock_channel_rules AS rule WHERE rule.channel_id = waiting.channel_id) AS ruled
+FROM stock_backorders AS waiting WHERE variant_id = ANY($1) ORDER BY variant_id, priority, since, source
 """
 _LOCK_QUEUES = """
 SELECT pg_advisory_xact_lock(queue) FROM (
@@ -79,8 +81,9 @@ async def write_allocations(work: Work, allocations: Sequence[NewAllocation]) ->
 
 
 async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Decimal]) -> None:
-    """What comes in goes to those who wait for it, the most urgent first, then the oldest. Claims rise on the levels of
-    these places; the caller saves them with its movements.
+    """What comes in goes to those who wait for it, the most urgent first, then the oldest, but no more than the channel
+    is offered that their order came by: what is kept from one goes to the next. Claims rise on the levels of these
+    places; the caller saves them with its movements.
     """
     variants = sorted({variant[4:] for variant, _ in coming})
     if levels.some_are_new:
@@ -99,32 +102,87 @@ async def fill_backorders(work: Work, levels: Levels, coming: Mapping[Place, Dec
         # begins anew, as after a deadlock.
         raise Overtaken("somebody came to wait for another variant meanwhile")
     left = {place: quantity + max(levels.by_place[place].available, Decimal(0)) for place, quantity in coming.items()}
+    offered = await _offered(work, levels, waiting, coming)
+    taken: dict[tuple[str, str], Decimal] = {
+        (each["document"], each["variant_id"]): each["taken"] for each in waiting if each["channel_id"]
+    }
     allocations: list[NewAllocation] = []
-    served: list[tuple[str, Decimal, bool]] = []
+    rests: dict[str, Decimal] = {}
     for record in waiting:
-        rest, only = record["quantity"], record["location_id"] and ID("loc_" + record["location_id"])
-        for level in levels.of_variant(ID("var_" + record["variant_id"])):
-            if level.kind == LocationKind.TRANSIT or only not in (None, level.place[1]):
-                continue
-            part = min(left.get(level.place, Decimal(0)), rest)
+        source, only, of_document = record["source"], record["location_id"], (record["document"], record["variant_id"])
+        reachable = [
+            level
+            for level in levels.of_variant(ID("var_" + record["variant_id"]))
+            if left.get(level.place, 0) > 0
+            and level.kind != LocationKind.TRANSIT
+            and only in (None, level.place[1][4:])
+        ]
+        rests[source] = rest = record["quantity"]
+        here = sum((left[level.place] for level in reachable), _NONE)
+        most = offered.offers(record, here, taken.get(of_document, _NONE))
+        for level in reachable:
+            part = min(left[level.place], rest, most)
             if part > 0:
-                rest -= part
+                rest, most = rest - part, most - part
                 left[level.place] -= part
                 level.claim(allocated=part)
-                claim = record["source"], record["document"], level.place, part, record["since"], only is not None
+                claim = source, record["document"], level.place, part, record["since"], only is not None
                 allocations.append(NewAllocation(*claim))
-        if rest < record["quantity"]:
-            served.append((record["source"], rest, not rest))
+        if record["channel_id"]:
+            taken[of_document] += rests[source] - rest
+        rests[source] = rest
     await write_allocations(work, allocations)
     await work.raw.execute(
-        "DELETE FROM stock_backorders WHERE source = ANY($1)", [source for source, _, whole in served if whole]
+        "DELETE FROM stock_backorders WHERE source = ANY($1)", [source for source, rest in rests.items() if not rest]
     )
+    changed: list[tuple[str, Decimal, Decimal]] = []
+    for record in waiting:
+        rest, had = rests[record["source"]], record["taken"]
+        if record["channel_id"]:
+            had = taken[record["document"], record["variant_id"]]
+        if rest and (rest, had) != (record["quantity"], record["taken"]):
+            changed.append((record["source"], rest, had))
     await work.raw.execute(
-        "UPDATE stock_backorders AS waiting SET quantity = served.rest"
-        " FROM unnest($1::text[], $2::numeric[]) AS served(source, rest) WHERE waiting.source = served.source",
-        [source for source, _, whole in served if not whole],
-        [rest for _, rest, whole in served if not whole],
+        "UPDATE stock_backorders AS waiting SET quantity = served.rest, taken = served.taken"
+        " FROM unnest($1::text[], $2::numeric[], $3::numeric[]) AS served(source, rest, taken)"
+        " WHERE waiting.source = served.source",
+        *([each[n] for each in changed] for n in range(3)),
     )
+
+
+@dataclass
+class _Offered:
+    """What channels are offered of what those who came by them wait for."""
+
+    rules: shares.Shares
+    elsewhere: Mapping[ID, Decimal]
+    """What is available to everybody at other places, of variants of which some is kept from channels."""
+
+    def offers(self, record: Record, here: Decimal, taken: Decimal) -> Decimal:
+        """How much one who waits may take of what is available here; `taken`: what the same document has had of it."""
+        rule = _rule(self.rules, record)
+        if rule is shares.EVERYTHING:
+            return here
+        common = here if record["location_id"] else here + self.elsewhere.get(ID("var_" + record["variant_id"]), _NONE)
+        return min(here, rule.offers(common, taken))
+
+
+def _rule(rules: shares.Shares, record: Record) -> shares.Rule:
+    """The rule that one who waits keeps to."""
+    channel = record["channel_id"] and ID("chn_" + record["channel_id"])
+    return rules.rule(channel, ID("var_" + record["variant_id"]))
+
+
+async def _offered(work: Work, levels: Levels, waiting: Sequence[Record], coming: Mapping[Place, Decimal]) -> _Offered:
+    """What is offered to those who wait. Nothing is read where none of them came by a channel that has rules."""
+    channels = {ID("chn_" + each["channel_id"]) for each in waiting if each["channel_id"]}
+    variants = {ID("var_" + each["variant_id"]) for each in waiting}
+    ruled = any(each["ruled"] for each in waiting)
+    rules = shares.Shares(rules=await shares.rules_of(work, channels, variants, ruled=ruled))
+    kept_back = {
+        ID("var_" + each["variant_id"]) for each in waiting if not each["location_id"] and _rule(rules, each).buffer
+    }
+    return _Offered(rules, await levels.available_elsewhere(kept_back, coming) if kept_back else {})
 
 
 _WAIT_FOR = "SELECT DISTINCT variant_id FROM stock_backorders WHERE document = ANY($1)"
@@ -185,6 +243,15 @@ SELECT uuid7(), * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5
 ON CONFLICT (source) DO UPDATE SET quantity = present.quantity + excluded.quantity,
   since = least(present.since, excluded.since)
 """
+_TAKEN_NO_MORE = """
+UPDATE stock_backorders AS waiting SET taken = greatest(waiting.taken - lost.quantity, 0)
+FROM (
+  SELECT present.document, present.variant_id, sum(given.quantity) AS quantity
+  FROM unnest($1::text[], $2::numeric[]) AS given(source, quantity)
+  JOIN stock_backorders AS present ON present.source = given.source
+  WHERE present.channel_id IS NOT NULL GROUP BY present.document, present.variant_id) AS lost
+WHERE waiting.document = lost.document AND waiting.variant_id = lost.variant_id AND waiting.channel_id IS NOT NULL
+"""
 
 
 @dataclass(slots=True)
@@ -221,7 +288,9 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
 
     Holds give way first, then allocations, each time the youngest, then what is kept for single channels. The lines
     that lost an allocation wait for stock, here alone where they were bound to it, but those of transfers: they never
-    wait. A discrepancy is opened for a person to look at. Claims fall on the levels; the caller saves them.
+    wait. It was promised to them, so it comes back to them whatever their channel is offered by then; where a line
+    waits by its channel already, its cap counts what it lost as not taken. A discrepancy is opened for a person to look
+    at. Claims fall on the levels; the caller saves them.
     """
     left = dict(missing)
     variants, locations = [place[0][4:] for place in left], [place[1][4:] for place in left]
@@ -247,6 +316,8 @@ async def give_way(work: Work, levels: Levels, missing: Mapping[Place, Decimal])
     await lower_allocations(work, lowered)
     if waiting:
         await lock_queues(work, {variant for variant, _ in missing})
+        lost = [each.source for each in waiting.values()], [each.quantity for each in waiting.values()]
+        await work.raw.execute(_TAKEN_NO_MORE, *lost)
         await work.raw.execute(_WAIT, *(list(column) for column in zip(*map(astuple, waiting.values()), strict=True)))
     if any(left.values()):
         await _take_from_pools(work, levels, left)

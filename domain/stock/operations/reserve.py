@@ -122,6 +122,10 @@ class Placed:
     waiting: list[Waiting] = field(default_factory=list)
     any_expired: bool = False
     """Whether expired holds had to give way."""
+    spare: Collection[Place] = ()
+    """Where more was held for the demands than they need: once what they take is claimed, the caller serves those who
+    wait there.
+    """
 
 
 async def lock_and_place(
@@ -133,8 +137,7 @@ async def lock_and_place(
     may_wait: bool = False,
 ) -> Placed:
     """Lock the levels that demands may be served from, and choose. A reservation is consumed: what it holds is given
-    up first, and its places are preferred; what is left of it goes to those who wait. What channels take from their
-    pools is taken off them.
+    up first, and its places are preferred. What channels take from their pools is taken off them.
 
     Where expired holds must give way, what they held goes to those who wait, and only then to the demands. Refused
     with InsufficientStock for every variant that is short all the same; with `may_wait` only for those whose policy
@@ -169,30 +172,23 @@ async def lock_and_place(
     if short:
         raise shortages(levels, demands, short, shares)
     await _claim_from_pools(work, parts)
-    await _serve_with_the_rest(work, levels, mine, parts)
-    return Placed(levels, parts, waiting, bool(expired))
+    return Placed(levels, parts, waiting, bool(expired), _spare(mine, parts))
 
 
 async def _serve_first(work: Work, levels: Levels, expired: Collection[Place], mine: Mapping[Place, Decimal]) -> None:
     """What expired holds held goes to those who wait, but for what was held for the demands themselves."""
     if mine:  # what is left of it goes to those who wait, too, later: queues are locked all at once
         await lock_queues(work, {variant for variant, _ in (*expired, *mine)})
-    await fill_backorders(work, levels, {each: -mine.get(each, Decimal(0)) for each in expired})
+    await fill_backorders(work, levels, {each: -mine.get(each, Decimal(0)) for each in (*expired, *mine)})
 
 
-async def _serve_with_the_rest(
-    work: Work, levels: Levels, mine: Mapping[Place, Decimal], parts: Collection[Part]
-) -> None:
-    """What was held for demands that did not need it goes to those who wait. What they take is not claimed yet."""
-    taken = dict.fromkeys(mine, Decimal(0))
-    common = dict(taken)
+def _spare(mine: Mapping[Place, Decimal], parts: Collection[Part]) -> list[Place]:
+    """Where more was held for demands than they take of it."""
+    left = dict(mine)
     for part in parts:
-        if part.level.place in mine:
-            taken[part.level.place] += part.quantity
-            common[part.level.place] += part.quantity - part.pooled
-    rest = {each: -taken[each] for each, held in mine.items() if common[each] < held}
-    if rest:
-        await fill_backorders(work, levels, rest)
+        if part.level.place in left:
+            left[part.level.place] -= part.quantity - part.pooled
+    return [there for there, rest in left.items() if rest > 0]
 
 
 async def _claim_from_pools(work: Work, parts: Collection[Part]) -> None:

@@ -68,7 +68,8 @@ async def set_channel_rule(work: Work, new: NewChannelRule) -> ID | None:
     """The channel is offered so much from now on. Returns the rule's id; None where neither a buffer nor a cap is
     given: then the channel is offered everything. A call that changes nothing changes nothing.
 
-    Orders that are being placed keep the rule they have read. Refused with NotFound and Invalid.
+    Orders that are being placed keep the rule they have read; who waits keeps to the new one when something becomes
+    available next. Refused with NotFound and Invalid.
     """
     await _existing_channel(work, new.channel_id)
     sellable = None if new.variant_id is None else await _existing_variant(work, new.variant_id)

@@ -8,7 +8,7 @@ from domain.kernel.errors import Overtaken
 from domain.kernel.ids import ID
 from domain.kernel.work import Work
 from domain.stock.locked import Levels
-from domain.stock.placement import Demand, Part, place
+from domain.stock.placement import Demand, Part, offered, place
 from domain.stock.shares import Shares
 from domain.stock.tables import BackorderPolicy, Place
 
@@ -21,6 +21,8 @@ class Waiting:
 
     demand: Demand
     quantity: Decimal
+    taken: Decimal
+    """How much its document has taken of what its channel is offered of the variant."""
 
 
 async def place_and_wait(
@@ -44,7 +46,12 @@ async def place_and_wait(
     for demand, rest in lacking.items():
         missing[demand.variant_id] = missing.get(demand.variant_id, Decimal(0)) + rest
     refused = {variant for variant, rest in missing.items() if variant not in most or not _within(rest, most[variant])}
-    waiting = [Waiting(demand, rest) for demand, rest in lacking.items() if demand.variant_id not in refused]
+    taken = offered(parts, held)
+    waiting = [
+        Waiting(demand, rest, taken.get((demand.document, demand.variant_id), Decimal(0)))
+        for demand, rest in lacking.items()
+        if demand.variant_id not in refused
+    ]
     return parts, waiting, {demand: rest for demand, rest in lacking.items() if demand.variant_id in refused}
 
 
@@ -99,16 +106,19 @@ async def _most_waited_for(
 
 
 _WAIT = """
-INSERT INTO stock_backorders AS present (id, source, document, variant_id, location_id, quantity, priority, since)
-SELECT uuid7(), * FROM unnest(
-  $1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::numeric[], $6::int[], $7::timestamptz[])
+INSERT INTO stock_backorders AS present (
+  id, source, document, variant_id, location_id, quantity, priority, since, channel_id, taken)
+SELECT uuid7(), * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::numeric[], $6::int[],
+  $7::timestamptz[], $8::uuid[], $9::numeric[])
 ON CONFLICT (source) DO UPDATE SET quantity = present.quantity + excluded.quantity,
-  since = least(present.since, excluded.since)
+  since = least(present.since, excluded.since), channel_id = excluded.channel_id, taken = excluded.taken
 """
 
 
 async def wait(work: Work, waiting: Sequence[Waiting]) -> None:
-    """Lines wait for stock, from anywhere or from the place that they name, behind those that wait already."""
+    """Lines wait for stock, from anywhere or from the place that they name, behind those that wait already, and for no
+    more than their channel is offered.
+    """
     if waiting:
         await work.raw.execute(
             _WAIT,
@@ -119,4 +129,6 @@ async def wait(work: Work, waiting: Sequence[Waiting]) -> None:
             [each.quantity for each in waiting],
             [DEFAULT_PRIORITY] * len(waiting),
             [work.now] * len(waiting),
+            [each.demand.channel_id and each.demand.channel_id[4:] for each in waiting],
+            [each.taken for each in waiting],
         )

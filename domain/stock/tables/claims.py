@@ -57,6 +57,7 @@ class StockBackorder(Row):
         numbers("quantity"),
         CheckConstraint("quantity > 0", name="quantity_positive"),
         CheckConstraint("priority BETWEEN 0 AND 1000000", name="priority_range"),
+        CheckConstraint("taken >= 0 AND taken <> 'NaN'", name="taken_not_negative"),
         Index(None, "variant_id", "priority", "since", "source"),
         Index(None, "document"),
         Index("uq_stock_backorders_id", "id", unique=True),
@@ -74,6 +75,10 @@ class StockBackorder(Row):
     priority: Mapped[int] = mapped_column(server_default=text("100"))
     """The smallest is served first."""
     since: Mapped[datetime]
+    channel_id: Mapped[ID | None] = mapped_column(Id("chn"), ForeignKey("sales_channels.id"))
+    """The sales channel whose buffers and caps it keeps to; None: to none, as who was promised goods and lost them."""
+    taken: Mapped[Quantity] = mapped_column(amount_of_goods(), server_default=text("0"))
+    """How much its document has had so far of what its channel is offered of the variant: what caps speak of."""
 
 
 class StockReservation(Row):

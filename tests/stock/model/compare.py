@@ -78,8 +78,8 @@ QUERIES = {
       WHERE variant_id = ANY($1) AND quantity <> 0""",
     "allocations": """SELECT source, variant_id, location_id, quantity, allocated_at, bound FROM stock_allocations
       WHERE variant_id = ANY($1)""",
-    "waiting": """SELECT source, variant_id, location_id, quantity, since, priority FROM stock_backorders
-      WHERE variant_id = ANY($1)""",
+    "waiting": """SELECT source, variant_id, location_id, quantity, since, priority, channel_id, taken
+      FROM stock_backorders WHERE variant_id = ANY($1)""",
     "held": """SELECT reservation_id, n, variant_id, location_id, held FROM stock_reservation_lines
       WHERE variant_id = ANY($1) AND held <> 0""",
     "pools": """SELECT channel_id, variant_id, location_id, held FROM stock_pools
@@ -144,6 +144,8 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
                 Fraction(row["quantity"]),
                 row["since"],
                 row["priority"],
+                names.channels.get(row["channel_id"]),
+                Fraction(row["taken"]) if row["channel_id"] in names.channels else NOTHING,
             )
             for row in rows["waiting"]
         },
@@ -285,7 +287,15 @@ def said_by_model(model: Model, instants: tuple[datetime, datetime]) -> Said:
             for line, each in rows.items()
         },
         "waiting": {
-            line: (each.variant, each.location, each.quantity, each.since, each.priority)
+            line: (
+                each.variant,
+                each.location,
+                each.quantity,
+                each.since,
+                each.priority,
+                each.channel,
+                each.taken,
+            )
             for line, each in model.waiting.items()
         },
         "held": held,

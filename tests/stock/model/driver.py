@@ -30,6 +30,7 @@ from domain.stock.locked import Level
 from tests.stock.model import compare
 from tests.stock.model.acts import ACTS, Act, Release, Seen, Sweep
 from tests.stock.model.compare import Names
+from tests.stock.model.kept import Rule
 from tests.stock.model.order import Disagreement, Done, arranged
 from tests.stock.model.reference import Model
 from tests.stock.model.trials import FATES, Fate, GivenUp, Trial, witnessed
@@ -367,9 +368,13 @@ def _known(trial: Trial, names: Names) -> Done:
         for name, rows in trial.noticed.items()
     }
     last_costs = {names.variants[ID(row)]: cost for row, cost in trial.last_costs.items()}
+    told: dict[Any, Any] = trial.work.remembered.get("stock.rules", {})
     rules = {
-        (names.channels[channel], None if variant is None else names.variants[variant]): rule
-        for (channel, variant), rule in trial.rules.items()
+        (names.channels[channel[4:]], variant and names.variants[variant[4:]]): Rule(
+            Fraction(rule.buffer), None if rule.cap is None else Fraction(rule.cap)
+        )
+        for (channel, variant), rule in told.items()
+        if rule is not None and (variant is None or variant[4:] in names.variants)
     }
     actor, ended_hold = trial.work.actor.id, "NOT_ALLOWED_NOW" in trial.codes
     seen = Seen(trial.number, trial.now, frozenset(found), last_costs, rules, actor, ended_hold)

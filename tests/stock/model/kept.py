@@ -106,6 +106,10 @@ class Waiting:
     since: datetime
     location: int | None = None
     """Where its goods come from alone; None: from anywhere."""
+    channel: int | None = None
+    """The channel whose rules it keeps to; None: it keeps to none."""
+    taken: Many = NOTHING
+    """How much its order has had of what its channel is offered of the variant."""
     priority: int = 100
     """The smallest is served first."""
 

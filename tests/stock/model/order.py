@@ -232,6 +232,7 @@ def _done(model: Model, each: Done) -> tuple[str | None, Model | None]:
             return f"it found {place} at version {version}, not {model.versions.get(place, 0)}", None
     after = model.copy()
     after.act, after.now, after.noticed = each.seen.number, each.seen.now, {}
+    after.told_rules = each.seen.rules
     try:
         each.act.replay(after, each.seen)
     except No as refusal:

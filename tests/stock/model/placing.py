@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tests.stock.model.exact import Many
-from tests.stock.model.kept import NOTHING, No, Parts, Rule, RuleKey, Wish
+from tests.stock.model.kept import NOTHING, No, Parts, Rule, Wish
 from tests.stock.model.reference import Model
 from tests.stock.model.world import Place
 
@@ -21,14 +21,14 @@ def place_wishes(
     held: Mapping[Place, Many],
     may_wait: bool,
     channel: int | None = None,
-    told: Mapping[RuleKey, Rule] | None = None,
-) -> tuple[Parts, list[tuple[Wish, Many]]]:
-    """Where the wishes of one document are served from, and what is waited for. Expired holds give way when they must,
+) -> tuple[Parts, list[tuple[Wish, Many, Many]]]:
+    """Where the wishes of one document are served from, and what is waited for, each with how much the document has had
+    of what its channel is offered. Expired holds give way when they must,
     to those who wait first. So does what was held for the document and it does not need. What comes out of the pools of
     its channel is taken off them. `told`: the rules that it was told of its channel.
     """
     places = [place for place in places if place in model.versions]
-    rules = {} if channel is None else _plausible(model, channel, {wish.variant for wish in wishes}, told or {})
+    rules = {wish.variant: model.rule(channel, wish.variant) for wish in wishes}
 
     def attempt(patient: frozenset[int] = frozenset()) -> _Room:
         room = _Room(
@@ -44,7 +44,7 @@ def place_wishes(
 
     room = attempt()
     if room.short and (freed := model.free_expired(places, now)):
-        model.serve({place: -held.get(place, NOTHING) for place in freed})
+        model.serve({place: -held.get(place, NOTHING) for place in {*freed, *held}})
         room = attempt()
     if room.short:
         # Who may wait takes what there is, in the order of the lines, and waits for the rest.
@@ -61,25 +61,8 @@ def place_wishes(
     if channel is not None:
         for place, many in room.from_pools.items():
             model.take_from_pool(channel, place, many)
-    model.serve(
-        {
-            place: -sum((part for _, there, part in room.parts if there == place), NOTHING)
-            for place, rest in room.held.items()
-            if rest and place in held
-        }
-    )
-    return room.parts, room.short
-
-
-def _plausible(model: Model, channel: int, variants: Iterable[int], told: Mapping[RuleKey, Rule]) -> dict[int, Rule]:
-    """The rules that an act was told, by variant. No lock keeps others from changing them just then: each must have
-    been so at some moment since its burst began.
-    """
-    for variant in (*variants, None):
-        if told.get((channel, variant)) not in model.rules.get((channel, variant), (None,)):
-            raise No(f"it was told {told.get((channel, variant))} for {(channel, variant)}")
-    general = told.get((channel, None), Rule())
-    return {variant: told.get((channel, variant), general) for variant in variants}
+    taken = {} if channel is None else room.offered
+    return room.parts, [(wish, rest, taken.get(wish.variant, NOTHING)) for wish, rest in room.short]
 
 
 def _pools(model: Model, channel: int, places: Iterable[Place]) -> dict[Place, Many]:

@@ -67,6 +67,8 @@ class Model:
     """The number of the act that is being done."""
     now: datetime | None = None
     """Its instant."""
+    told_rules: Mapping[RuleKey, Rule] = field(default_factory=dict)
+    """What it was told of what channels are not offered."""
     books: dict[str, Cents] = field(default_factory=dict)
     turn: int = 0
     began: int = 0
@@ -323,31 +325,65 @@ class Model:
             if line[0] == order
         )
 
-    def wait(self, line: Line, variant: int, location: int | None, quantity: Many, since: datetime) -> None:
-        """A line waits for so much more: at one place, or anywhere."""
+    def lose(self, line: Line, variant: int, location: int | None, quantity: Many, since: datetime) -> None:
+        """A line waits for so much that it was promised: at one place, or anywhere, and by no channel. Where it waits
+        by a channel already it is as if its order had never had it.
+        """
         present = self.waiting.get(line, Waiting(variant, NOTHING, since, location))
         since = min(present.since, since)
         self.waiting[line] = replace(present, quantity=present.quantity + quantity, since=since)
+        if present.channel is not None:
+            self._take(line[0], variant, -quantity)
+
+    def _take(self, order: int, variant: int, quantity: Many) -> None:
+        """An order has had so much more of what its channel is offered; less, with a minus."""
+        for line, each in self.waiting.items():
+            if line[0] == order and each.variant == variant and each.channel is not None:
+                self.waiting[line] = replace(each, taken=max(each.taken + quantity, NOTHING))
+
+    def rule(self, channel: int | None, variant: int) -> Rule:
+        """What a channel is not offered of a variant, as the present act was told. No lock keeps others from changing
+        that just then: each rule must have been so at some moment since the burst began.
+        """
+        if channel is None:
+            return Rule()
+        special, general = [self.told_rules.get((channel, of)) for of in (variant, None)]
+        for of, rule in ((variant, special), (None, general)):
+            if rule not in self.rules.get((channel, of), (None,)):
+                raise No(f"it was told {rule} for {(channel, of)}")
+        return special or general or Rule()
 
     def serve(self, coming: Mapping[Place, Many]) -> None:
-        """What comes in at places, and what is free there, goes to those who wait: the most urgent first. What somebody
-        has taken there that it does not know of comes with a minus.
+        """What comes in at places, and what is free there, goes to those who wait: the most urgent first, and to none
+        more than his channel is offered. What is somebody's there already comes with a minus.
         """
         variants = {variant for variant, _ in coming}
         found = {line: each.quantity for line, each in self.waiting.items() if each.variant in variants}
         self.noticed["waiting"] = {**found, **self.noticed.get("waiting", {})}  # as they were when seen first
         left = {place: quantity + max(self.available(place), NOTHING) for place, quantity in coming.items()}
-        for line, each in sorted(self.waiting.items(), key=lambda item: (item[1].priority, item[1].since, item[0])):
+        queue = sorted(self.waiting, key=lambda line: (self.waiting[line].priority, self.waiting[line].since, line))
+        for line in [line for line in queue if self.waiting[line].variant in variants]:
+            each = self.waiting[line]
+            common = sum(
+                (
+                    max(left[place] if place in left else self.available(place), NOTHING)
+                    for place in self.sellable_from(self.versions, each.variant, each.location)
+                ),
+                NOTHING,
+            )
             rest = each.quantity
+            wanted = min(rest, self.rule(each.channel, each.variant).offers(common, each.taken))
             for place in self.sellable_from(left, each.variant, each.location):
-                part = min(left[place], rest)
+                part = min(left[place], wanted)
                 if part > 0:
                     left[place] -= part
+                    wanted -= part
                     rest -= part
                     self.allocate(line, place, part, each.since, bound=each.location is not None)
-            if rest:
-                self.waiting[line] = replace(each, quantity=rest)
-            else:
+            self.waiting[line] = replace(each, quantity=rest)
+            if each.channel is not None:
+                self._take(line[0], each.variant, each.quantity - rest)
+            if not rest:
                 del self.waiting[line]
 
     def open_case(self, case: Case) -> None:
@@ -379,7 +415,7 @@ class Model:
                 missing -= part
                 if line[0] not in self.transfers:  # they never wait
                     only = place[1] if there[line].bound else None
-                    self.wait(line, place[0], only, part, there[line].allocated_at)
+                    self.lose(line, place[0], only, part, there[line].allocated_at)
                 self.deallocate(line, place, part)
         pools = self.pools.get(place, {})
         for channel in sorted(pools, key=lambda channel: pools[channel].number, reverse=True):

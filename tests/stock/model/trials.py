@@ -18,10 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.graphql.kit import operations as doors
 from domain.kernel.database import driver_of
 from domain.kernel.work import Work, begin
-from domain.stock import costs, shares
+from domain.stock import costs
 from domain.stock.operations import backorders
 from tests.stock.model.acts import Act
-from tests.stock.model.kept import Rule
 
 reconciling = import_module("domain.stock.operations.reconcile")  # the room's face has a function of this name
 
@@ -68,8 +67,6 @@ class Trial:
     noticed: dict[str, dict[str, Fraction]] = field(default_factory=dict)
     """Where it looked: who it found waiting, by their lines, and what it found elsewhere."""
     last_costs: dict[str, Fraction] = field(default_factory=dict)
-    rules: dict[tuple[str, str | None], Rule] = field(default_factory=dict)
-    """What it was told of what its channel is not offered."""
     turn: float = 0.0
     """When it was over in the database, by the process's clock: what others waited for came earlier."""
 
@@ -81,13 +78,12 @@ class Trial:
     def at_work(self, work: Work) -> None:
         """It is tried (again) by this work."""
         self.work, self.pid = work, driver_of(work.connection).get_server_pid()
-        self.noticed, self.last_costs, self.rules = {}, {}, {}
+        self.noticed, self.last_costs = {}, {}
         work.raw = _Watched(work.raw, self)  # type: ignore[assignment]  in its place
 
 
 class _Watched:
-    """A connection that notes what an act is told of who waits, of what was there, of what came in last, and of
-    what is for which channel."""
+    """A connection that notes what an act is told of who waits, of what was there, and of what came in last."""
 
     def __init__(self, driver: Any, trial: Trial) -> None:
         self._driver, self._trial = driver, trial
@@ -115,13 +111,6 @@ class _Watched:
             self._trial.noticed["waiting"] = dict(ChainMap(*self._looks))
         elif query == reconciling._ON_HAND:
             self._trial.noticed["on hand"] = {row["variant_id"]: Fraction(row["on_hand"]) for row in rows}
-        elif query == shares._RULES:
-            self._trial.rules = {
-                (row["channel_id"], row["variant_id"]): Rule(
-                    Fraction(row["buffer"]), None if row["cap"] is None else Fraction(row["cap"])
-                )
-                for row in rows
-            }
         elif query == costs._LAST_IN:
             self._trial.last_costs = {
                 row["variant_id"]: Fraction(row["value_amount"]) * 100 / Fraction(row["quantity"]) for row in rows

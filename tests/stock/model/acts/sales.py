@@ -14,7 +14,7 @@ from domain.stock import NewPriority
 from tests.stock.model.acts.base import Act, Seen, decimal, json, some, variants
 from tests.stock.model.acts.holds import given_up, open_holds
 from tests.stock.model.exact import Many
-from tests.stock.model.kept import LOOSE, NOTHING, Line, No, Order, OrderLine, Wish, day
+from tests.stock.model.kept import LOOSE, NOTHING, Line, No, Order, OrderLine, Waiting, Wish, day
 from tests.stock.model.placing import place_wishes
 from tests.stock.model.reference import Model
 from tests.stock.model.world import Place, World
@@ -98,13 +98,17 @@ class PlaceOrder(Act):
             held=held,
             may_wait=True,
             channel=self.channel,
-            told=seen.rules,
         )
         model.orders[seen.number] = Order(tuple(OrderLine(row, many) for row, many in self.lines))
+        left = dict(held)
         for wish, place, many in parts:
             model.allocate((seen.number, wish.position), place, many, seen.now, bound=wish.location is not None)
-        for wish, many in waiting:
-            model.wait((seen.number, wish.position), wish.variant, wish.location, many, seen.now)
+            left[place] = left.get(place, NOTHING) - many
+        model.serve({place: NOTHING for place in held if left[place] > 0})
+        for wish, many, taken in waiting:
+            model.waiting[seen.number, wish.position] = Waiting(
+                wish.variant, many, seen.now, wish.location, self.channel, taken
+            )
 
 
 def _an_order(chance: random.Random, model: Model) -> int | None:
