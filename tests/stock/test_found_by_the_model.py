@@ -96,6 +96,7 @@ async def test_who_waits_is_served_by_what_is_left_of_a_gain_and_a_loss(fresh_ap
     await done(fresh_api, shop.CHANNEL_RULE, {"input": kept})
     waiting = await done(fresh_api, PLACE, {"input": ordered([(row, 9)])})
     assert waiting["order"]["lines"][0]["allocated"] == "0"
+    await done(fresh_api, shop.CHANNEL_RULE, {"input": {**kept, "buffer": None}})  # from now on it may have them
     lines = {"variantId": row, "delta": -5}, {"variantId": row, "delta": 4, "binId": aside}
     await done(fresh_api, ADJUST, adjusted(place, *lines, reason="CORRECTION"))
     assert await shop.figures(fresh_api, row, place) == ("4", "4", "0", "0")
