@@ -79,13 +79,14 @@ def expired_holds_freed_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def who_waits_is_passed_over(patch: pytest.MonkeyPatch) -> None:
-    """What expired holds held, and what orders leave of theirs, is free and serves nobody who waits."""
-    reserving = import_module("domain.stock.operations.reserve")
+    """What expired holds held, and what orders leave of theirs or give up, is free and serves nobody who waits."""
+    reserving, allocating = [import_module(f"domain.stock.operations.{each}") for each in ("reserve", "allocate")]
 
     async def nobody(*_: Any) -> None:
         pass
 
     patch.setattr(reserving, "fill_backorders", nobody)
+    patch.setattr(allocating, "serve_waiting", nobody)
     _more_often(patch, Reserve, PlaceOrder)
 
 
