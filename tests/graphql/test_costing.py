@@ -216,6 +216,62 @@ async def test_a_late_gain_costs_what_left_since_anew(api: Api) -> None:
     assert await worth(api, row) == "20.00"
 
 
+# --- losses told late -------------------------------------------------------------------------------------------------
+
+
+async def lose(
+    api: Api, place: str, row: str, quantity: int, days: float, *, reason: str = "SHRINKAGE", **line: Any
+) -> dict[str, Any]:
+    """A loss that happened days ago and is told now."""
+    lines = [{"variantId": row, "delta": -quantity, **line}]
+    return await done(
+        api, ADJUST, {"input": {"locationId": place, "reason": reason, "lines": lines, "effectiveAt": ago(days)}}
+    )
+
+
+async def test_no_more_can_have_been_lost_than_was_there_ever_since(api: Api) -> None:
+    place, row = await shop.location(api), await shop.variant(api)
+    await come(api, place, row, 3, "5.00", receivedAt=ago(10))
+    await lose(api, place, row, 2, 6)
+    await come(api, place, row, 10, "5.00", receivedAt=ago(4))
+
+    def lost(*deltas: int, days: float) -> dict[str, Any]:
+        """A line for each: losses are looked for in all states, gains come in damaged."""
+        lines = [{"variantId": row, "delta": delta, **({"state": "DAMAGED"} if delta > 0 else {})} for delta in deltas]
+        return {"input": {"locationId": place, "reason": "DAMAGE", "lines": lines, "effectiveAt": ago(days)}}
+
+    before = await shop.state(api)
+    for days, most, day in ((11, 0, 11), (8, 1, 6), (5, 1, 5)):
+        payload = await shop.act(api, ADJUST, lost(-2, days=days))
+        (error,) = payload["userErrors"]
+        named = (NOW - timedelta(days=day)).date().isoformat()
+        assert (error["code"], error["path"]) == ("INSUFFICIENT_STOCK", ["input", "lines", "0", "delta"])
+        assert (error["requested"], error["available"]) == ("2", str(most))
+        assert f"On {named} only {most} of" in error["message"]
+    assert await shop.state(api) == before
+    # What is found by the same act counts.
+    assert await refused(api, ADJUST, lost(1, -3, days=5)) == [("INSUFFICIENT_STOCK", "input.lines.1.delta")]
+    await done(api, ADJUST, lost(1, -2, days=5))
+    await lose(api, place, row, 10, 3)
+    assert (await shop.level(api, row))["onHand"] == "0"
+    await invariants_hold(api)
+
+
+async def test_how_much_was_there_ever_since_is_one_question_for_all_lines(api: Api) -> None:
+    place, rows = await shop.location(api), [await shop.variant(api) for _ in range(13)]
+    await done(api, RECEIVE, {"input": receipt(place, [(row, 9, "5.00") for row in rows], receivedAt=ago(9))})
+
+    async def statements(mine: list[str]) -> int:
+        lines = [{"variantId": row, "delta": -1} for row in mine]
+        given = {"locationId": place, "reason": "DAMAGE", "lines": lines, "effectiveAt": ago(5)}
+        async with api.counted() as sent:
+            await done(api, ADJUST, {"input": given})
+        return number_of(sent)
+
+    await statements(rows[:1])
+    assert await statements(rows[:1]) == await statements(rows[1:])
+
+
 # --- foreign currencies ---------------------------------------------------------------------------------------------
 
 

@@ -132,7 +132,7 @@ async def test_what_left_is_costed_anew_in_the_order_in_which_it_was_told(fresh_
     await done(fresh_api, RECEIVE, {"input": shop.receipt(place, [(row, 10, "2.00")], receivedAt=ago(hours=2))})
     order = (await done(fresh_api, PLACE, {"input": ordered([(row, 3)])}))["order"]["id"]
     await done(fresh_api, SHIP, {"id": order})
-    await done(fresh_api, ADJUST, adjusted(place, {"variantId": row, "delta": -4}, effectiveAt=ago(hours=5)))
+    await done(fresh_api, ADJUST, adjusted(place, {"variantId": row, "delta": -4}, effectiveAt=ago(hours=1)))
     payload = await done(
         fresh_api, RECEIVE, {"input": shop.receipt(place, [(row, 5, "1.00")], receivedAt=ago(hours=4))}
     )

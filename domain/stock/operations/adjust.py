@@ -21,6 +21,7 @@ from domain.stock.operations import inputs, oversold
 from domain.stock.operations.backorders import fill_backorders, give_way, lock_queues
 from domain.stock.operations.corrections import correct_costs
 from domain.stock.operations.inputs import Path, Wanted
+from domain.stock.operations.losses import least_since
 from domain.stock.operations.reserve import free_expired
 from domain.stock.operations.shelves import Shelved, contents_named
 from domain.stock.tables import LocationKind, Place, StockAdjustmentReason, StockMovementKind, UnavailableState
@@ -121,7 +122,8 @@ async def adjust(work: Work, new: NewAdjustment) -> list[ID]:
 
     More takes the unit cost given, else the average there, else the variant's last cost. A loss of what was promised
     is booked all the same: the youngest holds and allocations give way, and a discrepancy is opened. Refused with
-    InsufficientStock when more would leave than is on hand, with CostUnknown, NotFound and Invalid.
+    InsufficientStock when more would leave than is on hand, or was at any time since it happened, with CostUnknown,
+    NotFound and Invalid.
     """
     there = ("input", "lines")
     location = await inputs.existing_location(work, new.location_id, path=("input", "locationId"))
@@ -238,11 +240,14 @@ async def apply_changes(
 ) -> None:
     """The differences are booked: movements, and the account of the reason bears them. Levels are locked.
 
-    Refused with InsufficientStock when more is missing than is on hand there, and with CostUnknown.
+    Refused with InsufficientStock when more is missing than is on hand there, or was since `effective_at`, and with
+    CostUnknown.
     """
     losses = [change for change in changes if change.delta < 0]
     gains = [change for change in changes if change.delta > 0]
     lying = await _find(work, losses)
+    if effective_at is not None and effective_at < work.now:
+        await _refuse_more_than_was_there(work, changes, effective_at)
     await _make_room(work, levels, losses, gaining={change.level.place[0] for change in gains})
     kept = await ledger.books(work)
     digits = currency_digits(kept.currency)
@@ -357,6 +362,41 @@ async def _find(work: Work, losses: Sequence[Change]) -> dict[Place, list[Lying]
             )
     Refusals.raise_if_any(refusals)
     return lying
+
+
+async def _refuse_more_than_was_there(work: Work, changes: Sequence[Change], since: datetime) -> None:
+    """Make sure that at no instant since then less would have been on hand than nothing. What more of it is found by
+    the same act was there, too. Refused with InsufficientStock, which tells the day and what was there.
+    """
+    losing = {change.level.place: change.level for change in changes if change.delta < 0}
+    if not losing:
+        return
+    least = await least_since(work, list(losing.values()), since)
+    room = {place: each.on_hand for place, each in least.items()}
+    for change in changes:
+        if change.delta > 0 and change.level.place in room:
+            room[change.level.place] += change.delta
+    kept = await ledger.books(work)
+    refusals: list[Refusal] = []
+    for change in changes:
+        if change.delta > 0:
+            continue
+        place = change.level.place
+        if room[place] + change.delta < 0:
+            day = kept.day_of(least[place].since).isoformat()
+            there = format_quantity(max(least[place].on_hand, Decimal(0)))
+            refusals.append(
+                InsufficientStock(
+                    f"On {day} only {there} of {change.sku} were on hand there: no more can have been lost by then.",
+                    path=(*change.path, "delta"),
+                    variant=place[0],
+                    requested=-change.delta,
+                    available=max(room[place], Decimal(0)),
+                )
+            )
+        else:
+            room[place] += change.delta
+    Refusals.raise_if_any(refusals)
 
 
 async def _make_room(work: Work, levels: Levels, losses: Sequence[Change], *, gaining: Collection[ID]) -> None:

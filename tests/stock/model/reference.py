@@ -103,6 +103,12 @@ class Model:
             value=sum(each.value for each in layers),
         )
 
+    def on_hand_since(self, place: Place, since: datetime) -> list[Many]:
+        """What was on hand at an instant, and at every later one at which something moved: by when it happened."""
+        told = self.told.get(place, ())
+        instants = {since, *(each.effective_at for each in told if each.effective_at > since)}
+        return [sum((each.quantity for each in told if each.effective_at <= at), NOTHING) for at in instants]
+
     def available(self, place: Place) -> Many:
         """What can be promised there."""
         return self.figures(place).available

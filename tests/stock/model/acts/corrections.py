@@ -66,6 +66,10 @@ def booked(model: Model, differences: Sequence[Difference], reason: str, at: dat
             raise No("INSUFFICIENT_STOCK")
         unsellable = model.take_out(each.place, each.content, -each.delta, exactly=each.exactly)
         missing[each.place] = missing.get(each.place, NOTHING) - each.delta - unsellable
+    for place in {each.place for each in losses}:
+        more = sum((each.delta for each in differences if each.place == place), NOTHING)
+        if at < now and any(many + more < 0 for many in model.on_hand_since(place, at)):
+            raise No("INSUFFICIENT_STOCK")
     if None in gained:
         raise No("COST_UNKNOWN")
     short = {place for place, many in missing.items() if many > before[place].available}
