@@ -28,6 +28,7 @@ from tests.support.shop import (
     receipt,
     refused,
 )
+from tests.support.transfers import dispatched
 
 NOW = datetime.now(UTC)
 RATES = """mutation R($input: ExchangeRatesSetInput!) { exchangeRatesSet(input: $input) {
@@ -270,6 +271,170 @@ async def test_how_much_was_there_ever_since_is_one_question_for_all_lines(api: 
 
     await statements(rows[:1])
     assert await statements(rows[:1]) == await statements(rows[1:])
+
+
+@pytest.mark.parametrize("method", ["FIFO", "MOVING_AVERAGE"])
+async def test_a_loss_told_late_takes_what_was_there(api: Api, method: str) -> None:
+    place, row = await shop.location(api), await shop.variant(api)
+    if method == "MOVING_AVERAGE":
+        await averaged(api, row)
+    await come(api, place, row, 10, "1.00", receivedAt=ago(10))
+    await come(api, place, row, 10, "3.00", receivedAt=ago(8))
+    sold = Decimal(moved(await leave(api, row, 5))[0][1])
+    assert sold == (Decimal("-5.00") if method == "FIFO" else Decimal("-10.00"))
+    payload = await lose(api, place, row, 10, 9)
+    # Told at once, ten at 1.00 were lost, and five at 3.00 sold.
+    assert moved(payload)[0] == ("-10", "-10.00") or moved(payload)[-1] == ("-10", "-10.00")
+    more = Decimal(15) + sold
+    assert sorted(posted(payload)) == sorted(
+        [[("5100", "10.00"), ("1200", "-10.00")], [("5010", f"{more:.2f}"), ("1200", f"{-more:.2f}")]]
+    )
+    assert await worth(api, row) == "15.00"
+    (then,) = (await api.data(AT, {"row": [row], "asOf": ago(8.5)}))["stockLevels"]["nodes"]
+    assert (then["onHandAt"], then["valueAt"]["amount"]) == ("0", "0.00")
+    assert moved(await leave(api, row, 2)) == [("-2", "-6.00")]
+    await invariants_hold(api)
+
+
+@pytest.mark.parametrize("by_average", [False, True])
+async def test_losses_told_late_cost_the_same_statements_for_one_place_and_for_twelve(
+    api: Api, by_average: bool
+) -> None:
+    async def statements(many: int) -> int:
+        place, rows = await shop.location(api), [await shop.variant(api) for _ in range(many)]
+        if by_average:
+            await averaged(api, *rows)
+        await done(api, RECEIVE, {"input": receipt(place, [(row, 10, "1.00") for row in rows], receivedAt=ago(10))})
+        await done(api, RECEIVE, {"input": receipt(place, [(row, 10, "3.00") for row in rows], receivedAt=ago(8))})
+        for row in rows:
+            await leave(api, row, 5)
+        lines = [{"variantId": row, "delta": -10} for row in rows]
+        late = {"locationId": place, "reason": "THEFT", "lines": lines, "effectiveAt": ago(9)}
+        async with api.counted() as sent:
+            await done(api, ADJUST, {"input": late})
+        assert {await worth(api, row) for row in rows} == {"15.00"}
+        return number_of(sent)
+
+    await statements(1)
+    assert await statements(1) == await statements(12)
+    await invariants_hold(api)
+
+
+async def test_each_account_bears_its_part_of_what_a_loss_told_late_took(api: Api) -> None:
+    """Some were sold, some given away, and some went elsewhere: these keep the cost they left with."""
+    place, row = await shop.location(api), await shop.variant(api)
+    await come(api, place, row, 6, "1.00", receivedAt=ago(10))
+    await come(api, place, row, 9, "3.00", receivedAt=ago(8))
+    await leave(api, row, 2)
+    given = {"locationId": place, "reason": "SAMPLE", "lines": [{"variantId": row, "delta": -1}]}
+    await done(api, ADJUST, {"input": given})
+    await dispatched(api, place, await shop.location(api), [(row, 2)])
+    payload = await lose(api, place, row, 4, 9)
+    # Four at 1.00 were lost. Two at 1.00 were sold, as it was; one given away and two sent at 3.00.
+    assert sorted(posted(payload)) == sorted(
+        [
+            [("5100", "4.00"), ("1200", "-4.00")],
+            [("5120", "2.00"), ("1200", "-2.00"), ("5190", "4.00"), ("1200", "-4.00")],
+        ]
+    )
+    levels = (await api.data(AT, {"row": [row]}))["stockLevels"]["nodes"]
+    assert {(each["onHand"], each["value"]["amount"]) for each in levels} == {("6", "18.00"), ("2", "2.00")}
+    await invariants_hold(api)
+
+
+async def test_lines_of_one_loss_take_one_after_the_other(api: Api) -> None:
+    place, row = await shop.location(api), await shop.variant(api)
+    await come(api, place, row, 3, "3.33", receivedAt=ago(10))
+    broken = receipt(place, [(row, 3, "5.00")], receivedAt=ago(8))
+    broken["lines"][0]["state"] = "DAMAGED"
+    await done(api, RECEIVE, {"input": broken})
+    await leave(api, row, 2)
+    lines = [{"variantId": row, "delta": -1}, {"variantId": row, "delta": -2, "state": "DAMAGED"}]
+    given = {"locationId": place, "reason": "DAMAGE", "lines": lines, "effectiveAt": ago(7)}
+    payload = await done(api, ADJUST, {"input": given})
+    # The two that were sold were of the others.
+    assert sorted(moved(payload)) == [("-1", "-3.33"), ("-2", "-10.00"), ("-2", "-6.66"), ("2", "6.66")]
+    await invariants_hold(api)
+
+
+async def test_what_comes_late_after_a_loss_told_late_is_taken_by_who_was_made_to_take_younger_goods(api: Api) -> None:
+    place, row = await shop.location(api), await shop.variant(api)
+    await come(api, place, row, 10, "1.00", receivedAt=ago(10))
+    await come(api, place, row, 10, "3.00", receivedAt=ago(7))
+    await leave(api, row, 5)
+    await lose(api, place, row, 10, 9)
+    payload = await come(api, place, row, 5, "2.00", receivedAt=ago(8))
+    # What was sold has cost 1.00, then 3.00, and 2.00 by now.
+    assert posted(payload)[1] == [("5010", "-5.00"), ("1200", "5.00")]
+    assert await worth(api, row) == "30.00"
+    await invariants_hold(api)
+
+
+@pytest.mark.parametrize("method", ["FIFO", "MOVING_AVERAGE"])
+async def test_a_loss_before_goods_came_in_takes_none_of_them(api: Api, method: str) -> None:
+    """Nothing left since, and nobody bears anything but the loss."""
+    place, row = await shop.location(api), await shop.variant(api)
+    if method == "MOVING_AVERAGE":
+        await averaged(api, row)
+    await come(api, place, row, 4, "1.00", receivedAt=ago(10))
+    await come(api, place, row, 4, "3.00", receivedAt=ago(8))
+    payload = await lose(api, place, row, 3, 9)
+    assert ("-3", "-3.00") in moved(payload)
+    assert ("5100", "3.00") in posted(payload)[0] + posted(payload)[-1]
+    assert await worth(api, row) == "13.00"
+    left = [("-1", "-1.00"), ("-1", "-3.00")] if method == "FIFO" else [("-2", "-5.20")]
+    assert moved(await leave(api, row, 2)) == left
+    await invariants_hold(api)
+
+
+@pytest.mark.parametrize("method", ["FIFO", "MOVING_AVERAGE"])
+@pytest.mark.parametrize("seed", range(10))
+async def test_told_in_any_order_losses_come_to_cost_the_same(api: Api, method: str, seed: int) -> None:
+    """The same receipts and losses, told in the order in which they happened and in others, end with the same layers,
+    and each account has borne the same. What would have taken more than was there is told again later.
+    """
+    dice = random.Random(seed)
+    place, rows = await shop.location(api), [await shop.variant(api) for _ in range(3)]
+    if method == "MOVING_AVERAGE":
+        await averaged(api, *rows)
+    happened: list[tuple[int, str, float]] = []
+    there = 0
+    for n in range(14):
+        quantity = dice.randint(1, 12)
+        if quantity > there or dice.random() < 0.4:
+            happened.append((quantity, f"{dice.randint(1, 999) / 100:.2f}", 60 - n))
+        else:
+            quantity *= -1
+            happened.append((quantity, dice.choice(["DAMAGE", "SHRINKAGE", "SAMPLE"]), 60 - n))
+        there += quantity
+    found: list[tuple[Any, ...]] = []
+    for row in rows:
+        order = happened if row == rows[0] else dice.sample(happened, len(happened))
+        borne: dict[str, Decimal] = {}
+        while order:
+            quantity, what, day = order[0]
+            if quantity > 0:
+                payload = await come(api, place, row, quantity, what, receivedAt=ago(day))
+            else:
+                line = {"variantId": row, "delta": quantity}
+                given = {"locationId": place, "reason": what, "lines": [line], "effectiveAt": ago(day)}
+                payload = await shop.act(api, ADJUST, {"input": given})
+                if payload["userErrors"]:
+                    assert payload["userErrors"][0]["code"] == "INSUFFICIENT_STOCK"
+                    order = [*order[1:], order[0]]
+                    continue
+            order = order[1:]
+            for account, amount in (line for entry in posted(payload) for line in entry):
+                borne[account] = borne.get(account, Decimal(0)) + Decimal(amount)
+        level = await shop.level(api, row)
+        found.append((level["onHand"], level["value"], {key: each for key, each in borne.items() if each}))
+        if method == "FIFO" and there > 1:  # half a cent of an average may fall on another draw
+            line = {"variantId": row, "delta": -(there // 2)}
+            taken = await done(api, ADJUST, {"input": {"locationId": place, "reason": "DAMAGE", "lines": [line]}})
+            found[-1] = (*found[-1], moved(taken))
+    assert found[1] == found[0]
+    assert found[2] == found[0]
+    await invariants_hold(api)
 
 
 # --- foreign currencies ---------------------------------------------------------------------------------------------

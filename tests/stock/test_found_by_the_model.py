@@ -126,8 +126,8 @@ async def test_an_average_that_was_written_off_may_be_told_late(fresh_api: Api) 
     await invariants_hold(fresh_api)
 
 
-async def test_what_left_is_costed_anew_in_the_order_in_which_it_was_told(fresh_api: Api) -> None:
-    """A loss that happened early and was told last does not take what was sold before it was told."""
+async def test_what_left_is_costed_anew_in_the_order_in_which_it_happened(fresh_api: Api) -> None:
+    """A loss that happened early and was told last comes before what was sold until it was told."""
     place, row = await shop.location(fresh_api), await shop.variant(fresh_api)
     await done(fresh_api, RECEIVE, {"input": shop.receipt(place, [(row, 10, "2.00")], receivedAt=ago(hours=2))})
     order = (await done(fresh_api, PLACE, {"input": ordered([(row, 3)])}))["order"]["id"]
@@ -136,10 +136,10 @@ async def test_what_left_is_costed_anew_in_the_order_in_which_it_was_told(fresh_
     payload = await done(
         fresh_api, RECEIVE, {"input": shop.receipt(place, [(row, 5, "1.00")], receivedAt=ago(hours=4))}
     )
-    # The three that were sold, and two of the four that were lost, cost one less.
+    # The four that were lost, and one of the three that were sold, cost one less.
     corrected = dict(posted(payload)[-1])
-    assert corrected["5010"] == "-3.00"
-    assert corrected["5110"] == "-2.00"
+    assert corrected["5110"] == "-4.00"
+    assert corrected["5010"] == "-1.00"
     assert "5190" not in corrected
     await invariants_hold(fresh_api)
 

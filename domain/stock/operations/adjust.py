@@ -19,9 +19,9 @@ from domain.stock.events import StockAdjusted
 from domain.stock.locked import Level, Levels, Move
 from domain.stock.operations import inputs, oversold
 from domain.stock.operations.backorders import fill_backorders, give_way, lock_queues
-from domain.stock.operations.corrections import correct_costs
+from domain.stock.operations.corrections import Correction, correct_costs
 from domain.stock.operations.inputs import Path, Wanted
-from domain.stock.operations.losses import least_since
+from domain.stock.operations.losses import Loss, least_since, take_late
 from domain.stock.operations.reserve import free_expired
 from domain.stock.operations.shelves import Shelved, contents_named
 from domain.stock.tables import LocationKind, Place, StockAdjustmentReason, StockMovementKind, UnavailableState
@@ -57,7 +57,8 @@ class NewAdjustment:
     lines: list[NewAdjustmentLine]
     """The variants, each once (or once per bin, lot and state); at most 10,000."""
     effective_at: datetime | None = None
-    """When it really happened; now, when left out. Never in the future. What left since then is costed anew."""
+    """When it really happened; now, when left out. Never in the future, and no more can be lost than was on hand at any
+    time since. What left since then is costed anew."""
 
 
 @dataclass(frozen=True)
@@ -246,18 +247,15 @@ async def apply_changes(
     losses = [change for change in changes if change.delta < 0]
     gains = [change for change in changes if change.delta > 0]
     lying = await _find(work, losses)
-    if effective_at is not None and effective_at < work.now:
-        await _refuse_more_than_was_there(work, changes, effective_at)
+    since = effective_at if effective_at is not None and effective_at < work.now else None
+    if since is not None:
+        await _refuse_more_than_was_there(work, changes, since)
     await _make_room(work, levels, losses, gaining={change.level.place[0] for change in gains})
     kept = await ledger.books(work)
     digits = currency_digits(kept.currency)
     gained = await _gained_values(work, gains, digits)
-    layers = await costs.live_layers(work, {change.level.place for change in losses}) if losses else {}
-    if any(change.level.kind == LocationKind.TRANSIT for change in losses):
-        await _leave_loads(work, lying, layers)
-    lost = [
-        parts(costs.draw(layers[change.level.place], -change.delta, digits), change.picks, digits) for change in losses
-    ]
+    drawn, pushed = await _draw(work, losses, lying, reason, since, source=source)
+    lost = [parts(draws, change.picks, digits) for change, draws in zip(losses, drawn, strict=True)]
     loss = sum((each.value for taken in lost for each in taken), Decimal(0))
     places = {change.level.place[1] for change in changes}
     lines = ledger.about(
@@ -283,23 +281,57 @@ async def apply_changes(
         for change, taken in zip(losses, lost, strict=True)
         for each in taken
     ]
+    written = since is not None and bool({each.level.place for each in gains} & {each.level.place for each in losses})
+    if written:
+        await levels.move([*missing, *pushed.moves], StockAdjusted)  # costs are corrected by what these leave
     joining = await costs.joining(work, [change.level.place for change in gains]) if gains else None
     found: list[Move] = []
     for change, value in zip(gains, gained, strict=True):
         assert joining is not None
         move = make(change.level, change.delta, value, content=change.content)
         found.append(replace(move, layer_id=joining.layer(change.level.place, move.id)))
-    if effective_at is not None and {each.level.place for each in gains} & {each.level.place for each in losses}:
-        await levels.move(missing, StockAdjusted)  # costs are corrected by what these leave
-        missing, losses = [], []
     correction = await correct_costs(work, found)
-    coming = _coming(gains, losses)
+    coming = _coming(gains, [] if written else losses)
     debts = await oversold.owed(work, levels, coming)
     await fill_backorders(work, levels, oversold.beyond(coming, debts))
-    await levels.move([*missing, *found, *correction.moves], StockAdjusted)
+    still_missing = [] if written else [*missing, *pushed.moves]
+    await levels.move([*still_missing, *found, *correction.moves], StockAdjusted)
     posted = [(entry, lines)] if entry is not None else []
-    await ledger.write_lines(work, [*posted, *correction.posted], kept)
+    await ledger.write_lines(work, [*posted, *pushed.posted, *correction.posted], kept)
     await oversold.settle(work, levels, debts)
+
+
+async def _draw(
+    work: Work,
+    losses: Sequence[Change],
+    lying: Mapping[Place, Sequence[Lying]],
+    reason: StockAdjustmentReason,
+    since: datetime | None,
+    *,
+    source: ID | None,
+) -> tuple[list[list[costs.Draw]], Correction]:
+    """What each loss takes, in their order: what is there now, or was there `since`. With it, what becomes of the costs
+    of what left after that.
+    """
+    digits = currency_digits((await ledger.books(work)).currency)
+    late: dict[Place, Loss] = {}
+    for change in losses:
+        if since is not None and change.level.kind != LocationKind.TRANSIT:
+            loss = late.setdefault(change.level.place, Loss(change.level, reason, since))
+            loss.parts.append(-change.delta)
+    correction = await take_late(work, list(late.values()), source=source) if late else Correction()
+    now = {change.level.place for change in losses if change.level.place not in late}
+    layers = await costs.live_layers(work, now) if now else {}
+    if any(change.level.kind == LocationKind.TRANSIT for change in losses):
+        await _leave_loads(work, lying, layers)
+    told_late = {place: iter(loss.draws) for place, loss in late.items()}
+    drawn = [
+        next(told_late[change.level.place])
+        if change.level.place in late
+        else costs.draw(layers[change.level.place], -change.delta, digits)
+        for change in losses
+    ]
+    return drawn, correction
 
 
 async def _leave_loads(

@@ -2,7 +2,7 @@
 
 Nothing posted is rewritten. What is left at a place, and what left it, come to cost what they would have, had the
 receipt been told at once: for first in, first out the youngest goods consumed are put back and those that came late
-are taken instead; for moving average the place's movements are replayed.
+are taken instead; for moving average the place's movements are replayed. Losses that were told late are `losses.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,11 +32,11 @@ class Correction:
 
 
 @dataclass(slots=True)
-class _Change:
+class CostChange:
     """What becomes of one place: its layers change by so much, and the accounts that bore what left by so much."""
 
     level: Level
-    layers: list["_Difference"]
+    layers: list["Difference"]
     borne: dict[Role, Decimal]
 
     def __post_init__(self) -> None:
@@ -46,13 +46,16 @@ class _Change:
 
 
 @dataclass(frozen=True, slots=True)
-class _Difference:
+class Difference:
     """By how much a layer changes, and which account bears it where it is one alone."""
 
-    layer: ID
+    layer: ID | None
+    """None: one that is founded."""
     quantity: Decimal
     value: Decimal
     role: Role | None = None
+    founded_at: datetime | None = None
+    """How old the layer is that is founded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def _columns(late: Sequence[_Late]) -> tuple[list[str], list[str], list[datetime
     return [each.place[0][4:] for each in late], [each.place[1][4:] for each in late], [each.since for each in late]
 
 
-def _by_place(records: Sequence[asyncpg.Record], places: int) -> list[list[asyncpg.Record]]:
+def by_place(records: Sequence[asyncpg.Record], places: int) -> list[list[asyncpg.Record]]:
     """The records of each place, which they name by its number `n`."""
     found: list[list[asyncpg.Record]] = [[] for _ in range(places)]
     for record in records:
@@ -132,10 +135,10 @@ async def correct_costs(work: Work, coming: Sequence[Move]) -> Correction:
     digits = currency_digits((await ledger.books(work)).currency)
     changes = await _first_in_first_out(work, in_order, digits) if in_order else []
     changes += await _by_average(work, by_average, digits) if by_average else []
-    return await _correction(work, changes, source=coming[0].source)
+    return await posted_today(work, changes, source=coming[0].source)
 
 
-async def _correction(work: Work, changes: Sequence[_Change], *, source: ID | None) -> Correction:
+async def posted_today(work: Work, changes: Sequence[CostChange], *, source: ID | None) -> Correction:
     lines = [
         line
         for change in changes
@@ -159,6 +162,7 @@ async def _correction(work: Work, changes: Sequence[_Change], *, source: ID | No
             entry_id=entry,
             reason=each.role,
             source=source,
+            founded_at=each.founded_at,
         )
         for change in changes
         for each in change.layers
@@ -167,7 +171,7 @@ async def _correction(work: Work, changes: Sequence[_Change], *, source: ID | No
     return Correction(moves, [] if entry is None else [(entry, lines)])
 
 
-def _round_trip(changes: Sequence[_Change]) -> list[Posting]:
+def _round_trip(changes: Sequence[CostChange]) -> list[Posting]:
     """Layers traded value among themselves, and nobody bears anything: the entry says how much went round."""
     return postings.moved(
         sum((max(each.value, Decimal(0)) for change in changes for each in change.layers), Decimal(0))
@@ -188,28 +192,49 @@ CROSS JOIN LATERAL (
     AND base_quantity > quantity) AS younger
 WHERE place.wanted IS NULL OR younger.gone - (younger.base_quantity - younger.quantity) < place.wanted
 """
-# What left of younger layers, in the order of telling: that is the order in which it was drawn, and posted. A movement
-# gets its id when its level is locked; `recorded_at` is when its act began, which may have waited for others since. It
-# only bounds what is read: no act goes on for a day.
-_RUNS = f"""
+# What left since, in the order of telling: that is the order in which it was drawn, and posted. A movement gets its id
+# when its level is locked; `recorded_at` is when its act began, which may have waited for others since. It only bounds
+# what is read: no act goes on for a day. Losses told late stand where they happened, by a clock that never goes back.
+_LEFT = """
+  SELECT moved.kind, moved.reason, moved.quantity, moved.id, moved.layer_id, moved.is_late,
+    CASE WHEN moved.is_late THEN moved.effective_at
+      ELSE max(moved.effective_at) FILTER (WHERE NOT moved.is_late) OVER (ORDER BY moved.id) END AS happened,
+    min(moved.effective_at) FILTER (WHERE moved.is_late) OVER (
+      ORDER BY moved.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS pushed_since
+  FROM (
+    SELECT *, kind = 'ADJUSTMENT' AND effective_at < recorded_at AS is_late FROM stock_movements
+    WHERE variant_id = place.variant_id AND location_id = place.location_id
+      AND recorded_at > place.since - interval '1 day'
+      AND quantity < 0 AND kind NOT IN ('RELOCATION', 'COST_CORRECTION')) AS moved
+"""
+
+
+def _runs_of(left: str) -> str:
+    """Runs of what left for one reason: of a place's movements, those of a query over `_LEFT`."""
+    return f"""
 SELECT place.n, runs.kind, runs.reason, runs.quantity FROM {_PLACES}
 CROSS JOIN LATERAL (
   SELECT run, kind, reason, sum(-quantity) AS quantity FROM (
-    SELECT kind, reason, quantity, sum(changed) OVER (ORDER BY id) AS run FROM (
-      SELECT moved.kind, moved.reason, moved.quantity, moved.id,
-        ((kind, reason) IS DISTINCT FROM (lag(kind) OVER told, lag(reason) OVER told))::int AS changed
-      FROM stock_movements AS moved JOIN cost_layers AS layer ON layer.id = moved.layer_id
-      WHERE moved.variant_id = place.variant_id AND moved.location_id = place.location_id
-        AND moved.recorded_at > place.since - interval '1 day' AND layer.founded_at > place.since
-        AND moved.quantity < 0 AND moved.kind NOT IN ('RELOCATION', 'COST_CORRECTION')
-      WINDOW told AS (ORDER BY moved.id)) AS each) AS numbered
+    SELECT kind, reason, quantity, sum(changed) OVER (ORDER BY happened, is_late, id) AS run FROM (
+      SELECT moved.*, ((kind, reason) IS DISTINCT FROM (lag(kind) OVER told, lag(reason) OVER told))::int AS changed
+      FROM ({left}) AS moved WINDOW told AS (ORDER BY happened, is_late, id)) AS each) AS numbered
   GROUP BY run, kind, reason) AS runs
 ORDER BY place.n, runs.run
 """  # noqa: S608  names are ours
 
 
+# What left of younger layers, or was made to by a loss before it that was told after it.
+_RUNS = _runs_of(f"""
+SELECT moved.* FROM ({_LEFT}) AS moved JOIN cost_layers AS layer ON layer.id = moved.layer_id
+WHERE layer.founded_at > place.since
+  OR moved.happened > place.since AND moved.happened > moved.pushed_since
+""")  # noqa: S608  names are ours
+RUNS_SINCE = _runs_of(f"SELECT moved.* FROM ({_LEFT}) AS moved WHERE moved.happened > place.since")  # noqa: S608
+"""What left of places after an instant."""
+
+
 @dataclass(slots=True)
-class _Consumed:
+class Consumed:
     """A layer, and how much of its base is gone: before, and as it should be."""
 
     layer: Layer
@@ -218,14 +243,11 @@ class _Consumed:
     after: Decimal
     comes_late: bool = False
 
-    def cost(self, gone: Decimal, digits: int) -> Decimal:
-        return costs.proportion(self.layer.base_value, gone, self.layer.base_quantity, digits)
 
-
-async def _first_in_first_out(work: Work, late: Sequence[_Late], digits: int) -> list[_Change]:
-    runs = _by_place(await work.raw.fetch(_RUNS, *_columns(late)), len(late))
+async def _first_in_first_out(work: Work, late: Sequence[_Late], digits: int) -> list[CostChange]:
+    runs = by_place(await work.raw.fetch(_RUNS, *_columns(late)), len(late))
     wanted = [_wanted(each, mine) for each, mine in zip(late, runs, strict=True)]
-    younger = _by_place(await work.raw.fetch(_YOUNGER, *_columns(late), wanted), len(late))
+    younger = by_place(await work.raw.fetch(_YOUNGER, *_columns(late), wanted), len(late))
     return [
         _exchanged(each, taken, left, work.now, digits) for each, taken, left in zip(late, younger, runs, strict=True)
     ]
@@ -235,16 +257,16 @@ def _wanted(late: _Late, runs: Sequence[asyncpg.Record]) -> Decimal | None:
     """How much is exchanged. What comes in is taken by what left last: where one account bears all of it, what left
     before does not matter; None where it does.
     """
-    alike = len({_bearer(run) for run in runs}) == 1 and all(move.effective_at == late.since for move in late.coming)
+    alike = len({bearer(run) for run in runs}) == 1 and all(move.effective_at == late.since for move in late.coming)
     return sum((move.quantity for move in late.coming), Decimal(0)) if alike else None
 
 
 def _exchanged(
     late: _Late, younger: Sequence[asyncpg.Record], runs: Sequence[asyncpg.Record], now: datetime, digits: int
-) -> _Change:
+) -> CostChange:
     """The youngest goods consumed are put back at a place, and those that came late are taken instead."""
     consumed = [
-        _Consumed(
+        Consumed(
             Layer(ID("mov_" + row["id"]), *list(row.values())[2:6]),
             row["founded_at"],
             gone := row["base_quantity"] - row["quantity"],
@@ -253,7 +275,7 @@ def _exchanged(
         for row in younger
     ]
     consumed += [
-        _Consumed(
+        Consumed(
             Layer.founded(move.id, move.quantity, move.value),
             move.effective_at or now,
             Decimal(0),
@@ -265,7 +287,7 @@ def _exchanged(
     consumed.sort(key=lambda each: (each.founded_at, each.layer.id))
     _exchange(consumed)
     changed = [
-        _Difference(
+        Difference(
             each.layer.id,
             each.before - each.after,
             each.layer.worth_of(each.layer.base_quantity - each.after, digits) - each.layer.value,
@@ -273,10 +295,10 @@ def _exchanged(
         for each in consumed
         if each.before != each.after
     ]
-    return _Change(late.level, changed, _borne(consumed, runs, digits))
+    return CostChange(late.level, changed, _borne(consumed, runs, digits))
 
 
-def _exchange(consumed: Sequence[_Consumed]) -> None:
+def _exchange(consumed: Sequence[Consumed]) -> None:
     """What comes late is taken instead of younger goods, the youngest first, one for one. The rest stays as it was
     drawn: not always in the order of age, as some who began before others came to their turn after them.
     """
@@ -292,70 +314,109 @@ def _exchange(consumed: Sequence[_Consumed]) -> None:
                 youngest -= 1
 
 
-def _bearer(run: asyncpg.Record) -> Role:
+def bearer(run: asyncpg.Record) -> Role:
     return postings.bearer(StockMovementKind(run["kind"]), run["reason"])
 
 
-def _borne(consumed: Sequence[_Consumed], runs: Sequence[asyncpg.Record], digits: int) -> dict[Role, Decimal]:
+def _borne(consumed: Sequence[Consumed], runs: Sequence[asyncpg.Record], digits: int) -> dict[Role, Decimal]:
     """How much more each account bears: what left is taken from layers in their order, before and after."""
-    total = sum((each.before for each in consumed), Decimal(0))
-    begins = total - sum((run["quantity"] for run in runs), Decimal(0))
-    edges = [begins]
+    nothing = Decimal(0)
+    before = [Gone(each.layer, nothing, each.before) for each in consumed]
+    return borne(before, [Gone(each.layer, nothing, each.after) for each in consumed], runs, digits)
+
+
+@dataclass(slots=True)
+class Gone:
+    """What is gone of a layer, from the first so many of its base to the first so many."""
+
+    layer: Layer
+    begin: Decimal
+    end: Decimal
+
+    def cost(self, quantity: Decimal, digits: int) -> Decimal:
+        """What the first so many of them cost."""
+        return cost_of(self.layer, self.begin + quantity, digits) - cost_of(self.layer, self.begin, digits)
+
+
+def cost_of(layer: Layer, gone: Decimal, digits: int) -> Decimal:
+    """What the first so many of a layer's base cost."""
+    return costs.proportion(layer.base_value, gone, layer.base_quantity, digits) if gone else Decimal(0)
+
+
+def borne(
+    before: Sequence[Gone], after: Sequence[Gone], runs: Sequence[asyncpg.Record], digits: int
+) -> dict[Role, Decimal]:
+    """How much more each account bears, where the runs of what left were the last of what was gone, in its order, and
+    are the last of as much.
+    """
+    total = sum((each.end - each.begin for each in before), Decimal(0))
+    edges = [total - sum((run["quantity"] for run in runs), Decimal(0))]
     for run in runs:
         edges.append(edges[-1] + run["quantity"])
     edges = [max(edge, Decimal(0)) for edge in edges]
-    before = list(_costs_at(edges, [(each, each.before) for each in consumed], digits))
-    after = list(_costs_at(edges, [(each, each.after) for each in consumed], digits))
-    borne: dict[Role, Decimal] = {}
+    cost_before, cost_after = _costs_at(edges, before, digits), _costs_at(edges, after, digits)
+    grown = [now - then for then, now in zip(cost_before, cost_after, strict=True)]
+    more: dict[Role, Decimal] = {}
     for n, run in enumerate(runs):
-        role = _bearer(run)
-        more = (after[n + 1] - after[n]) - (before[n + 1] - before[n])
-        borne[role] = borne.get(role, Decimal(0)) + more
-    return borne
+        role = bearer(run)
+        more[role] = more.get(role, Decimal(0)) + grown[n + 1] - grown[n]
+    return more
 
 
-def _costs_at(edges: Sequence[Decimal], taken: Sequence[tuple[_Consumed, Decimal]], digits: int) -> Iterator[Decimal]:
-    """What so many units cost that are taken from layers in their order. `edges` ascend."""
-    layers = iter(taken)
+def _costs_at(edges: Sequence[Decimal], gone: Sequence[Gone], digits: int) -> Iterator[Decimal]:
+    """What so many units cost that are taken from what is gone in its order. `edges` ascend."""
+    parts = iter(gone)
     begun, spent = Decimal(0), Decimal(0)
-    each, many = next(layers)
+    each = next(parts)
     for edge in edges:
-        while edge > begun + many:
+        while edge > begun + (many := each.end - each.begin):
             begun, spent = begun + many, spent + each.cost(many, digits)
-            each, many = next(layers)
+            each = next(parts)
         yield spent + each.cost(edge - begun, digits)
 
 
 # --- moving average -------------------------------------------------------------------------------------------------
 
-_ALL = f"""
+ALL_MOVED = f"""
 SELECT place.n, moved.kind, moved.reason, moved.quantity, moved.value_amount, moved.effective_at FROM {_PLACES}
 JOIN stock_movements AS moved ON moved.variant_id = place.variant_id AND moved.location_id = place.location_id
 WHERE moved.kind <> 'RELOCATION' ORDER BY place.n, moved.effective_at, moved.id
 """  # noqa: S608  names are ours
 
 
-async def _by_average(work: Work, late: Sequence[_Late], digits: int) -> list[_Change]:
+async def _by_average(work: Work, late: Sequence[_Late], digits: int) -> list[CostChange]:
     """Places are replayed from their beginning: rounding depends on where averages were reckoned last."""
-    told = _by_place(await work.raw.fetch(_ALL, *_columns(late)), len(late))
+    told = by_place(await work.raw.fetch(ALL_MOVED, *_columns(late)), len(late))
     return [_averaged_anew(each, rows, work.now, digits) for each, rows in zip(late, told, strict=True)]
 
 
-def _averaged_anew(late: _Late, rows: Sequence[asyncpg.Record], now: datetime, digits: int) -> _Change:
+def _averaged_anew(late: _Late, rows: Sequence[asyncpg.Record], now: datetime, digits: int) -> CostChange:
     told = [(row["effective_at"], row["kind"], row["reason"], row["quantity"], row["value_amount"]) for row in rows]
     told += [(move.effective_at or now, move.kind, move.reason, move.quantity, move.value) for move in late.coming]
     told.sort(key=lambda each: each[0])
-    borne = _replayed(told, digits)
+    found = replayed(told, digits)
+    borne = found.borne if found else {}
     joined = next(move.layer_id or move.id for move in late.coming)
     # One movement for each account: the next replay must know what this one has posted already.
-    differences = [_Difference(joined, Decimal(0), -more, role) for role, more in borne.items() if more]
-    return _Change(late.level, differences, borne)
+    differences = [Difference(joined, Decimal(0), -more, role) for role, more in borne.items() if more]
+    return CostChange(late.level, differences, borne)
 
 
-def _replayed(told: Sequence[tuple[datetime, str, str | None, Decimal, Decimal]], digits: int) -> dict[Role, Decimal]:
-    """How much more than was posted each account bears by moving average. Nothing, where more left than had come, or
-    was written off than was there: such a place was told in another order than things happened, and only the order
-    of telling explains its costs.
+Told = tuple[datetime, str, str | None, Decimal, Decimal]
+"""What moved: when it happened, its kind, reason, quantity and value."""
+
+
+@dataclass(slots=True)
+class Replay:
+    """What is left at a place by moving average, and how much more than was posted each account bears."""
+
+    pool: Layer
+    borne: dict[Role, Decimal]
+
+
+def replayed(told: Sequence[Told], digits: int) -> Replay | None:
+    """What moved at a place, by moving average. None where more left than had come, or was written off than was there:
+    such a place was told in another order than things happened, and only the order of telling explains its costs.
     """
     pool = Layer.founded(ID(""), Decimal(0), Decimal(0))
     borne: dict[Role, Decimal] = {}
@@ -366,7 +427,7 @@ def _replayed(told: Sequence[tuple[datetime, str, str | None, Decimal, Decimal]]
         elif quantity < 0:
             left = pool.quantity + quantity
             if left < 0:
-                return {}
+                return None
             worth = pool.worth_of(left, digits) if left else Decimal(0)
             role = postings.bearer(StockMovementKind(kind), reason)
             borne[role] = borne.get(role, Decimal(0)) + (pool.value - worth) + value
@@ -374,6 +435,6 @@ def _replayed(told: Sequence[tuple[datetime, str, str | None, Decimal, Decimal]]
         else:
             pool.quantity, pool.value = pool.quantity + quantity, pool.value + value
             if pool.value < 0:  # it was revalued, by more than it was worth at that time
-                return {}
+                return None
             pool.base_quantity, pool.base_value = pool.quantity, pool.value
-    return borne
+    return Replay(pool, borne)

@@ -26,7 +26,8 @@ def come(model: Model, coming: Sequence[Coming], now: datetime) -> None:
             left_since = any(each.drew is not None and each.effective_at > since for each in told)
             _join(model, place, mine, now, late=since < now and left_since)
         else:
-            _found(model, place, mine, now, costs.departures(told, since), since)
+            left = costs.of_younger_goods(costs.departures(told), since)
+            _found(model, place, mine, now, left, since)
         for each in mine:
             model.put(place, each.content, each.quantity)
             model.post("INVENTORY", each.value)
@@ -49,7 +50,7 @@ def _found(
     left_before = {each.number: each.left for each in there}
     if any(each.load and each.left != left_before[each.number] for each in model.layers[place]):
         raise No("NOT_ALLOWED_NOW")
-    _correct(model, place, more, now)
+    correct(model, place, more, now)
 
 
 def _join(model: Model, place: Place, coming: Sequence[Coming], now: datetime, *, late: bool) -> None:
@@ -69,10 +70,11 @@ def _join(model: Model, place: Place, coming: Sequence[Coming], now: datetime, *
         others = [layer for layer in model.layers[place] if layer != pool]
         if any(more.values()):
             model.layers[place] = costs.in_order([*others, pool.anew(NOTHING, -sum(more.values()))])
-        _correct(model, place, more, now)
+        correct(model, place, more, now)
 
 
-def _correct(model: Model, place: Place, more: Mapping[str, Cents], now: datetime) -> None:
+def correct(model: Model, place: Place, more: Mapping[str, Cents], now: datetime) -> None:
+    """Accounts bear more, from now on."""
     for role, cents in more.items():
         if cents:
             model.tell(place, "COST_CORRECTION", role, NOTHING, -cents, now, now)

@@ -5,7 +5,7 @@ what is left is worth the rest. First in, first out takes from the oldest layer;
 place, which more joins: what it is worth then is its new base.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -99,6 +99,11 @@ class Told:
     """How old the layer is that it left."""
 
     @property
+    def is_late_loss(self) -> bool:
+        """Whether it was lost before it was told."""
+        return self.kind == "ADJUSTMENT" and self.drew is not None and self.effective_at < self.recorded_at
+
+    @property
     def cost(self) -> Fraction:
         """What one cost, in cents."""
         return self.value / self.quantity
@@ -149,11 +154,42 @@ def parts(draws: Iterable[Draw], picks: Iterable[tuple[T, Many]]) -> list[tuple[
     return found
 
 
-def departures(told: Iterable[Told], since: datetime) -> list[Told]:
-    """What left of goods younger than an instant, in the order of telling: whoever waited for others is told after
-    them, whenever it began.
+@dataclass(frozen=True)
+class Departure:
+    """What left, and when by a clock that never goes back: whoever waited for others left after them, whenever it
+    began. A loss that was told late left when it happened.
     """
-    return [each for each in told if each.drew is not None and each.drew > since]
+
+    told: Told
+    at: datetime
+
+
+def departures(told: Iterable[Told]) -> list[Departure]:
+    """All that left, one after the other."""
+    found: list[Departure] = []
+    clock = datetime.min.replace(tzinfo=UTC)
+    for each in told:
+        if each.drew is not None and not each.is_late_loss:
+            clock = max(clock, each.effective_at)
+        if each.drew is not None:
+            found.append(Departure(each, each.effective_at if each.is_late_loss else clock))
+    return sorted(found, key=lambda each: (each.at, each.told.is_late_loss, each.told.number))
+
+
+def of_younger_goods(left: Sequence[Departure], since: datetime) -> list[Told]:
+    """What left of goods younger than an instant: it took of them, or was made to by a loss that came before it and
+    was told after it.
+    """
+    losses = [each for each in left if each.told.is_late_loss]
+
+    def was_pushed(each: Departure) -> bool:
+        return any(other.told.number > each.told.number and other.at < each.at for other in losses)
+
+    return [
+        each.told
+        for each in left
+        if each.told.drew is not None and (each.told.drew > since or (each.at > since and was_pushed(each)))
+    ]
 
 
 def exchanged(
@@ -171,37 +207,133 @@ def exchanged(
                 part = min(after[n].gone, after[place].left)
                 after[n], after[place] = after[n].less(-part), after[place].less(part)
     others = [each for each in layers if each not in touched]
-    more: dict[str, Cents] = {}
-    # What left is laid along what was consumed, the last at its end: what left first may have taken older goods.
-    end = sum((each.gone for each in before), Many(0))
-    for each in reversed(left_since):
-        begin = end + each.quantity
-        grown = _between(after, begin, end) - _between(before, begin, end)
-        more[each.role] = more.get(each.role, 0) + grown
-        end = begin
+    more = _grown(_gone(before), _gone(after), left_since)
     changed = sum(each.value for each in after) - sum(each.value for each in before)
     _rest_is_corrected(more, changed)
     return in_order([*others, *after]), more
 
 
-def _between(layers: Sequence[Layer], begin: Many, end: Many) -> Cents:
-    """What the units from here to there cost, of all that was consumed of layers in their order."""
-    return _first(layers, max(end, Many(0))) - _first(layers, max(begin, Many(0)))
+@dataclass(frozen=True)
+class Stretch:
+    """Units of a layer that follow each other, from the first so many to the first so many."""
+
+    layer: Layer
+    begin: Many
+    end: Many
+
+    @property
+    def quantity(self) -> Many:
+        """How many they are."""
+        return self.end - self.begin
+
+    @property
+    def cost(self) -> Cents:
+        """What they cost."""
+        return self.layer.cost(self.end) - self.layer.cost(self.begin)
 
 
-def _first(layers: Sequence[Layer], units: Many) -> Cents:
+def _gone(layers: Iterable[Layer]) -> list[Stretch]:
+    return [Stretch(each, Many(0), each.gone) for each in layers]
+
+
+def _grown(before: Sequence[Stretch], after: Sequence[Stretch], left: Sequence[Told]) -> dict[str, Cents]:
+    """How much more each account bears. What left is laid along what was consumed, the last at its end: what left
+    first may have taken older goods.
+    """
+    more: dict[str, Cents] = {}
+    end = sum((each.quantity for each in before), Many(0))
+    for each in reversed(left):
+        begin = end + each.quantity
+        more[each.role] = more.get(each.role, 0) + _between(after, begin, end) - _between(before, begin, end)
+        end = begin
+    return more
+
+
+def _between(consumed: Sequence[Stretch], begin: Many, end: Many) -> Cents:
+    """What the units from here to there cost, of all that was consumed in its order."""
+    return _first(consumed, max(end, Many(0))) - _first(consumed, max(begin, Many(0)))
+
+
+def _first(consumed: Sequence[Stretch], units: Many) -> Cents:
     cost = 0
-    for each in layers:
-        part = min(each.gone, units)
-        cost += each.cost(part)
+    for each in consumed:
+        part = min(each.quantity, units)
+        cost += replace(each, end=each.begin + part).cost
         units -= part
     return cost
 
 
+def lost_then(
+    layers: Layers, quantity: Many, on_hand: Many, had_come: Container[int], left_since: Sequence[Told]
+) -> tuple[Layers, list[Stretch], dict[str, Cents]]:
+    """Goods are gone since a while ago, by first in, first out, when so many were on hand, of the layers that had come
+    by then. The oldest that were there are lost, and whoever took them since took later ones. Returns all layers, what
+    is lost of them, and how much more each account bears.
+    """
+    before = sum((each.base for each in layers if each.number in had_come), Many(0)) - on_hand
+    lost: list[Stretch] = []
+    after: dict[int, Layer] = {each.number: each for each in layers}
+    returned = Many(0)
+    for each in layers:
+        if each.number not in had_come:
+            continue
+        passed = min(max(before, Many(0)), each.base)
+        before -= passed
+        part = min(each.base - passed, quantity)
+        quantity -= part
+        begin = min(passed, each.gone)
+        lost.append(Stretch(each, begin, begin + part))
+        returned += min(part, each.gone - begin)
+        after[each.number] = each.less(max(begin + part - each.gone, Many(0)))
+    for each in layers:  # what could not be found: it is of what is there now
+        present = after[each.number]
+        part = min(present.left, quantity)
+        quantity -= part
+        lost.append(Stretch(each, present.gone, present.gone + part))
+        after[each.number] = present.less(part)
+    for each in layers:
+        part = min(after[each.number].left, returned)
+        returned -= part
+        after[each.number] = after[each.number].less(part)
+    lost = [each for each in lost if each.quantity]
+    consumed: list[Stretch] = []
+    for each in layers:
+        begin = Many(0)
+        for gap in [gap for gap in lost if gap.layer == each]:
+            consumed.append(Stretch(each, begin, gap.begin))
+            begin = gap.end
+        consumed.append(Stretch(each, begin, after[each.number].gone))
+    changed = sum(after[each.number].value - each.value for each in layers) + sum(each.cost for each in lost)
+    roles = {each.role for each in left_since}
+    more = _grown(_gone(layers), consumed, left_since) if len(roles) > 1 else dict.fromkeys(roles, -changed)
+    _rest_is_corrected(more, changed)
+    return in_order(after.values()), lost, more
+
+
+def lost_of_average(told: Sequence[Told], loss: Told) -> tuple[Cents, dict[str, Cents]] | None:
+    """What goods cost that are gone since a while ago, by moving average, and how much more than was posted each
+    account bears. None where only the order of telling explains what the place costs.
+    """
+    earlier = _run(each for each in told if each.effective_at <= loss.effective_at)
+    if earlier is None or earlier[0].left < -loss.quantity:
+        return None
+    pool = earlier[0]
+    value = pool.value - pool.less(-loss.quantity).value
+    found = _run([*told, replace(loss, value=-value)])
+    return None if found is None else (value, found[1])
+
+
 def averaged_anew(told: Sequence[Told]) -> dict[str, Cents]:
     """All that moved at a place, in the order in which it did, by moving average: how much more than was posted each
-    account bears. Nothing, where more left than had come, or was written off than was there: then only the order of
-    telling explains its costs.
+    account bears. Nothing, where only the order of telling explains its costs.
+    """
+    found = _run(told)
+    return {} if found is None else found[1]
+
+
+def _run(told: Iterable[Told]) -> tuple[Layer, dict[str, Cents]] | None:
+    """What is left of all that moved at a place, and by how much accounts differ. None where more left than had come,
+    or was written off than was there.
     """
     pool = Layer(datetime.min.replace(tzinfo=UTC), 0, Many(0), 0, Many(0))
     borne: dict[str, Cents] = {}
@@ -211,14 +343,14 @@ def averaged_anew(told: Sequence[Told]) -> dict[str, Cents]:
         elif each.quantity >= 0:
             pool = pool.anew(each.quantity, each.value)
             if pool.value < 0:
-                return {}
+                return None
         else:
             if pool.left + each.quantity < 0:
-                return {}
+                return None
             after = pool.less(-each.quantity)
             borne[each.role] = borne.get(each.role, 0) + (pool.value - after.value) + each.value
             pool = after
-    return borne
+    return pool, borne
 
 
 def _rest_is_corrected(more: dict[str, Cents], changed: Cents) -> None:

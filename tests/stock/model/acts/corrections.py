@@ -21,6 +21,7 @@ from domain.stock import (
 from tests.stock.model.acts.base import Act, Seen, bin_id, content, decimal, dollars, json, lot_id, some, variants
 from tests.stock.model.coming import come, last_cost
 from tests.stock.model.exact import Cents, Many, share, worth
+from tests.stock.model.going import lose
 from tests.stock.model.kept import LOOSE, NOTHING, Coming, Content, No
 from tests.stock.model.oversold import beyond, owed, pay
 from tests.stock.model.reference import Model
@@ -83,8 +84,11 @@ def booked(model: Model, differences: Sequence[Difference], reason: str, at: dat
             model.give_way(place, rest)
     for place in {each.place for each in losses}:
         model.leave_loads(place)
+    gone: dict[Place, Many] = {}
     for each in losses:
-        model.draw(each.place, -each.delta, "ADJUSTMENT", role, at, now)
+        gone[each.place] = gone.get(each.place, NOTHING) - each.delta
+    for place, many in gone.items():
+        lose(model, place, many, role, at, now)
     sellable = {each.place: NOTHING for each in gains if not each.content.state}
     for each in gains:
         if not each.content.state:
