@@ -31,10 +31,20 @@ AMOUNT_DIGITS = 18
 """Digits of an amount in all, 6 of them behind the point: a trillion in any currency, with room for unit costs."""
 UNIT_COST_DECIMALS = 6
 AMOUNT_LIMIT = Decimal(10) ** (AMOUNT_DIGITS - UNIT_COST_DECIMALS)
-"""Amounts are below it."""
+"""Amounts that somebody states are below it."""
 RATE_DECIMALS = 10
 QUANTITY_DIGITS = 15
 QUANTITY_DECIMALS = 6
+CARRIED_DIGITS = 36
+"""Digits of an amount that follows from others, such as what goods are worth or a line of the journal; 6 of them behind
+the point.
+
+Nothing that is reckoned from a cost may fail by its size: whether it does would tell the cost to whoever may not know
+it. A unit cost is below 10^12 and a quantity below 10^9, so goods at a place are worth less than 10^21, and the 10,000
+variants of one act less than 10^25: 28 digits with the three behind the point that a currency has at most, which is as
+many as Python's decimals keep. These columns hold 10^30. So what is too much is refused by what was stated, or by a
+quantity, alone.
+"""
 
 _EXACT = Context(prec=64, Emax=MAX_EMAX, Emin=MIN_EMIN)
 """Holds whatever the longest text that is read can say, so that reading never rounds."""

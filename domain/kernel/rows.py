@@ -15,7 +15,13 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, MappedColumn, mapped_column
 
 from domain.kernel.ids import ID, Id, new_id
-from domain.kernel.money import AMOUNT_DIGITS, QUANTITY_DECIMALS, QUANTITY_DIGITS, UNIT_COST_DECIMALS
+from domain.kernel.money import (
+    AMOUNT_DIGITS,
+    CARRIED_DIGITS,
+    QUANTITY_DECIMALS,
+    QUANTITY_DIGITS,
+    UNIT_COST_DECIMALS,
+)
 
 Sorted = Text(collation="C")
 """Text in code point order, on every server alike: what keyset pages and prefix searches need."""
@@ -56,6 +62,11 @@ def prefix_of(row: type[Row]) -> str:
 def quantity() -> Numeric[Decimal]:
     """The type of a quantity column."""
     return Numeric(QUANTITY_DIGITS, QUANTITY_DECIMALS)
+
+
+def carried() -> Numeric[Decimal]:
+    """The type of a column of amounts that follow from others: see `CARRIED_DIGITS`."""
+    return Numeric(CARRIED_DIGITS, UNIT_COST_DECIMALS)
 
 
 Choices = TypeVar("Choices", bound=StrEnum)

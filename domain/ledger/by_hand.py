@@ -10,9 +10,10 @@ from asyncpg import Record
 
 from domain.kernel import bulk, words
 from domain.kernel.asking import Ask, Query, ask, together
+from domain.kernel.constraints import TOO_MUCH
 from domain.kernel.errors import Apart, Invalid, NotAllowedNow, NotFound
 from domain.kernel.ids import ID, is_id
-from domain.kernel.money import CurrencyCode, Money, Rate, currency_codes, currency_digits
+from domain.kernel.money import AMOUNT_LIMIT, CurrencyCode, Money, Rate, currency_codes, currency_digits
 from domain.kernel.rounding import product
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Done, Work
@@ -437,6 +438,8 @@ def _weighed(work: Work, said: _Said, entry: dict[str, Any], held: dict[ID, Held
         zip(said.new.lines, said.accounts, said.amounts, worths, strict=True)
     ):
         path: _Path = ("input", "lines", n)
+        if abs(base) >= AMOUNT_LIMIT:
+            raise Invalid(TOO_MUCH, path=path)
         about: dict[str, ID | None] = {column: getattr(line, column) for column in COLUMNS.values()}
         made = _Line(account, Amounts.of(money.currency, money.amount, base), about | {"item_id": None})
         if line.settles is not None:

@@ -1,14 +1,55 @@
-"""Snapshots of other systems, and lots that come in past their date."""
+"""Amounts that follow from costs always fit, so that no refusal tells a cost. A case keeps when the snapshot was taken
+that it stands for.
+"""
+
+from alembic import op
 
 revision = "0032"
 down_revision = "0031"
 branch_labels = None
 depends_on = None
 
+CARRIED = {
+    "stock_levels": ("value_amount",),
+    "stock_movements": ("value_amount",),
+    "cost_layers": ("value_amount", "base_value"),
+    "stock_months": ("value_amount",),
+    "journal_lines": ("debit", "credit", "debit_base", "credit_base"),
+    "journal_days": ("debit", "credit", "debit_base", "credit_base"),
+}
+CHECKS = {
+    # The database would say them a little otherwise if it wrote them anew by itself.
+    ("stock_levels", "numbers"): "'NaN' NOT IN (on_hand, allocated, reserved, unavailable, placed, value_amount)",
+    ("stock_levels", "value_of_goods"): "value_amount >= 0 AND (on_hand > 0 OR value_amount = 0)",
+    ("stock_movements", "numbers"): "'NaN' NOT IN (quantity, allocated, value_amount)",
+    ("stock_movements", "moves_something"): "quantity <> 0 OR value_amount <> 0",
+    ("stock_movements", "founds_with_goods"): "layer_id IS NOT NULL OR (quantity > 0 AND value_amount >= 0)",
+    ("stock_movements", "value_is_posted"): "value_amount = 0 OR entry_id IS NOT NULL",
+    ("cost_layers", "numbers"): "'NaN' NOT IN (quantity, value_amount, base_quantity, base_value)",
+    ("cost_layers", "value_of_goods"): "value_amount >= 0 AND (quantity > 0 OR value_amount = 0)",
+    ("cost_layers", "within_its_base"): "base_quantity >= quantity AND base_value >= 0",
+    ("stock_months", "numbers"): "'NaN' NOT IN (quantity, value_amount)",
+    ("journal_lines", "numbers"): "'NaN' NOT IN (debit, credit, debit_base, credit_base)",
+    ("journal_lines", "one_side"): (
+        "debit >= 0 AND credit >= 0 AND debit_base >= 0 AND credit_base >= 0"
+        " AND (debit + debit_base > 0) <> (credit + credit_base > 0)"
+    ),
+    ("journal_days", "numbers"): "'NaN' NOT IN (debit, credit, debit_base, credit_base)",
+}
+LEVELS_FOLLOW = """
+CREATE TRIGGER stock_levels_follow
+  BEFORE UPDATE OF id, variant_id, location_id, on_hand, unavailable, placed, value_amount, value_currency
+  ON stock_levels FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION refuse_direct_change()
+"""
+
 
 def upgrade() -> None:
-    pass
-
-
-def downgrade() -> None:
-    pass
+    op.execute("DROP TRIGGER stock_levels_follow ON stock_levels")  # it names a column that changes its type
+    for table, columns in CARRIED.items():
+        checks = {name: check for (of, name), check in CHECKS.items() if of == table}
+        changes = [f"DROP CONSTRAINT ck_{table}_{name}" for name in checks]
+        # More digits before the point and as many behind it: no row is written anew.
+        changes += [f"ALTER COLUMN {column} TYPE numeric(36, 6)" for column in columns]
+        changes += [f"ADD CONSTRAINT ck_{table}_{name} CHECK ({check})" for name, check in checks.items()]
+        op.execute(f"ALTER TABLE {table} {', '.join(changes)}")
+    op.execute(LEVELS_FOLLOW)

@@ -25,7 +25,7 @@ from domain.kernel.events import Xid8
 from domain.kernel.grants import APPEND_ONLY, BOOKS, READ_ONLY
 from domain.kernel.ids import ID, Id
 from domain.kernel.invariants import invariant
-from domain.kernel.rows import Choice, Row, filled, key, numbers, one_of
+from domain.kernel.rows import Choice, Row, carried, filled, key, numbers, one_of
 from domain.ledger.tables.dimensions import COLUMNS, NONE
 
 
@@ -271,11 +271,11 @@ class JournalLine(Row):
     posted_on: Mapped[date]
     """The entry's day, kept here so that balances need the lines alone."""
     currency: Mapped[str]
-    debit: Mapped[Decimal]
-    credit: Mapped[Decimal]
+    debit: Mapped[Decimal] = mapped_column(carried())
+    credit: Mapped[Decimal] = mapped_column(carried())
     base_currency: Mapped[str]
-    debit_base: Mapped[Decimal]
-    credit_base: Mapped[Decimal]
+    debit_base: Mapped[Decimal] = mapped_column(carried())
+    credit_base: Mapped[Decimal] = mapped_column(carried())
     channel_id: Mapped[ID | None] = mapped_column(Id("chn"))
     location_id: Mapped[ID | None] = mapped_column(Id("loc"))
     brand_id: Mapped[ID | None] = mapped_column(Id("dmv"))
@@ -333,10 +333,10 @@ class JournalDay(Row):
     brand_id: Mapped[ID] = mapped_column(Id("dmv"), server_default=text(f"'{NONE}'"))
     department_id: Mapped[ID] = mapped_column(Id("dmv"), server_default=text(f"'{NONE}'"))
     project_id: Mapped[ID] = mapped_column(Id("dmv"), server_default=text(f"'{NONE}'"))
-    debit: Mapped[Decimal] = mapped_column(Numeric(27, 6))
-    credit: Mapped[Decimal] = mapped_column(Numeric(27, 6))
-    debit_base: Mapped[Decimal] = mapped_column(Numeric(27, 6))
-    credit_base: Mapped[Decimal] = mapped_column(Numeric(27, 6))
+    debit: Mapped[Decimal] = mapped_column(carried())
+    credit: Mapped[Decimal] = mapped_column(carried())
+    debit_base: Mapped[Decimal] = mapped_column(carried())
+    credit_base: Mapped[Decimal] = mapped_column(carried())
 
 
 class ExchangeRate(Row):

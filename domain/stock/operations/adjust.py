@@ -226,7 +226,8 @@ def _faults(lines: Sequence[NewAdjustmentLine], kept: ledger.Books) -> list[Refu
             if line.delta < 0:
                 sentence = "What leaves takes its cost from the books: a unit cost is for what is more."
                 faults.append(Invalid(sentence, path=(*path, "unitCost")))
-            faults.append(inputs.unit_cost_fault(line.unit_cost, kept, path=(*path, "unitCost")))
+            fault = inputs.unit_cost_fault(line.unit_cost, kept, path=(*path, "unitCost"), quantity=line.delta)
+            faults.append(fault)
     return [fault for fault in faults if fault is not None]
 
 

@@ -10,7 +10,7 @@ from domain import catalog, ledger
 from domain.catalog import Sellable
 from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals
 from domain.kernel.ids import ID, is_id
-from domain.kernel.money import Money, currency_codes
+from domain.kernel.money import AMOUNT_LIMIT, Money, currency_codes
 from domain.kernel.work import Work
 from domain.stock.tables import LocationKind
 
@@ -103,18 +103,28 @@ def refuse_future(work: Work, instant: datetime | None, *, path: Path) -> None:
         raise Invalid("This cannot have happened later than now.", path=path)
 
 
-def cost_fault(cost: Money, *, path: Path) -> Refusal | None:
-    """What is wrong with a unit cost in any currency: it is not negative; up to six decimals."""
+def cost_fault(cost: Money, *, path: Path, quantity: Decimal = Decimal(1)) -> Refusal | None:
+    """What is wrong with the unit cost of so many, in any currency: it is not negative, and together they come to less
+    than AMOUNT_LIMIT. This bound is on what is stated alone: what follows from costs is never too much to be kept (see
+    CARRIED_DIGITS), or whoever states some could learn others.
+    """
     if cost.currency not in currency_codes():
         return Invalid(f"{cost.currency} is no currency code of ISO 4217.", path=(*path, "currency"))
     if cost.amount < 0:
         return Invalid("A cost cannot be negative.", path=(*path, "amount"))
+    if quantity * cost.amount >= AMOUNT_LIMIT:
+        return too_dear(path=path)
     return None
 
 
-def unit_cost_fault(cost: Money, kept: ledger.Books, *, path: Path) -> Refusal | None:
-    """What is wrong with a unit cost that must be in the currency of the books."""
-    fault = cost_fault(cost, path=path)
+def too_dear(*, path: Path) -> Refusal:
+    """So many at this cost are worth more than somebody may state."""
+    return Invalid("At this cost they come to more than can be kept.", path=(*path, "amount"))
+
+
+def unit_cost_fault(cost: Money, kept: ledger.Books, *, path: Path, quantity: Decimal = Decimal(1)) -> Refusal | None:
+    """What is wrong with the unit cost of so many, which must be in the currency of the books."""
+    fault = cost_fault(cost, path=path, quantity=quantity)
     if fault is None and cost.currency != kept.currency:
         sentence = f"The books are kept in {kept.currency}: say the cost in {kept.currency}."
         return Invalid(sentence, path=(*path, "currency"))

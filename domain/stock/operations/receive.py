@@ -10,7 +10,7 @@ from domain.kernel import bulk, external, words
 from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals, of_one
 from domain.kernel.external import ExternalId
 from domain.kernel.ids import ID, is_id, new_id
-from domain.kernel.money import Money, Quantity, currency_digits, format_quantity
+from domain.kernel.money import AMOUNT_LIMIT, Money, Quantity, currency_digits, format_quantity
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Work
 from domain.stock import costs, postings
@@ -165,6 +165,10 @@ async def _arrival(work: Work, n: int, new: NewReceipt, kept: ledger.Books) -> _
         return _Arrival(new, received_at, amounts)
     path: Path = (n, "input", "lines", 0, "unitCost", "currency")
     rate = await ledger.rate_on(work, currency, kept.day_of(received_at), path=path)
+    dear = [
+        m for m, line in enumerate(new.lines) if max(line.quantity, 1) * line.unit_cost.amount * rate >= AMOUNT_LIMIT
+    ]
+    Refusals.raise_if_any([inputs.too_dear(path=(n, "input", "lines", m, "unitCost")) for m in dear])
     digits = currency_digits(kept.currency)
     document = Money(sum(amounts, Decimal(0)), currency)
     return _Arrival(new, received_at, [costs.worth(each, rate, digits) for each in amounts], document)
@@ -277,7 +281,9 @@ async def _check(work: Work, news: Sequence[NewReceipt]) -> None:
     ]
     wanted = [Wanted(line.variant_id, line.quantity, path) for line, path in paths]
     await inputs.known_variants(work, wanted, least=Decimal(0))
-    faults = [inputs.cost_fault(line.unit_cost, path=(*path, "unitCost")) for line, path in paths]
+    faults = [
+        inputs.cost_fault(line.unit_cost, path=(*path, "unitCost"), quantity=line.quantity) for line, path in paths
+    ]
     faults += [
         Invalid("One receipt is in one currency.", path=(n, "input", "lines", m, "unitCost", "currency"))
         for n, new in enumerate(news)

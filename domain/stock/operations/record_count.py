@@ -83,7 +83,7 @@ async def record_count(work: Work, count_id: str, record: CountRecord) -> ID:
     costs = [(each, ("input", "lines", n)) for n, each in enumerate(lines)]
     costs += [(each, ("input", "found", n)) for n, each in enumerate(found)]
     faults = [
-        inputs.unit_cost_fault(each.unit_cost, kept, path=(*path, "unitCost"))
+        inputs.unit_cost_fault(each.unit_cost, kept, path=(*path, "unitCost"), quantity=each.quantity)
         for each, path in costs
         if each.unit_cost is not None
     ]

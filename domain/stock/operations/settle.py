@@ -90,7 +90,8 @@ async def _bring_in_line(work: Work, case: ID, record: Record, settlement: CaseS
     if not delta:
         return
     if settlement.unit_cost is not None:
-        fault = inputs.unit_cost_fault(settlement.unit_cost, await ledger.books(work), path=("input", "unitCost"))
+        kept = await ledger.books(work)
+        fault = inputs.unit_cost_fault(settlement.unit_cost, kept, path=("input", "unitCost"), quantity=delta)
         if fault is not None:
             raise fault
     shelved = Shelved(variant, location, ("input",), lot_id=settlement.lot_id, brings=delta > 0)

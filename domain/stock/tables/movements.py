@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.kernel.grants import APPEND_ONLY, READ_ONLY
 from domain.kernel.ids import ID, Id
 from domain.kernel.money import Quantity
-from domain.kernel.rows import Choice, Row, key, numbers, one_of
+from domain.kernel.rows import Choice, Row, carried, key, numbers, one_of
 from domain.kernel.rows import quantity as amount_of_goods
 
 Place = tuple[ID, ID]
@@ -134,7 +134,7 @@ class StockLevel(Row):
     """There, but not to be sold: the sum of what is in a state there."""
     placed: Mapped[Quantity] = mapped_column(amount_of_goods(), server_default=text("0"))
     """How much of what is on hand lies in a bin, belongs to a lot or is in a state: the sum of its contents."""
-    value_amount: Mapped[Decimal] = mapped_column(server_default=text("0"))
+    value_amount: Mapped[Decimal] = mapped_column(carried(), server_default=text("0"))
     value_currency: Mapped[str]
     """The currency of the books."""
     reorder_point: Mapped[Quantity | None] = mapped_column(amount_of_goods())
@@ -200,7 +200,7 @@ class StockMovement(Row):
     """In the variant's unit; negative for what left."""
     allocated: Mapped[Quantity] = mapped_column(amount_of_goods(), server_default=text("0"))
     """By how much it changes what is allocated there: with a minus, what it took of it."""
-    value_amount: Mapped[Decimal]
+    value_amount: Mapped[Decimal] = mapped_column(carried())
     value_currency: Mapped[str]
     account_id: Mapped[ID] = mapped_column(Id("acc"))
     """The inventory account that holds its value."""
@@ -242,9 +242,9 @@ class CostLayer(Row):
     variant_id: Mapped[ID] = mapped_column(Id("var"))
     location_id: Mapped[ID] = mapped_column(Id("loc"))
     quantity: Mapped[Quantity] = mapped_column(amount_of_goods())
-    value_amount: Mapped[Decimal]
+    value_amount: Mapped[Decimal] = mapped_column(carried())
     base_quantity: Mapped[Quantity] = mapped_column(amount_of_goods())
-    base_value: Mapped[Decimal]
+    base_value: Mapped[Decimal] = mapped_column(carried())
     """What shares of its value are reckoned from: the quantity and value it was founded with, or had when more came to
     it or it was revalued. So what is left does not depend on the parts in which the rest was taken."""
     founded_at: Mapped[datetime]
@@ -310,4 +310,4 @@ class StockMonth(Row):
     effective_month: Mapped[date]
     recorded_month: Mapped[date]
     quantity: Mapped[Decimal] = mapped_column(Numeric(24, 6))
-    value_amount: Mapped[Decimal] = mapped_column(Numeric(27, 6))
+    value_amount: Mapped[Decimal] = mapped_column(carried())

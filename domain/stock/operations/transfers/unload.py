@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from domain import ledger
+from domain.kernel.errors import Invalid
 from domain.kernel.ids import ID
-from domain.kernel.money import currency_digits
+from domain.kernel.money import AMOUNT_LIMIT, currency_digits
 from domain.kernel.work import Work
 from domain.stock import costs, postings
 from domain.stock.contents import Content, Contents, Part, parts, pick
@@ -262,11 +263,15 @@ def _value(taken: Sequence[Taken]) -> Decimal:
 
 def with_freight(taken: Sequence[Taken], freight: Decimal, digits: int) -> list[Taken]:
     """Freight is spread over what arrives by its value, or by quantity where it has none: what each takes is what the
-    share of all up to it grows by, so nothing is left. Refused with NothingArrives.
+    share of all up to it grows by, so nothing is left. Refused with NothingArrives, and with Invalid where it comes to
+    AMOUNT_LIMIT or more for a whole one of any of them.
     """
     if not taken:
         sentence = "None of these goods were on the road, so there is nothing that freight is part of."
         raise NothingArrives(sentence, path=("input", "freight"))
+    if freight >= AMOUNT_LIMIT * min(each.part.quantity for each in taken):
+        # By quantity alone: what one costs with its freight must stay what a unit cost can be.
+        raise Invalid("This is more than so few goods can bear.", path=("input", "freight", "amount"))
     value = _value(taken)
     weights = [each.part.value if value else each.part.quantity for each in taken]
     whole = sum(weights, Decimal(0))
