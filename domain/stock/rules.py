@@ -12,6 +12,7 @@ explain("uq_bins_path", "There is a bin of this path at the location already: {v
 explain("uq_lots_number", "There is a lot of this number already: {value}.", path=("input", "number"))
 explain("uq_stock_contents_place", _AGAIN)
 explain("uq_stock_discrepancies_open", _AGAIN)
+explain("stock_discrepancy_latest_word", _AGAIN)
 explain("uq_stock_policies_variant_id", _AGAIN)
 explain("uq_stock_pools_place", _AGAIN)
 explain("uq_stock_backorders_id", _AGAIN)

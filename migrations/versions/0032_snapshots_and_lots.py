@@ -2,6 +2,7 @@
 that it stands for.
 """
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0032"
@@ -41,6 +42,19 @@ CREATE TRIGGER stock_levels_follow
   BEFORE UPDATE OF id, variant_id, location_id, on_hand, unavailable, placed, value_amount, value_currency
   ON stock_levels FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION refuse_direct_change()
 """
+LATEST_WORD = (
+    """
+CREATE FUNCTION guard_latest_word() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  RAISE EXCEPTION 'a case of what another system counts stands for its latest snapshot'
+    USING ERRCODE = 'check_violation', CONSTRAINT = 'stock_discrepancy_latest_word';
+END $$
+""",
+    """
+CREATE TRIGGER stock_discrepancies_latest_word BEFORE UPDATE OF taken_at ON stock_discrepancies
+  FOR EACH ROW WHEN (NEW.taken_at < OLD.taken_at) EXECUTE FUNCTION guard_latest_word()
+""",
+)
 
 
 def upgrade() -> None:
@@ -53,3 +67,18 @@ def upgrade() -> None:
         changes += [f"ADD CONSTRAINT ck_{table}_{name} CHECK ({check})" for name, check in checks.items()]
         op.execute(f"ALTER TABLE {table} {', '.join(changes)}")
     op.execute(LEVELS_FOLLOW)
+    op.add_column("stock_discrepancies", sa.Column("taken_at", sa.TIMESTAMP(timezone=True), nullable=True))
+    op.execute("UPDATE stock_discrepancies SET taken_at = seen_at WHERE kind = 'EXTERNAL'")
+    op.create_check_constraint(
+        op.f("ck_stock_discrepancies_external_of_an_instant"),
+        "stock_discrepancies",
+        "(kind = 'EXTERNAL') = (taken_at IS NOT NULL)",
+    )
+    op.create_index(
+        "ix_stock_discrepancies_told",
+        "stock_discrepancies",
+        ["system", "variant_id", "location_id", "taken_at"],
+        postgresql_where=sa.text("kind = 'EXTERNAL'"),
+    )
+    for statement in LATEST_WORD:
+        op.execute(statement)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from tests.support.api import Api
 from tests.support.shop import (
@@ -33,7 +34,8 @@ from tests.support.shop import (
     wrong_ids,
 )
 
-CASE = """id status kind quantity expected reported system source openedAt seenAt settledAt resolution note version
+CASE = """id status kind quantity expected reported system source takenAt openedAt seenAt settledAt resolution note
+  version
   variant { id sku } location { id }"""
 RECONCILE = f"""mutation R($input: StockReconcileInput!, $dryRun: Boolean! = false) {{
   stockReconcile(input: $input, dryRun: $dryRun) {{ discrepancies {{ {CASE} }} {EFFECTS} {ERRORS} }} }}"""
@@ -133,6 +135,49 @@ async def test_figures_are_compared_as_they_were_when_the_snapshot_was_taken(api
         assert (case["expected"], case["reported"]) == (str(there), str(there + 1))
         await settled(api, case, "DISMISSED")
     assert await reported(api, place, [(mug, 10)]) == []
+
+
+def ago(**time: float) -> str:
+    return (datetime.now(UTC) - timedelta(**time)).isoformat()
+
+
+async def test_the_latest_word_of_a_system_stays(api: Api) -> None:
+    place = await location(api)
+    mug = await stocked(api, 10, place=place)
+    (case,) = await reported(api, place, [(mug, 12)])
+    before = await state(api)
+    for older, said in ((3, ago(hours=1)), (0, ago(hours=1)), (10, ago(minutes=0.01)), (9, ago(days=3))):
+        assert await reported(api, place, [(mug, older)], takenAt=said) == [case]  # 0: they agreed then
+    assert await state(api) == before
+    assert moved(await settled(api, case, "ADJUSTED")) == [("2", "8.00")]
+    assert await reported(api, place, [(mug, 12)], takenAt=ago(hours=1)) == []  # that is booked by now
+    assert (await figures(api, mug, place))[0] == "12"
+
+
+async def test_a_snapshot_is_older_than_what_its_own_system_said_of_the_same_goods_alone(api: Api) -> None:
+    place = await location(api)
+    mug, cup = [await stocked(api, 10, place=place) for _ in range(2)]
+    earlier, latest = ago(hours=2), ago(hours=1)
+    (case,) = await reported(api, place, [(mug, 4)], takenAt=latest)
+    assert datetime.fromisoformat(case["takenAt"]) == datetime.fromisoformat(latest)
+    both = await reported(api, place, [(mug, 5), (cup, 5)], takenAt=earlier)
+    assert [each["reported"] for each in both] == ["4", "5"]
+    (again,) = await reported(api, place, [(mug, 6)], takenAt=latest)  # the same instant, put right
+    assert (again["id"], again["reported"], again["version"]) == (case["id"], "6", 2)
+    (other,) = await reported(api, place, [(mug, 7)], takenAt=earlier, system="marketplace")
+    assert other["reported"] == "7"
+    (agreed,) = await reported(api, place, [(mug, 0)], takenAt=ago(minutes=30))
+    assert agreed["resolution"] == "AGREED"
+    assert await reported(api, place, [(mug, 3)], takenAt=ago(minutes=45)) == []
+
+
+async def test_the_database_insists_on_the_latest_word(api: Api) -> None:
+    place, mug = await location(api), await variant(api)
+    (case,) = await reported(api, place, [(mug, 4)])
+    earlier = f"UPDATE stock_discrepancies SET taken_at = taken_at - interval '1 second' WHERE id = '{case['id'][4:]}'"
+    with pytest.raises(IntegrityError, match="latest snapshot"):
+        async with api.services.database.connection() as connection:
+            await connection.exec_driver_sql(earlier)
 
 
 async def test_less_than_nothing_is_taken_as_it_is_reported(api: Api) -> None:

@@ -111,7 +111,8 @@ BREAKING = {
     "stock policy versions": ["UPDATE stock_policies SET backorders = 'ALLOW', backorder_limit = NULL"],
     "location versions": ["UPDATE locations SET version = version + 1"],
     "oversold cases are booked": [
-        "UPDATE stock_discrepancies SET system = NULL, kind = 'OVERSOLD', expected = 1, reported = quantity + 1"
+        "UPDATE stock_discrepancies SET system = NULL, taken_at = NULL, kind = 'OVERSOLD', expected = 1,"
+        " reported = quantity + 1"
     ],
     "payments in transit": ["UPDATE payments SET amount = amount + 1"],
     "customer deposits": ["DELETE FROM payments"],

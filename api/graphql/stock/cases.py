@@ -39,6 +39,8 @@ class StockDiscrepancy(Node):
     """What the other side said."""
     system: str | None
     """Who else counted."""
+    taken_at: datetime | None
+    """When the other side counted what it said last."""
     source: ID | None
     """The document it came of."""
     opened_at: datetime

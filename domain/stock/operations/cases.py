@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from domain.kernel import bulk
@@ -26,6 +27,8 @@ class NewCase:
     """What the other side says."""
     system: str | None = None
     """Who else counted."""
+    taken_at: datetime | None = None
+    """When they did."""
     source: ID | None = None
     """The document that it came of."""
 
@@ -42,6 +45,7 @@ async def open_cases(work: Work, news: Sequence[NewCase]) -> list[ID]:
             "expected": new.expected,
             "reported": new.reported,
             "system": new.system,
+            "taken_at": new.taken_at,
             "source": new.source,
             "opened_at": work.now,
             "seen_at": work.now,

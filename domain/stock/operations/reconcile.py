@@ -45,7 +45,8 @@ class Snapshot:
     lines: list[ReportedLine]
     """The variants, each once; at most 10,000. Those that are not named are not compared."""
     taken_at: datetime | None = None
-    """When it was so; now, when left out. Never in the future. Ours is what was on hand then."""
+    """When it was so; now, when left out. Never in the future. Ours is what was on hand then. Of a variant of which the
+    same system has said something later already, it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +63,31 @@ class _Compared:
 
 
 _LOCK = """
-SELECT id, variant_id, version FROM stock_discrepancies
+SELECT id, variant_id, version, taken_at FROM stock_discrepancies
 WHERE kind = 'EXTERNAL' AND settled_at IS NULL AND system = $1 AND location_id = $2 AND variant_id = ANY($3)
 ORDER BY id FOR NO KEY UPDATE
 """
+_OVERTAKEN = """
+SELECT DISTINCT variant_id FROM stock_discrepancies
+WHERE kind = 'EXTERNAL' AND system = $1 AND location_id = $2 AND variant_id = ANY($3) AND taken_at > $4
+"""
+"""Settled cases, too: what an older snapshot says was looked at with them, and booked perhaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An open case, as it is now."""
+
+    id: ID
+    version: int
+    taken_at: datetime
 
 
 async def reconcile(work: Work, snapshot: Snapshot) -> list[ID]:
     """Every difference is an open case, one for each variant, place and system: an open one is brought up to date and
-    stays as old as it is, and what agrees by now is settled as AGREED. Returns the cases that this is about, in the
-    order of the lines. Stock is left as it is.
+    stays as old as it is, and what agrees by now is settled as AGREED. The latest word stays: a snapshot that was taken
+    before the one that a case stands for, be it settled or open, leaves all as it is. Returns the cases that this is
+    about, in the order of the lines. Stock is left as it is.
 
     Refused with NotFound and Invalid.
     """
@@ -86,23 +102,36 @@ async def reconcile(work: Work, snapshot: Snapshot) -> list[ID]:
     )
     wanted = [variant.id[4:] for variant in variants]
     records = await work.raw.fetch(_LOCK, system, location[4:], wanted)
-    cases = {ID("var_" + record["variant_id"]): ID("sdc_" + record["id"]) for record in records}
-    versions = {ID("sdc_" + record["id"]): record["version"] for record in records}
-    books = await _on_hand(work, location, variants, snapshot.taken_at or work.now)
+    cases = {
+        ID("var_" + each["variant_id"]): _Open(ID("sdc_" + each["id"]), each["version"], each["taken_at"])
+        for each in records
+    }
+    # What is true now is never old, even where somebody who began later had his turn before.
+    overtaken = await _overtaken(work, location, system, wanted, snapshot.taken_at) if snapshot.taken_at else set()
+    taken_at = snapshot.taken_at or work.now
+    books = await _on_hand(work, location, variants, taken_at)
     compared = [
         _Compared(variant.id, books[variant.id], line.quantity)
         for variant, line in zip(variants, snapshot.lines, strict=True)
     ]
-    fresh = [each for each in compared if each.quantity and each.variant_id not in cases]
-    opened = await open_cases(work, [_new_case(each, location, system) for each in fresh])
-    known = [each for each in compared if each.variant_id in cases]
-    await _update(work, location, [each for each in known if each.quantity], cases, versions)
-    await _agree(work, location, [each for each in known if not each.quantity], cases, versions)
-    cases |= {each.variant_id: case for each, case in zip(fresh, opened, strict=True)}
-    return [cases[each.variant_id] for each in compared if each.variant_id in cases]
+    news = [each for each in compared if each.variant_id not in overtaken]
+    fresh = [each for each in news if each.quantity and each.variant_id not in cases]
+    opened = await open_cases(work, [_new_case(each, location, system, taken_at) for each in fresh])
+    known = [(each, cases[each.variant_id]) for each in news if each.variant_id in cases]
+    await _update(work, location, [(each, case) for each, case in known if each.quantity], taken_at)
+    await _agree(work, location, [(each, case) for each, case in known if not each.quantity], taken_at)
+    ids = {variant: case.id for variant, case in cases.items()}
+    ids |= {each.variant_id: case for each, case in zip(fresh, opened, strict=True)}
+    return [ids[each.variant_id] for each in compared if each.variant_id in ids]
 
 
-def _new_case(each: _Compared, location: ID, system: str) -> NewCase:
+async def _overtaken(work: Work, location: ID, system: str, variants: Sequence[str], taken_at: datetime) -> set[ID]:
+    """Of which of these variants the system has said something already that is later than this instant."""
+    records = await work.raw.fetch(_OVERTAKEN, system, location[4:], variants, taken_at)
+    return {ID("var_" + record["variant_id"]) for record in records}
+
+
+def _new_case(each: _Compared, location: ID, system: str, taken_at: datetime) -> NewCase:
     return NewCase(
         DiscrepancyKind.EXTERNAL,
         (each.variant_id, location),
@@ -110,6 +139,7 @@ def _new_case(each: _Compared, location: ID, system: str) -> NewCase:
         expected=each.expected,
         reported=each.reported,
         system=system,
+        taken_at=taken_at,
     )
 
 
@@ -160,19 +190,17 @@ async def _on_hand(work: Work, location: ID, variants: Sequence[Sellable], insta
 async def _update(
     work: Work,
     location: ID,
-    compared: Sequence[_Compared],
-    cases: Mapping[ID, ID],
-    versions: Mapping[ID, int],
+    known: Sequence[tuple[_Compared, _Open]],
+    taken_at: datetime,
 ) -> None:
     """These cases are open still, with other figures."""
     rows: list[dict[str, Any]] = []
-    for each in compared:
-        case = cases[each.variant_id]
+    for each, case in known:
         figures = {"quantity": each.quantity, "expected": each.expected, "reported": each.reported}
-        rows.append({"id": case, **figures, "seen_at": work.now, "version": versions[case] + 1})
+        rows.append({**_told(case, taken_at), **figures, "seen_at": work.now})
         work.announce(
             StockDiscrepancyUpdated(
-                case,
+                case.id,
                 kind=DiscrepancyKind.EXTERNAL,
                 variant=each.variant_id,
                 location=location,
@@ -185,19 +213,17 @@ async def _update(
 async def _agree(
     work: Work,
     location: ID,
-    compared: Sequence[_Compared],
-    cases: Mapping[ID, ID],
-    versions: Mapping[ID, int],
+    known: Sequence[tuple[_Compared, _Open]],
+    taken_at: datetime,
 ) -> None:
     """Both sides say the same by now. The cases keep the figures for which they were open."""
     rows: list[dict[str, Any]] = []
-    for each in compared:
-        case = cases[each.variant_id]
+    for each, case in known:
         settled = {"settled_at": work.now, "resolution": DiscrepancyResolution.AGREED}
-        rows.append({"id": case, **settled, "version": versions[case] + 1})
+        rows.append({**_told(case, taken_at), **settled})
         work.announce(
             StockDiscrepancySettled(
-                case,
+                case.id,
                 kind=DiscrepancyKind.EXTERNAL,
                 variant=each.variant_id,
                 location=location,
@@ -205,3 +231,8 @@ async def _agree(
             )
         )
     await bulk.update(work, StockDiscrepancy, rows)
+
+
+def _told(case: _Open, taken_at: datetime) -> dict[str, Any]:
+    """The case is one version on, and stands for the latest snapshot."""
+    return {"id": case.id, "version": case.version + 1, "taken_at": max(taken_at, case.taken_at)}

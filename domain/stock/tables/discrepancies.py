@@ -57,6 +57,7 @@ class StockDiscrepancy(Row):
         CheckConstraint("quantity > 0", name="quantity_positive"),
         CheckConstraint("(settled_at IS NULL) = (resolution IS NULL)", name="settled_with_resolution"),
         CheckConstraint("(kind = 'EXTERNAL') = (system IS NOT NULL)", name="external_of_a_system"),
+        CheckConstraint("(kind = 'EXTERNAL') = (taken_at IS NOT NULL)", name="external_of_an_instant"),
         # One open case per place and system: what differs still is the same case, and grows older.
         Index(
             "uq_stock_discrepancies_open",
@@ -65,6 +66,15 @@ class StockDiscrepancy(Row):
             "location_id",
             unique=True,
             postgresql_where=text("kind = 'EXTERNAL' AND settled_at IS NULL"),
+        ),
+        # What was told last of a place: older snapshots change nothing.
+        Index(
+            "ix_stock_discrepancies_told",
+            "system",
+            "variant_id",
+            "location_id",
+            "taken_at",
+            postgresql_where=text("kind = 'EXTERNAL'"),
         ),
         Index(None, "opened_at", "id"),
         Index(None, "status", "opened_at", "id"),
@@ -85,6 +95,8 @@ class StockDiscrepancy(Row):
     """What the other side said."""
     system: Mapped[str | None] = mapped_column(Text(collation="C"))
     """Who else counted."""
+    taken_at: Mapped[datetime | None]
+    """When the other side counted what it said last. It never falls: a trigger sees to it."""
     source: Mapped[str | None] = mapped_column(Text(collation="C"))
     """The document it came of, such as a transfer or an order line."""
     opened_at: Mapped[datetime]

@@ -86,7 +86,7 @@ QUERIES = {
       WHERE variant_id = ANY($1) AND held <> 0""",
     "incoming": "SELECT id, outstanding FROM incoming_stock WHERE variant_id = ANY($1)",
     "cases": """SELECT id, kind, variant_id, location_id, quantity, expected, reported, resolution, system,
-      opened_at, version
+      opened_at, version, taken_at
       FROM stock_discrepancies WHERE variant_id = ANY($1)""",
     "transfers": """SELECT line.id, status, coalesce(freight_amount, 0) AS freight, quantity, dispatched, received, lost
       FROM stock_transfer_lines AS line JOIN stock_transfers AS transfer ON transfer.id = transfer_id
@@ -163,6 +163,7 @@ async def said_by_shop(connection: AsyncConnection, world: World, instants: tupl
                 row["system"],
                 row["opened_at"],
                 row["version"],
+                row["taken_at"],
             )
             for row in rows["cases"]
         },

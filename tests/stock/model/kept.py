@@ -241,6 +241,8 @@ class Case:
     """Who else counted."""
     opened_at: datetime | None = None
     version: int = 1
+    taken_at: datetime | None = None
+    """When they counted what they said last."""
 
 
 @dataclass(frozen=True)

@@ -73,28 +73,40 @@ class Reconcile(Act):
         model.noticed["on hand"] = books
         for row, reported in self.lines:
             place, expected = (row, self.location), books[row]
-            key = self._open(model, place)
-            if key is None and reported != expected:
-                differs = abs(reported - expected)
-                model.open_case(Case("EXTERNAL", place, differs, expected, reported, system=self.system))
-            elif key is not None and reported != expected:
-                model.change_case(key, quantity=abs(reported - expected), expected=expected, reported=reported)
-            elif key is not None:
-                model.change_case(key, resolution="AGREED")
+            told = self._told(model, place)
+            if self.taken_at is not None and any(self.taken_at < _taken(case) for case in told.values()):
+                continue  # they have said something newer since
+            mine = [key for key, case in told.items() if case.resolution is None]
+            assert len(mine) < 2
+            differs = abs(reported - expected)
+            if not mine and differs:
+                case = Case("EXTERNAL", place, differs, expected, reported, system=self.system, taken_at=at)
+                model.open_case(case)
+            for key in mine:
+                newest = max(at, _taken(told[key]))
+                if differs:
+                    said = {"quantity": differs, "expected": expected, "reported": reported}
+                    model.change_case(key, **said, taken_at=newest)
+                else:
+                    model.change_case(key, resolution="AGREED", taken_at=newest)
 
-    def _open(self, model: Model, place: Place) -> CaseKey | None:
-        mine = [
-            key
+    def _told(self, model: Model, place: Place) -> dict[CaseKey, Case]:
+        """What they ever said of the place that differed, settled or not."""
+        return {
+            key: case
             for key, case in model.cases.items()
-            if (case.kind, case.system, case.place) == ("EXTERNAL", self.system, place) and case.resolution is None
-        ]
-        assert len(mine) < 2
-        return mine[0] if mine else None
+            if (case.kind, case.system, case.place) == ("EXTERNAL", self.system, place)
+        }
 
     @staticmethod
     def _on_hand(model: Model, place: Place, at: datetime) -> Many:
         """What was there then, as the books have it by now."""
         return sum((each.quantity for each in model.told.get(place, ()) if each.effective_at <= at), NOTHING)
+
+
+def _taken(case: Case) -> datetime:
+    assert case.taken_at is not None
+    return case.taken_at
 
 
 @dataclass(frozen=True)
