@@ -11,16 +11,20 @@ from domain import stock
 from domain.kernel.work import SYSTEM, begin
 from domain.stock.operations import recall
 from tests.support.api import Api
-from tests.support.shelves import RECALL, RELOCATE, bins, lot_of, lying, moving, received, tracked_variant
+from tests.support.shelves import RECALL, RELOCATE, bins, lot_of, lying, moving, outlived, received, tracked_variant
 from tests.support.shop import (
     ADJUST,
     PLACE,
+    POLICY,
     RECEIVE,
     RESERVE,
     SET,
+    SETTLE,
     SHIP,
     act,
     announced,
+    count,
+    differing,
     dollars,
     done,
     figures,
@@ -40,6 +44,7 @@ from tests.support.shop import (
     variant,
     wrong_ids,
 )
+from tests.support.transfers import ARRIVE, arrived, dispatched
 
 TODAY = datetime.now(UTC).date()
 CUSTOMER = """mutation C($input: CustomerCreateInput!) {
@@ -259,8 +264,9 @@ async def test_costs_leave_by_age_and_goods_by_their_last_day(api: Api) -> None:
 async def test_what_is_past_its_day_leaves_for_nobody(api: Api) -> None:
     here, row = await location(api), await variant(api)
     await received(api, here, row, 2, lot=("TODAY", day(0)))
-    await received(api, here, row, 2, lot=("YESTERDAY", day(-1)))
+    await received(api, here, row, 2, lot=("YESTERDAY", day(3)))
     first, second = [(await done(api, PLACE, {"input": ordered([(row, 2)])}))["order"]["id"] for _ in range(2)]
+    await outlived(api, row, "YESTERDAY")
     await done(api, SHIP, {"id": first})
     assert await lying(api, row) == {(None, "YESTERDAY", None, "2")}
     assert await refused(api, SHIP, {"id": second}) == [("NOT_FOR_SALE", "id")]
@@ -567,12 +573,13 @@ async def test_what_is_past_its_day_is_put_aside_once(fresh_api: Api) -> None:
     here, road = await location(api), await location(api, kind="TRANSIT")
     row, plain = await variant(api), await stocked(api, 5, place=here)
     (shelf,) = await bins(api, here, "A")
-    await received(api, here, row, 2, lot=("OLD", day(-1)), binId=shelf)
-    await received(api, here, row, 1, lot=("OLD", day(-1)), state="DAMAGED")
+    await received(api, here, row, 2, lot=("OLD", day(9)), binId=shelf)
+    await received(api, here, row, 1, lot="OLD", state="DAMAGED")
     await received(api, here, row, 3, lot=("TODAY", day(0)))
     await received(api, here, row, 4, lot=("LATER", day(2)))
     await received(api, here, row, 5, lot="NEVER")
-    await received(api, road, row, 6, lot=("OLD", day(-1)))
+    await received(api, road, row, 6, lot="OLD")
+    await outlived(api, row, "OLD")
     assert await expired(api) == 1
     assert await lying(api, row, here) == {
         ("A", "OLD", "EXPIRED", "2"),
@@ -602,6 +609,49 @@ async def test_what_is_past_its_day_is_put_aside_once(fresh_api: Api) -> None:
     await invariants_hold(api)
 
 
+async def test_what_comes_past_its_day_is_for_nobody_from_the_start(fresh_api: Api) -> None:
+    api = fresh_api
+    here, row = await location(api), await variant(api)
+    await done(api, POLICY, {"input": {"variantId": row, "backorders": "LIMIT", "backorderLimit": 2}})
+    waiting = (await done(api, PLACE, {"input": ordered([(row, 2)])}))["order"]["id"]
+    await received(api, here, row, 3, lot=("OLD", day(-1)))
+    await received(api, here, row, 1, lot="OLD", state="QUALITY_CONTROL")
+    assert await figures(api, row, here) == ("4", "0", "0", "0")
+    lot = {"lotId": await lot_of(api, row, "OLD")}
+    found = {"variantId": row, "delta": 2, **lot}
+    await done(api, ADJUST, {"input": {"locationId": here, "reason": "FOUND", "lines": [found]}})
+    counted = {"variantId": row, "quantity": 7, "expectedQuantity": 6, **lot}
+    await done(api, SET, {"input": {"locationId": here, "reason": "COUNT", "lines": [counted]}})
+    await count(api, here, row, 8)
+    case = await differing(api, here, row, 9)
+    await done(api, SETTLE, {"id": case, "input": {"resolution": "ADJUSTED", **lot}})
+    assert await lying(api, row) == {(None, "OLD", "EXPIRED", "8"), (None, "OLD", "QUALITY_CONTROL", "1")}
+    assert await figures(api, row, here) == ("9", "0", "0", "0")
+    assert await refused(api, PLACE, {"input": ordered([(row, 1)])}) == [
+        ("INSUFFICIENT_STOCK", "input.lines.0.quantity")
+    ]
+    assert await refused(api, SHIP, {"id": waiting}) != []
+    await received(api, here, row, 1, lot=("TODAY", day(0)))  # its last day
+    assert await figures(api, row, here) == ("10", "1", "0", "0")
+    assert await expired(api) == 0
+
+
+async def test_what_expires_on_the_way_arrives_expired(fresh_api: Api) -> None:
+    api = fresh_api
+    here, there, row = await location(api), await location(api, kind="STORE"), await variant(api)
+    await received(api, here, row, 5, lot=("OLD", day(1)))
+    await received(api, here, row, 1, lot=("NEW", day(9)))
+    sent = await dispatched(api, here, there, [(row, 6)])
+    await outlived(api, row, "OLD")
+    lot = await lot_of(api, row, "OLD")
+    await done(api, ARRIVE, arrived(sent, 7, lotId=lot))  # two more than were sent of it
+    assert await lying(api, row, there) == {(None, "OLD", "EXPIRED", "7")}
+    await done(api, ARRIVE, arrived(sent, 1))
+    assert await lying(api, row, there) == {(None, "OLD", "EXPIRED", "7"), (None, "NEW", None, "1")}
+    assert await figures(api, row, there) == ("8", "0", "0", "1")
+    assert await expired(api) == 0
+
+
 async def test_promises_of_what_has_expired_give_way(fresh_api: Api) -> None:
     api = fresh_api
     here, row = await location(api), await variant(api)
@@ -625,7 +675,8 @@ async def test_a_sweep_is_bounded_and_goes_on(fresh_api: Api, monkeypatch: pytes
     here = await location(api)
     rows = [await variant(api) for _ in range(7)]
     for row in rows:
-        await received(api, here, row, 1, lot=("OLD", day(-1)))
+        await received(api, here, row, 1, lot=("OLD", day(9)))
+        await outlived(api, row, "OLD")
     assert [await expired(api) for _ in range(4)] == [3, 3, 1, 0]
     assert {(await level(api, row))["unavailable"] for row in rows} == {"1"}
 

@@ -14,7 +14,7 @@ from domain.kernel.scopes import Scope
 from domain.kernel.work import SYSTEM, begin
 from domain.stock import Handed
 from tests.support.api import Api
-from tests.support.shelves import lot_of, lying, received, tracked_variant
+from tests.support.shelves import lot_of, lying, outlived, received, tracked_variant
 from tests.support.shop import (
     ADJUST,
     AVAILABILITY,
@@ -350,8 +350,9 @@ async def test_more_of_a_lot_than_was_sent(api: Api, way: Way) -> None:
 async def test_only_goods_past_their_date_are_left(api: Api, way: Way) -> None:
     row = await variant(api)
     given = receipt(way.here, [(row, 3, "1.00")])
-    given["lines"][0]["lot"] = {"number": "OLD", "expiresOn": "2020-01-01"}
+    given["lines"][0]["lot"] = {"number": "OLD", "expiresOn": "2099-01-01"}
     await done(api, RECEIVE, {"input": given})
+    await outlived(api, row, "OLD")
     made = await made_ready(api, way.here, way.there, [(row, 3)])
     assert await refused(api, DISPATCH, {"id": made["id"]}) == [("NOT_FOR_SALE", "id")]
 

@@ -20,7 +20,7 @@ from domain.stock import NewLot, NewReceipt, NewReceiptLine, locked
 from domain.stock.operations import lots, recall
 from tests.support.api import Api
 from tests.support.collisions import deadlocks_counted
-from tests.support.shelves import RECALL, RELOCATE, bins, lot_of, lying, moving, received
+from tests.support.shelves import RECALL, RELOCATE, bins, lot_of, lying, moving, outlived, received
 from tests.support.shop import (
     ADJUST,
     CANCEL,
@@ -224,7 +224,8 @@ async def test_sweeps_beside_sales_put_what_has_expired_aside_once(fresh_api: Ap
     rows = [await variant(api) for _ in range(6)]
     orders = []
     for row in rows:
-        await received(api, here, row, 4, lot=("OLD", day(-1)))
+        await received(api, here, row, 4, lot=("OLD", day(3)))
+        await outlived(api, row, "OLD")
         await received(api, here, row, 6, lot=("NEW", day(9)))
         orders += [(await done(api, PLACE, {"input": ordered([(row, 2)])}))["order"]["id"] for _ in range(4)]
 

@@ -16,6 +16,7 @@ from domain.stock import Handed, HandedOver, InsufficientStock
 from tests.graphql.test_backorders import claims
 from tests.graphql.test_policies import kept
 from tests.support.api import Api
+from tests.support.shelves import outlived
 from tests.support.shop import (
     ADJUST,
     PLACE,
@@ -314,8 +315,9 @@ async def test_goods_past_their_date_are_not_handed_over(api: Api, database: Dat
     place = await shop(api, allows=False)
     row = await variant(api)
     old = receipt(place, [(row, 3, "1.00")])
-    old["lines"][0]["lot"] = {"number": "old", "expiresOn": "2001-01-01"}
+    old["lines"][0]["lot"] = {"number": "old", "expiresOn": "2099-01-01"}
     await done(api, RECEIVE, {"input": old})
+    await outlived(api, row, "old")
     with pytest.raises(Refusals, match="past its date"):
         await hand_over(database, place, [(row, 1)])
 

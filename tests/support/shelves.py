@@ -1,7 +1,9 @@
 """Bins, lots and states for tests: made through the API, and looked at."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from domain.kernel.work import SYSTEM, begin
 from tests.support.api import Api
 from tests.support.shop import EFFECTS, ERRORS, PLACE, POLICY, RECEIVE, SHIP, dollars, done, location, ordered, variant
 
@@ -40,6 +42,14 @@ async def received(api: Api, place: str, row: str, quantity: Any, **line: Any) -
 async def lot_of(api: Api, row: str, number: str) -> str:
     """The id of a lot."""
     return (await api.data(_LOT, {"variant": row, "number": number}))["lot"]["id"]
+
+
+async def outlived(api: Api, row: str, number: str) -> None:
+    """The last day of a lot is over, and what is there of it was not put aside yet."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    async with api.services.database.connection() as connection, begin(connection, actor=SYSTEM) as work:
+        lot = (await lot_of(api, row, number))[4:]
+        await work.raw.execute("UPDATE lots SET expires_on = $2 WHERE id = $1", lot, yesterday)
 
 
 async def lying(api: Api, row: str, place: str | None = None) -> set[tuple[str | None, str | None, str | None, str]]:

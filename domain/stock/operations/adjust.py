@@ -172,7 +172,9 @@ async def set_quantities(work: Work, new: NewCount) -> list[ID]:
     )
     contents = await contents_named(work, _shelved(new.lines, location))
     levels = await Levels.lock(work, {(line.variant_id, location) for line in new.lines}, create=True)
-    present = await _present(work, levels, [(line.variant_id, location) for line in new.lines], contents)
+    # What comes is in a state where its lot is past its day; what was counted is so where the line says so.
+    counted = [replace(content, state=line.state) for line, content in zip(new.lines, contents, strict=True)]
+    present = await _present(work, levels, [(line.variant_id, location) for line in new.lines], counted)
     refusals: list[Refusal] = []
     changes: list[Change] = []
     for n, (line, content, found) in enumerate(zip(new.lines, contents, present, strict=True)):

@@ -1,6 +1,6 @@
 """Somebody counts what is at a location: a count is started, submitted, counted again, approved or given up."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -37,7 +37,7 @@ from domain.stock.operations.count_lines import (
     write_counted,
     write_uncounted,
 )
-from domain.stock.operations.shelves import recalled_among
+from domain.stock.operations.shelves import states_of
 from domain.stock.tables import StockAdjustmentReason, StockCount, StockCountKind, StockCountStatus, UnavailableState
 
 
@@ -240,7 +240,7 @@ async def recount(work: Work, count_id: str, line_ids: Sequence[str]) -> ID:
 
 async def approve_count(work: Work, count_id: str) -> ID:
     """Every difference is booked, on top of whatever moved since: an adjustment per line. What is more of a lot that
-    was recalled is on hold. Returns the count's id.
+    was recalled is on hold, and of one that is past its last day EXPIRED. Returns the count's id.
 
     Refused with InsufficientStock when more is missing at a line than the books say is left there by now, with
     CostUnknown when nothing tells what found goods cost, with NotFound, and with NotAllowedNow unless it is submitted.
@@ -250,9 +250,9 @@ async def approve_count(work: Work, count_id: str) -> ID:
     lines = await different_lines(work, count.id)
     if lines:
         gained = {line.spot.lot_id for line in lines if line.spot.lot_id is not None and line.difference > 0}
-        recalled = await recalled_among(work, gained)
+        states = await states_of(work, count.location_id, gained)
         levels = await Levels.lock(work, {(line.spot.variant_id, count.location_id) for line in lines}, create=True)
-        changes = await _changes(work, levels, count, lines, recalled)
+        changes = await _changes(work, levels, count, lines, states)
         await apply_changes(work, levels, changes, reason=StockAdjustmentReason.COUNT, source=count.id)
     await write_step(work, count, status)
     work.announce(StockCountApproved(count.id, location=count.location_id, differences=len(lines)))
@@ -260,7 +260,7 @@ async def approve_count(work: Work, count_id: str) -> ID:
 
 
 async def _changes(
-    work: Work, levels: Levels, count: LockedCount, lines: Sequence[CountLine], recalled: Collection[ID]
+    work: Work, levels: Levels, count: LockedCount, lines: Sequence[CountLine], states: Mapping[ID, UnavailableState]
 ) -> list[Change]:
     variants = await catalog.sellables(work, {line.spot.variant_id for line in lines})
     present = await lying(work, levels)
@@ -288,7 +288,7 @@ async def _changes(
                 Content(
                     line.spot.bin_id,
                     line.spot.lot_id,
-                    UnavailableState.ON_HOLD if line.spot.lot_id in recalled else None,
+                    None if line.spot.lot_id is None else states.get(line.spot.lot_id),
                 ),
                 exact=True,
             )

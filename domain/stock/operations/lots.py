@@ -43,6 +43,14 @@ class NamedLot:
     path: Path
 
 
+@dataclass(frozen=True, slots=True)
+class KnownLot:
+    """A lot, and the last day on which it may be sold."""
+
+    id: ID
+    expires_on: date | None
+
+
 _MISSING = """
 INSERT INTO lots (id, variant_id, number, expires_on, created_at)
 SELECT id, variant_id, number, expires_on, $5
@@ -59,8 +67,8 @@ ORDER BY lots.id FOR SHARE OF lots
 # Shared with everybody but whoever recalls one of them: no goods join a lot while it is recalled.
 
 
-async def lots_named(work: Work, named: Sequence[NamedLot]) -> Mapping[tuple[ID, str], ID]:
-    """The lots that lines name, made where they are new. Returns their ids by variant and number in small letters.
+async def lots_named(work: Work, named: Sequence[NamedLot]) -> Mapping[tuple[ID, str], KnownLot]:
+    """The lots that lines name, made where they are new. Returns them by variant and number in small letters.
 
     Refused with Invalid when a lot is known with another day, is named with two, or was recalled.
     """
@@ -90,7 +98,7 @@ async def lots_named(work: Work, named: Sequence[NamedLot]) -> Mapping[tuple[ID,
             refusals.append(Invalid(sentence, path=(*each.path, "number")))
     Refusals.raise_if_any(refusals)
     work.announce(*(LotCreated(ID("lot_" + record["id"])) for record in made))
-    return {key: ID("lot_" + record["id"]) for key, record in known.items()}
+    return {key: KnownLot(ID("lot_" + record["id"]), record["expires_on"]) for key, record in known.items()}
 
 
 def _key(each: NamedLot) -> tuple[ID, str]:

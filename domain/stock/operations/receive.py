@@ -44,7 +44,8 @@ class NewReceiptLine:
     lot: NewLot | None = None
     """Their lot; demanded where the variant is kept by lots."""
     state: UnavailableState | None = None
-    """Why they cannot be sold yet, such as QUALITY_CONTROL; they can, when left out."""
+    """Why they cannot be sold yet, such as QUALITY_CONTROL; they can, when left out, but for a lot that is past its last
+    day: that is EXPIRED."""
 
 
 @dataclass(frozen=True)

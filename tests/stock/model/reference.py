@@ -207,6 +207,17 @@ class Model:
         """Whether no more can come to lie so: of a lot that was recalled, for sale."""
         return content.state is None and (variant, content.lot) in self.recalled
 
+    def as_it_comes(self, place: Place, content: Content, on: date) -> Content:
+        """How more comes to lie: past its last day it is not for sale, even before anybody sweeps. On the road nothing
+        is.
+        """
+        lot = self.world.lot(place[0], content.lot)
+        if place[1] == self.world.road or content.state is not None:
+            return content
+        if lot is not None and lot.expires_on is not None and lot.expires_on < on:
+            return replace(content, state="EXPIRED")
+        return content
+
     def rearrange(self, place: Place, steps: Iterable[tuple[Content, Content, Many]]) -> None:
         """So much goes from each source to its target."""
         for source, target, quantity in steps:

@@ -24,13 +24,14 @@ LOCATIONS = (
 
 def variants(begins: datetime) -> tuple[Variant, ...]:
     """First in, first out; by average, with a limit to waiting; by weight and without one; by lots, of which one
-    expires soon.
+    expires soon; one of the lots is past its last day.
     """
     soon = (begins + timedelta(hours=1)).date()
+    expired = Lot("L3", soon - timedelta(days=30))
     return (
         Variant(),
         Variant(averaged=True, waits="LIMIT", limit=6),
-        Variant(waits="ALLOW", decimals=3, lots=(Lot("L1", None), Lot("L2", soon + timedelta(days=30)))),
+        Variant(waits="ALLOW", decimals=3, lots=(Lot("L1", None), Lot("L2", soon + timedelta(days=30)), expired)),
         Variant(tracked=True, lots=(Lot("T1", None), Lot("T2", soon))),
     )
 

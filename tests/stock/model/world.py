@@ -192,7 +192,7 @@ async def stock_with_variants(database: Database, world: World, variants: Sequen
                 for n, lot in enumerate(each.lots)
             ]
             made = await lots_named(work, named)
-            world.lot_ids.append([made[world.variant_ids[-1], lot.name.lower()] for lot in each.lots])
+            world.lot_ids.append([made[world.variant_ids[-1], lot.name.lower()].id for lot in each.lots])
 
 
 async def _policy(work: Work, variant: ID, kept: Variant) -> None:

@@ -2,7 +2,7 @@
 was sent is found: both are cases for a person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -23,7 +23,7 @@ from domain.stock.operations.backorders import fill_backorders
 from domain.stock.operations.cases import NewCase, open_cases
 from domain.stock.operations.inputs import Path
 from domain.stock.operations.oversold import Debt
-from domain.stock.operations.shelves import Shelved, contents_named
+from domain.stock.operations.shelves import Shelved, contents_named, past_their_day
 from domain.stock.operations.transfers.locking import LockedLine, LockedTransfer
 from domain.stock.operations.transfers.road import Load, Road
 from domain.stock.tables import DiscrepancyKind, Place, StockAdjustmentReason, StockMovementKind, UnavailableState
@@ -51,6 +51,12 @@ class Taken:
     bin_id: ID | None = None
     freight: Decimal = Decimal(0)
     """What the way adds to its value."""
+
+    def arrives(self, over: Collection[ID]) -> Content:
+        """How it lies when it has arrived: what expired on the way, as lots `over` did, is in that state."""
+        on_the_road = self.part.content
+        expired = UnavailableState.EXPIRED if on_the_road.lot_id in over else None
+        return replace(on_the_road, bin_id=self.bin_id, state=on_the_road.state or expired)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +150,15 @@ class Unloading:
         """
         if not self.arrived:
             return []
+        days = {each.content.lot_id: each.expires_on for there in self.lying.values() for each in there}
+        over = await past_their_day(work, {lot: day for lot, day in days.items() if lot is not None})
         coming: dict[Place, Decimal] = {}
         for each in self.arrived:
-            if not each.part.content.state:
+            if not each.arrives(over).state:
                 place = self.transfer.arriving(each.line)
                 coming[place] = coming.get(place, Decimal(0)) + each.part.quantity
         joining = await costs.joining(work, {self.transfer.arriving(each.line) for each in self.arrived})
-        moves = [move for each in self.arrived for move in self._across(each, entry, joining)]
+        moves = [move for each in self.arrived for move in self._across(each, entry, joining, over)]
         debts = await oversold.owed(work, self.levels, coming)
         # Who waits is locked once for all variants, in one order: what is more comes later in this act.
         later = {self.transfer.arriving(each.arriving.line): Decimal(0) for each in self.more}
@@ -158,8 +166,10 @@ class Unloading:
         await self.levels.move(moves, StockTransferred)
         return debts
 
-    def _across(self, taken: Taken, entry: ID | None, joining: Joining) -> tuple[Move, Move]:
-        """A part leaves the road, and founds a layer of its age at the destination or joins the one there."""
+    def _across(self, taken: Taken, entry: ID | None, joining: Joining, over: Collection[ID]) -> tuple[Move, Move]:
+        """A part leaves the road, and founds a layer of its age at the destination or joins the one there. `over`: the
+        lots that are past their last day.
+        """
         off = self._off(taken, StockMovementKind.TRANSFER, entry)
         there = self.levels.by_place[self.transfer.arriving(taken.line)]
         into = Move(
@@ -167,7 +177,7 @@ class Unloading:
             taken.part.quantity,
             taken.part.value + taken.freight,
             StockMovementKind.TRANSFER,
-            content=replace(taken.part.content, bin_id=taken.bin_id),
+            content=taken.arrives(over),
             entry_id=entry,
             source=self.transfer.id,
         )

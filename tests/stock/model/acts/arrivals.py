@@ -110,8 +110,9 @@ class Receive(Act):
         for each in self.lines:
             place, cost = (each.variant, self.location), Fraction(_said(each.unit_cost)) * 100
             value = rounded(worth(each.quantity, cost) * rate)
-            coming.append(Coming(place, each.quantity, value, each.content, "RECEIPT", "RECEIVED_NOT_BILLED", at))
-            if not each.content.state:
+            lies = model.as_it_comes(place, each.content, day(seen.now))
+            coming.append(Coming(place, each.quantity, value, lies, "RECEIPT", "RECEIVED_NOT_BILLED", at))
+            if not lies.state:
                 sellable[place] = sellable.get(place, Many(0)) + each.quantity
         debts = owed(model, sellable)
         model.serve(beyond(sellable, debts))

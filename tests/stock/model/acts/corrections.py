@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any, Self
@@ -22,7 +22,7 @@ from tests.stock.model.acts.base import Act, Seen, bin_id, content, decimal, dol
 from tests.stock.model.coming import come, last_cost
 from tests.stock.model.exact import Cents, Many, share, worth
 from tests.stock.model.going import lose
-from tests.stock.model.kept import LOOSE, NOTHING, Coming, Content, No
+from tests.stock.model.kept import LOOSE, NOTHING, Coming, Content, No, day
 from tests.stock.model.oversold import beyond, owed, pay
 from tests.stock.model.reference import Model
 from tests.stock.model.world import Place, World
@@ -57,7 +57,11 @@ def booked(model: Model, differences: Sequence[Difference], reason: str, at: dat
     """The differences are booked, or refused."""
     role, now = ACCOUNTS[reason], seen.now
     losses = [each for each in differences if each.delta < 0]
-    gains = [each for each in differences if each.delta > 0]
+    gains = [
+        replace(each, content=model.as_it_comes(each.place, each.content, day(now)))
+        for each in differences
+        if each.delta > 0
+    ]
     gained = [_worth(model, each, seen) for each in gains]  # by what is there now
     missing: dict[Place, Many] = {}
     before = {each.place: model.figures(each.place) for each in differences}

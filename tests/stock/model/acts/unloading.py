@@ -17,7 +17,7 @@ from tests.stock.model.acts.corrections import Difference, booked
 from tests.stock.model.acts.transfers import ON_THE_ROAD, OfTransfer, a_transfer, come_in, leave, picked, step
 from tests.stock.model.costs import Draw, Layer, Load
 from tests.stock.model.exact import Cents, Many, share
-from tests.stock.model.kept import NOTHING, Case, Content, No, TransferLine
+from tests.stock.model.kept import NOTHING, Case, Content, No, TransferLine, day
 from tests.stock.model.oversold import Debt, beyond, owed, pay
 from tests.stock.model.reference import Model
 from tests.stock.model.world import Place, World
@@ -184,9 +184,10 @@ class ReceiveTransfer(OfTransfer):
 
     def _move_in(self, model: Model, arrived: Sequence[Off], later: Sequence[Place], now: datetime) -> list[Debt]:
         coming: dict[Place, Many] = {}
+        lies = {id(one): model.as_it_comes((one.place[0], self.destination), one.content, day(now)) for one in arrived}
         for one in arrived:
             place = one.place[0], self.destination
-            if not one.content.state:
+            if not lies[id(one)].state:
                 coming[place] = coming.get(place, NOTHING) + one.part.quantity
         debts = owed(model, coming)
         if arrived:
@@ -195,7 +196,7 @@ class ReceiveTransfer(OfTransfer):
             place = one.place[0], self.destination
             leave(model, one.place, one.content, one.part, now)
             into = replace(one.part, value=one.part.value + one.freight)
-            come_in(model, place, replace(one.content, bin=one.bin), into, now)
+            come_in(model, place, replace(lies[id(one)], bin=one.bin), into, now)
             live = [each for each in model.layers.get(place, ()) if each.left]
             if model.world.variants[place[0]].averaged and live:
                 others = [each for each in model.layers[place] if each != live[0]]
