@@ -232,6 +232,37 @@ async def test_instants_are_written_in_one_way(api: Api, instant: str) -> None:
     assert "errors" not in await api.post(query, {"d": "2026-01-01T00:00:00.123456789+02:00"})
 
 
+@pytest.mark.parametrize(
+    ("when", "is_refused"),
+    [
+        ("0001-01-01T00:00:00Z", True),
+        ("1969-12-31T23:59:59.999999Z", True),
+        ("1970-01-01T00:00:00+01:00", True),
+        ("1970-01-01T00:00:00Z", False),
+        ("9999-12-31T23:59:59Z", True),
+    ],
+)
+async def test_goods_come_and_go_neither_in_the_future_nor_before_computers(
+    api: Api, when: str, is_refused: bool
+) -> None:
+    here, row = await shop.location(api), await shop.variant(api)
+    line = {"variantId": row, "delta": 1, "unitCost": dollars("1.00")}
+    acts = {
+        "receivedAt": (shop.RECEIVE, shop.receipt(here, [(row, 1, "1.00")])),
+        "effectiveAt": (shop.ADJUST, {"locationId": here, "reason": "FOUND", "lines": [line]}),
+        "takenAt": (
+            shop.RECONCILE,
+            {"locationId": here, "system": "3pl", "lines": [{"variantId": row, "quantity": 1}]},
+        ),
+    }
+    for name, (mutation, given) in acts.items():
+        if is_refused:
+            refused = await shop.refused(api, mutation, {"input": {**given, name: when}})
+            assert refused == [("INVALID", f"input.{name}")]
+        else:
+            await shop.done(api, mutation, {"input": {**given, name: when}})
+
+
 async def priced(api: Api, sku: str, amount: Any, currency: str = "EUR") -> dict[str, Any]:
     variant = {"sku": sku, "price": {"amount": amount, "currency": currency}}
     return await api.post(CREATE, {"input": {"name": "Priced", "variants": [variant]}})

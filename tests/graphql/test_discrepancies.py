@@ -213,6 +213,7 @@ async def test_variants_are_named_by_their_sku_too(api: Api) -> None:
         ({"system": " "}, [("INVALID", "input.system")]),
         ({"system": "x" * 256}, [("INVALID", "input.system")]),
         ({"takenAt": "2099-01-01T00:00:00Z"}, [("INVALID", "input.takenAt")]),
+        ({"takenAt": "1969-12-31T23:59:59Z"}, [("INVALID", "input.takenAt")]),
         ({"locationId": f"loc_{'0' * 32}"}, [("NOT_FOUND", "input.locationId")]),
     ],
 )

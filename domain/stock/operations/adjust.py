@@ -57,8 +57,8 @@ class NewAdjustment:
     lines: list[NewAdjustmentLine]
     """The variants, each once (or once per bin, lot and state); at most 10,000."""
     effective_at: datetime | None = None
-    """When it really happened; now, when left out. Never in the future, and no more can be lost than was on hand at any
-    time since. What left since then is costed anew."""
+    """When it really happened; now, when left out. Never in the future, nor before 1970, and no more can be lost than was
+    on hand at any time since. What left since then is costed anew."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ async def adjust(work: Work, new: NewAdjustment) -> list[ID]:
     location = await inputs.existing_location(work, new.location_id, path=("input", "locationId"))
     inputs.counted(new.lines, path=there)
     inputs.refuse_twice([(line.variant_id, line.bin_id, line.lot_id, line.state) for line in new.lines], path=there)
-    inputs.refuse_future(work, new.effective_at, path=("input", "effectiveAt"))
+    inputs.check_happened(work, new.effective_at, path=("input", "effectiveAt"))
     wanted = [Wanted(line.variant_id, line.delta, (*there, n), "delta") for n, line in enumerate(new.lines)]
     variants = await inputs.known_variants(work, wanted)
     Refusals.raise_if_any(_faults(new.lines, await ledger.books(work)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,8 @@ Path = tuple[str | int, ...]
 
 MOST_LINES = 10_000
 """Lines of one act."""
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""What is said to have happened before is a slip of the pen: no goods that are here came so long ago."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,12 @@ def refuse_twice(named: Sequence[Any], *, path: Path) -> None:
         seen.add(each)
 
 
-def refuse_future(work: Work, instant: datetime | None, *, path: Path) -> None:
-    """Refuse an instant that has not come yet."""
+def check_happened(work: Work, instant: datetime | None, *, path: Path) -> None:
+    """Refuse an instant at which nothing can have happened: one that has not come yet, or lies before EARLIEST."""
     if instant is not None and instant > work.now:
         raise Invalid("This cannot have happened later than now.", path=path)
+    if instant is not None and instant < EARLIEST:
+        raise Invalid(f"This cannot have happened before {EARLIEST.year}: look at the year again.", path=path)
 
 
 def cost_fault(cost: Money, *, path: Path, quantity: Decimal = Decimal(1)) -> Refusal | None:

@@ -44,8 +44,8 @@ class NewReceiptLine:
     lot: NewLot | None = None
     """Their lot; demanded where the variant is kept by lots."""
     state: UnavailableState | None = None
-    """Why they cannot be sold yet, such as QUALITY_CONTROL; they can, when left out, but for a lot that is past its last
-    day: that is EXPIRED."""
+    """Why they cannot be sold yet, such as QUALITY_CONTROL; they can, when left out. Of a lot that is past its last day
+    they are EXPIRED then."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class NewReceipt:
     supplier: str | None = None
     """Who delivered them."""
     received_at: datetime | None = None
-    """When they really came in; now, when left out. Never in the future. What left since then is costed anew: the
-    difference is posted today, and no row of the books changes."""
+    """When they really came in; now, when left out. Never in the future, nor before 1970. What left since then is
+    costed anew: the difference is posted today, and no row of the books changes."""
     is_opening: bool = False
     """Whether they were there when the books began: no bill comes for them. It takes `ledger:close`."""
 
@@ -276,7 +276,7 @@ async def _check(work: Work, news: Sequence[NewReceipt]) -> None:
     await inputs.existing_locations(work, {new.location_id: (n, "input", "locationId") for n, new in enumerate(news)})
     for n, new in enumerate(news):
         inputs.counted(new.lines, path=(n, "input", "lines"))
-        inputs.refuse_future(work, new.received_at, path=(n, "input", "receivedAt"))
+        inputs.check_happened(work, new.received_at, path=(n, "input", "receivedAt"))
     paths: list[tuple[NewReceiptLine, Path]] = [
         (line, (n, "input", "lines", m)) for n, new in enumerate(news) for m, line in enumerate(new.lines)
     ]

@@ -45,8 +45,8 @@ class Snapshot:
     lines: list[ReportedLine]
     """The variants, each once; at most 10,000. Those that are not named are not compared."""
     taken_at: datetime | None = None
-    """When it was so; now, when left out. Never in the future. Ours is what was on hand then. Of a variant of which the
-    same system has said something later already, it changes nothing."""
+    """When it was so; now, when left out. Never in the future, nor before 1970. Ours is what was on hand then. Of a
+    variant of which the same system has said something later already, it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ async def reconcile(work: Work, snapshot: Snapshot) -> list[ID]:
     location = await inputs.existing_location(work, snapshot.location_id, path=("input", "locationId"))
     system = words.line(snapshot.system, path=("input", "system"))
     inputs.counted(snapshot.lines, path=("input", "lines"))
-    inputs.refuse_future(work, snapshot.taken_at, path=("input", "takenAt"))
+    inputs.check_happened(work, snapshot.taken_at, path=("input", "takenAt"))
     variants = await _variants(work, snapshot.lines)
     # Two snapshots of one system wait for each other: otherwise both would open the same case.
     await work.raw.execute(
