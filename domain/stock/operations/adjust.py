@@ -57,8 +57,8 @@ class NewAdjustment:
     lines: list[NewAdjustmentLine]
     """The variants, each once (or once per bin, lot and state); at most 10,000."""
     effective_at: datetime | None = None
-    """When it really happened; now, when left out. Never in the future, nor before 1970, and no more can be lost than was
-    on hand at any time since. What left since then is costed anew."""
+    """When it really happened; now, when left out. Never in the future, nor before 1970, and no more can be lost than
+    was on hand at any time since. What left since then is costed anew."""
 
 
 @dataclass(frozen=True)
