@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from api import callers
 from tests.http.test_sse import events
-from tests.http.test_websocket import followers
+from tests.http.test_websocket import followers, revoked
 from tests.support.api import Api
 
 FEED = 'subscription { eventFeed(types: ["product.created"]) { type } }'
@@ -27,6 +28,22 @@ async def test_a_stream_ends_when_its_token_expires(api: Api, method: str) -> No
     [error] = seen[0][1]["errors"]
     assert error["extensions"]["code"] == "UNAUTHENTICATED"
     assert "expired" in error["message"]
+    assert seen[1:] == [("complete", None)]
+    await followers(api, 0)
+
+
+async def test_a_stream_ends_soon_after_its_token_is_revoked(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callers, "FOLLOWED_SECONDS", 0.05)
+    token = await api.token(["events:read", "orders:read"])
+    api.tokens.clear()  # nobody else is to get this one
+    headers = {"authorization": f"Bearer {token}", "accept": "text/event-stream"}
+    asked = {"query": FEED}
+    async with asyncio.timeout(40), api.client.stream("POST", "/graphql", headers=headers, json=asked) as response:
+        await followers(api, 1)
+        await revoked(api, token)
+        seen = [each async for each in events(response)]
+    [error] = seen[0][1]["errors"]
+    assert (error["extensions"]["code"], "not valid any more" in error["message"]) == ("UNAUTHENTICATED", True)
     assert seen[1:] == [("complete", None)]
     await followers(api, 0)
 
