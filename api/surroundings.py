@@ -54,7 +54,8 @@ def home_of(settings: Settings, *, may_be_new: bool = False) -> Path:
     """The folder of the embedded database. Trouble where it has none and it may not be made."""
     home = settings.waterline_home.expanduser().absolute()
     if not may_be_new and not is_there(home):
-        raise Trouble(f"There is no database in {home}.", "Check WATERLINE_HOME, or make one: `waterline up`.")
+        remedy = "Check WATERLINE_HOME, or make one: `waterline up` with a demo shop, `waterline migrate` without."
+        raise Trouble(f"There is no database in {home}.", remedy)
     return home
 
 

@@ -57,7 +57,7 @@ def test_a_subscriber_does_not_keep_it_from_stopping(home: Path, told: signal.Si
 def test_serve_on_an_empty_home_says_what_to_run(tmp_path: Path) -> None:
     told = waterline(tmp_path / "home", "serve", PORT=str(free_port()))
     assert told.returncode == 1
-    assert "does not have the shape" in told.stderr
+    assert "There is no database" in told.stderr
     assert "waterline migrate" in told.stderr
     assert "Traceback" not in told.stderr
 
