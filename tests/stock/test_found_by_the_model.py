@@ -298,3 +298,23 @@ async def test_goods_told_late_in_transit_leave_what_is_on_the_road_as_it_was(fr
     await done(fresh_api, ARRIVE, arrived(loads[1], 10))
     assert (await shop.level(fresh_api, row, there))["value"]["amount"] == "1010.00"
     await invariants_hold(fresh_api)
+
+
+async def test_a_loss_told_late_leaves_alone_what_left_of_older_goods_that_came_later(fresh_api: Api) -> None:
+    """They are older by their cost, and came by a transfer after it: what they were taken for took nothing of it."""
+    here, elsewhere = await shop.location(fresh_api), await shop.location(fresh_api)
+    row = await shop.variant(fresh_api)
+    mine = shop.receipt(here, [(row, 5, "2.00")], receivedAt=ago(days=1))
+    await done(fresh_api, RECEIVE, {"input": mine})
+    older = shop.receipt(elsewhere, [(row, 2, "1.00")], receivedAt=ago(days=2))
+    await done(fresh_api, RECEIVE, {"input": older})
+    await done(fresh_api, ARRIVE, arrived(await dispatched(fresh_api, elsewhere, here, [(row, 2)]), 2))
+    order = (await done(fresh_api, PLACE, {"input": ordered([(row, 1)], locationId=here)}))["order"]
+    await done(fresh_api, SHIP, {"id": order["id"]})
+    await done(fresh_api, ADJUST, adjusted(here, {"variantId": row, "delta": -1}))
+    late = adjusted(here, {"variantId": row, "delta": -1}, reason="SHRINKAGE", effectiveAt=ago(hours=1))
+    payload = await done(fresh_api, ADJUST, late)
+    assert [lines for lines in posted(payload) if lines] == [[("5100", "2.00"), ("1200", "-2.00")]]
+    found = await shop.level(fresh_api, row, here)
+    assert (found["onHand"], found["value"]["amount"]) == ("4", "8.00")
+    await invariants_hold(fresh_api)

@@ -364,15 +364,17 @@ def borne(
 
 
 def _costs_at(edges: Sequence[Decimal], gone: Sequence[Gone], digits: int) -> Iterator[Decimal]:
-    """What so many units cost that are taken from what is gone in its order. `edges` ascend."""
+    """What so many units cost that are taken from what is gone in its order. `edges` ascend. Where nothing is gone of
+    the layers that are looked at, what left took others, and costs what it did.
+    """
     parts = iter(gone)
     begun, spent = Decimal(0), Decimal(0)
-    each = next(parts)
+    each = next(parts, None)
     for edge in edges:
-        while edge > begun + (many := each.end - each.begin):
+        while each is not None and edge > begun + (many := each.end - each.begin):
             begun, spent = begun + many, spent + each.cost(many, digits)
-            each = next(parts)
-        yield spent + each.cost(edge - begun, digits)
+            each = next(parts, None)
+        yield spent if each is None else spent + each.cost(edge - begun, digits)
 
 
 # --- moving average -------------------------------------------------------------------------------------------------
