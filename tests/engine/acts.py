@@ -151,6 +151,7 @@ class _Clerk:
             "exchangeRatesSet": self._rates,
             "stockDiscrepancySettle": self._settlement,
             "stockRelocate": self._relocation,
+            "stockHandOver": self._handing_over,
             "binsCreate": self._bins,
             "lotRecall": lambda: {"id": self.values.id("Lot", "id"), "reason": "glass in it"},
             "productCreate": self._product,
@@ -383,6 +384,10 @@ class _Clerk:
         )
         line = {"variantId": variant, "quantity": self._some(), **self.chance.choice(ways)}
         return {"input": {"locationId": place, "lines": [line], "reason": self.chance.choice((None, "broken"))}}
+
+    def _handing_over(self) -> dict[str, Any]:
+        variant, place, _ = self.chance.choice(self.known.levels)
+        return {"input": {"locationId": place, "lines": [{"variantId": variant, "quantity": self._some()}]}}
 
     def _bins(self) -> dict[str, Any]:
         _, place, _ = self.chance.choice(self.known.levels)

@@ -181,6 +181,76 @@ async def test_what_is_there_leaves_at_its_cost(api: Api, database: Database) ->
     await invariants_hold(api)
 
 
+HAND_OVER = """mutation H($input: StockHandOverInput!, $dryRun: Boolean! = false, $key: String) {
+  stockHandOver(input: $input, dryRun: $dryRun, idempotencyKey: $key) {
+    levels { id onHand available } discrepancies { id kind quantity expected reported source }
+    effects { events { nodes { type subject version data } }
+      stockMovements { nodes { kind quantity value { amount } source } }
+      journalEntries { nodes { lines { account { code } debit { amount } credit { amount } } } } }
+    userErrors { code message path
+      ... on InsufficientStock { variant { id } requested available } } } }"""
+
+
+def taken(place: str, *lines: tuple[str, Any]) -> dict[str, Any]:
+    """What a customer takes along."""
+    return {"input": {"locationId": place, "lines": [{"variantId": row, "quantity": many} for row, many in lines]}}
+
+
+async def test_a_till_of_ones_own_hands_over_what_is_there(api: Api) -> None:
+    place = await shop(api, allows=False)
+    row = await stocked(api, 3, "2.00", place=place)
+    payload = await done(api, HAND_OVER, taken(place, (row, 1), (row, 1)))
+    assert [(each["onHand"], each["available"]) for each in payload["levels"]] == [("1", "1")]
+    assert payload["discrepancies"] == []
+    assert posted(payload) == [[("5010", "4.00"), ("1200", "-4.00")]]
+    assert {each["source"][:4] for each in payload["effects"]["stockMovements"]["nodes"]} == {"act_"}
+    short = await act(api, HAND_OVER, taken(place, (row, 2)))
+    assert [(each["code"], each["path"], each["available"]) for each in short["userErrors"]] == [
+        ("INSUFFICIENT_STOCK", ["input", "lines", "0", "quantity"], "1")
+    ]
+    road = await location(api, kind="TRANSIT")
+    before = await state(api)
+    for wrong, reason in (
+        (taken(place), ("INVALID", "input.lines")),
+        (taken(place, (row, 0)), ("INVALID", "input.lines.0.quantity")),
+        (taken(place, ("var_" + "0" * 32, 1)), ("NOT_FOUND", "input.lines.0.variantId")),
+        (taken("loc_" + "0" * 32, (row, 1)), ("NOT_FOUND", "input.locationId")),
+        (taken(road, (row, 1)), ("INVALID", "input.locationId")),
+    ):
+        assert await refused(api, HAND_OVER, wrong) == [reason]
+    await forbidden(api, HAND_OVER, taken(place, (row, 1)), ["stock:write"])
+    await done(api, HAND_OVER, {**taken(place, (row, 1)), "dryRun": True})
+    assert await state(api) == before
+    assert (await level(api, row, place))["onHand"] == "1"
+    await invariants_hold(api)
+
+
+async def test_what_a_till_hands_over_beyond_the_books_is_a_case_until_it_comes(api: Api) -> None:
+    place = await shop(api)
+    row = await stocked(api, 2, "3.00", place=place)
+    payload = await done(api, HAND_OVER, taken(place, (row, 5)))
+    (case,) = payload["discrepancies"]
+    assert (case["kind"], case["quantity"], case["expected"], case["reported"]) == ("OVERSOLD", "3", "2", "5")
+    assert await figures(api, row) == ("0", "0", "0", "0")
+    await done(api, RECEIVE, {"input": receipt(place, [(row, 4, "4.00")])})
+    assert await figures(api, row) == ("1", "0", "0", "1")
+    assert await missing(api, case["source"]) == [("3", "5", "5", "ADJUSTED")]
+    await invariants_hold(api)
+
+
+async def test_of_twenty_customers_at_once_as_many_are_served_as_there_are_goods(api: Api) -> None:
+    place = await shop(api, allows=False)
+    row = await stocked(api, 7, place=place)
+    payloads = await asyncio.gather(*(act(api, HAND_OVER, taken(place, (row, 1))) for _ in range(20)))
+    assert sum(not each["userErrors"] for each in payloads) == 7
+    assert {error["code"] for each in payloads for error in each["userErrors"]} == {"INSUFFICIENT_STOCK"}
+    assert await figures(api, row) == ("0", "0", "0", "0")
+    same = await stocked(api, 9, place=place)
+    once = await sent_at_once(api, HAND_OVER, taken(place, (same, 2)))
+    assert once["levels"][0]["onHand"] == "7"
+    await invariants_hold(api)
+
+
 async def test_by_default_no_more_is_handed_over_than_is_available(api: Api, database: Database) -> None:
     place = await shop(api, allows=False)
     row, never = await stocked(api, 5, place=place), await variant(api)

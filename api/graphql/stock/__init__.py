@@ -1,6 +1,7 @@
 """Locations, stock levels and movements, holds, what can be promised and why: one file per noun."""
 
 import api.graphql.stock.adjustments
+import api.graphql.stock.handing_over
 import api.graphql.stock.history
 import api.graphql.stock.refusals
 import api.graphql.stock.relocations

@@ -28,7 +28,7 @@ from domain.stock.operations.counts import (
     start_count,
     submit_count,
 )
-from domain.stock.operations.hand_over import Handed, HandedOver, hand_over
+from domain.stock.operations.hand_over import Handed, HandedOver, NewHandOver, NewHandOverLine, hand_over, take_along
 from domain.stock.operations.inputs import existing_locations, selling_locations
 from domain.stock.operations.locations import (
     LocationChanges,
@@ -102,6 +102,8 @@ __all__ = [
     "NewCountLine",
     "NewDispatch",
     "NewDispatchLine",
+    "NewHandOver",
+    "NewHandOverLine",
     "NewIncoming",
     "NewIncomingLine",
     "NewLocation",
@@ -169,6 +171,7 @@ __all__ = [
     "start_count",
     "submit_count",
     "sweep",
+    "take_along",
     "transfer_actions",
     "update_location",
 ]

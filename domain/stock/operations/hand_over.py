@@ -7,16 +7,17 @@ from decimal import Decimal
 from domain import ledger
 from domain.kernel.errors import Invalid, NotFound, Refusal, Refusals
 from domain.kernel.ids import ID, is_id
-from domain.kernel.money import currency_digits, format_quantity
+from domain.kernel.money import Quantity, currency_digits, format_quantity
 from domain.kernel.work import Work
 from domain.stock import contents, costs, postings
 from domain.stock.contents import Contents, Part
 from domain.stock.errors import InsufficientStock, NotForSale
 from domain.stock.events import StockShipped
 from domain.stock.locked import Level, Levels, Move
+from domain.stock.operations import inputs
 from domain.stock.operations.backorders import fill_backorders, give_way, lock_queues
 from domain.stock.operations.cases import NewCase, open_cases
-from domain.stock.operations.inputs import Path
+from domain.stock.operations.inputs import Path, Wanted
 from domain.stock.operations.reserve import free_expired
 from domain.stock.tables import DiscrepancyKind, LocationKind, Place, StockMovementKind
 
@@ -106,6 +107,50 @@ async def hand_over(work: Work, location_id: ID, lines: Sequence[Handed], *, sou
     found = HandedOver([sum((part.value for part in mine), Decimal(0)) for mine in taken])
     found.cases = await open_cases(work, _oversold(location_id, lines, taken, wanted, source))
     return found
+
+
+@dataclass(frozen=True)
+class NewHandOverLine:
+    """How much of one variant a customer takes along."""
+
+    variant_id: ID
+    """The variant."""
+    quantity: Quantity
+    """How many, in the variant's unit; more than zero."""
+
+
+@dataclass(frozen=True)
+class NewHandOver:
+    """Goods that a customer takes along."""
+
+    location_id: ID
+    """Where they are handed over."""
+    lines: list[NewHandOverLine]
+    """What is taken along; at most 10,000 lines."""
+
+
+@dataclass(frozen=True)
+class TakenAlong:
+    """The levels that changed, and the cases that were opened."""
+
+    levels: list[ID]
+    cases: list[ID]
+
+
+async def take_along(work: Work, new: NewHandOver) -> TakenAlong:
+    """The goods have left with a customer: the act itself is the document. Refused as `hand_over` is, and with Invalid
+    and NotFound for lines that cannot be.
+    """
+    inputs.counted(new.lines, path=("input", "lines"))
+    wanted = [Wanted(line.variant_id, line.quantity, ("input", "lines", n)) for n, line in enumerate(new.lines)]
+    variants = await inputs.known_variants(work, wanted, least=Decimal(0))
+    handed = [
+        Handed(line.variant_id, line.quantity, each.path, variants[line.variant_id].sku)
+        for line, each in zip(new.lines, wanted, strict=True)
+    ]
+    found = await hand_over(work, new.location_id, handed, source=work.act)
+    levels = await Levels.lock(work, {(line.variant_id, new.location_id) for line in new.lines})
+    return TakenAlong([level.id for level in levels], found.cases)
 
 
 _LOCATION = "SELECT kind, allows_oversell FROM locations WHERE id = $1"
