@@ -19,9 +19,12 @@ from domain.orders import NewOrder, NewOrderLine
 from domain.stock import (
     BackorderPolicy,
     CostMethod,
+    LocationChanges,
     NewArrival,
     NewArrivalLine,
     NewDispatch,
+    NewHandOver,
+    NewHandOverLine,
     NewLot,
     NewReceipt,
     NewReceiptLine,
@@ -44,6 +47,7 @@ async def live_through(work: Work, skus: Mapping[str, ID], places: Mapping[str, 
     await _told_late(work, skus, places["WAREHOUSE"])
     await _called_back(work, skus, places["WAREHOUSE"])
     await _short_on_arrival(work, skus, places)
+    await _over_the_counter(work, skus, places["STORE"])
 
 
 async def _claims(work: Work, skus: Mapping[str, ID]) -> None:
@@ -122,3 +126,14 @@ async def _short_on_arrival(work: Work, skus: Mapping[str, ID], places: Mapping[
 
 def _named(name: str) -> ExternalId:
     return ExternalId(SYSTEM_NAME, name)
+
+
+_THERE = "SELECT coalesce(sum(on_hand), 0) FROM stock_levels WHERE variant_id = $1 AND location_id = $2"
+
+
+async def _over_the_counter(work: Work, skus: Mapping[str, ID], store: ID) -> None:
+    """The store sold one pair of poles more than the books know of: it was in the customer's hand."""
+    await stock.update_location(work, store, LocationChanges(allows_oversell=True))
+    there = await work.raw.fetchval(_THERE, skus["POLE-130CM"][4:], store[4:])
+    taken = NewHandOverLine(skus["POLE-130CM"], Quantity(there + 1))
+    await stock.take_along(work, NewHandOver(store, [taken]))

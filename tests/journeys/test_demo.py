@@ -82,6 +82,7 @@ KINDS = {
     "freight of a transfer": "SELECT FROM stock_transfers WHERE status = 'RECEIVED' AND freight_amount > 0",
     "a case of goods lost on the road": "SELECT FROM stock_discrepancies WHERE kind = 'TRANSFER'",
     "a case of what another system counts": "SELECT FROM stock_discrepancies WHERE kind = 'EXTERNAL'",
+    "more sold than the books know of": "SELECT FROM stock_discrepancies WHERE kind = 'OVERSOLD'",
     "a count": "SELECT FROM stock_counts WHERE status = 'APPROVED'",
     "a point to order more at": "SELECT FROM stock_levels WHERE reorder_point > 0",
     "a channel's buffer": "SELECT FROM stock_channel_rules WHERE buffer > 0",
