@@ -65,7 +65,7 @@ class Callers:
         return caller
 
     def follow(self, caller: Caller, lost: Callable[[], None]) -> Callable[[], None]:
-        """Call `lost` soon after the caller's token is worth nothing any more. Returns what puts an end to that."""
+        """Call `lost` once, soon after the token is worth nothing any more. Returns what puts an end to that."""
         token = caller.token
         if token is None:
             return lambda: None
@@ -92,5 +92,5 @@ class Callers:
             except Exception as error:  # a busy database, or none: it is asked again
                 log.warning("following.interrupted", error=str(error) or type(error).__name__)
                 continue
-            for lost in [each for token in gone for each in self._followed.get(token, ())]:
+            for lost in [each for token in gone for each in self._followed.pop(token, ())]:
                 lost()

@@ -53,8 +53,6 @@ class _Connection:
         self.socket, self.services = socket, services
         self.caller: Caller | None = None
         self.token: str | None = None
-        self.leave: Callable[[], None] = lambda: None
-        """Nobody follows the token any more."""
         self.running: dict[str, asyncio.Task[None]] = {}
         self.sending = asyncio.Lock()
 
@@ -62,13 +60,7 @@ class _Connection:
         """Read messages until the client leaves, breaks the protocol or its token is worth nothing any more."""
         try:
             async with asyncio.timeout(INIT_SECONDS) as patience:
-                while True:
-                    message = await self._receive()
-                    initialized = self.caller is None
-                    await self._handle(message)
-                    if initialized and self.caller is not None:
-                        patience.reschedule(self._until_expiry())
-                        self.leave = self.services.callers.follow(self.caller, lambda: patience.reschedule(0))
+                await self._listen(patience)
         except TimeoutError:
             if self.caller is None:
                 await self._close(INIT_TIMEOUT, "Connection initialisation timeout")
@@ -85,10 +77,27 @@ class _Connection:
             busy = told["extensions"]["code"] in ("OVERLOADED", "UNAVAILABLE")
             await self._close(TRY_LATER if busy else BUG, told["message"][:120])
         finally:
-            self.leave()
             for task in self.running.values():
                 task.cancel()
             await asyncio.gather(*self.running.values(), return_exceptions=True)
+
+    async def _listen(self, patience: asyncio.Timeout) -> None:
+        """Handle messages, and lose patience when the token is worth nothing any more."""
+
+        def lost() -> None:
+            if not patience.expired():
+                patience.reschedule(0)
+
+        leave: Callable[[], None] | None = None
+        try:
+            while True:
+                await self._handle(await self._receive())
+                if leave is None and self.caller is not None:
+                    patience.reschedule(self._until_expiry())
+                    leave = self.services.callers.follow(self.caller, lost)
+        finally:
+            if leave is not None:
+                leave()
 
     def _until_expiry(self) -> float | None:
         if self.caller is None or self.caller.expires_at is None:

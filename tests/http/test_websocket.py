@@ -353,3 +353,28 @@ async def test_nothing_more_is_done_for_a_token_that_was_revoked(
         message = await heard(socket)
         assert (message["id"], message["type"]) == ("2", "error")
         assert message["payload"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_a_socket_that_is_slow_to_close_keeps_nobody_from_being_followed(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one whose token is lost says goodbye, others lose theirs."""
+    monkeypatch.setattr(callers, "FOLLOWED_SECONDS", 0.05)
+    close = websocket._Connection._close
+
+    async def slowly(self: Any, code: int, reason: str) -> None:
+        await asyncio.sleep(0.5)
+        await close(self, code, reason)
+
+    monkeypatch.setattr(websocket._Connection, "_close", slowly)
+    wanted = [Scope.EVENTS_READ, Scope.STOCK_READ], [Scope.EVENTS_READ, Scope.LEDGER_READ]
+    tokens = [await api.token(scopes) for scopes in wanted]
+    for scopes in wanted:
+        del api.tokens[frozenset(scopes)]
+    async with opened(api) as one, opened(api) as other:
+        for socket, token in ((one, tokens[0]), (other, tokens[1])):
+            await socket.send_json({"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}})
+            assert await heard(socket) == {"type": "connection_ack"}
+        for socket, token in ((one, tokens[0]), (other, tokens[1])):
+            await revoked(api, token)
+            assert await closed(socket) == (4403, "Token revoked")
