@@ -127,8 +127,7 @@ def token(
         raise Trouble("A token without scopes opens nothing.", 'Give --scope "products:read …", --auditor, or --all.')
     lifetime = timedelta(seconds=expires_in)
     with place(settings.read()) as where:
-        _with_database(where, demand_migrated)
-        text = _with_database(
+        text = _with_shop(
             where,
             lambda database: credentials.print_token(database, app_name=client, scopes=wanted, lifetime=lifetime),
         )
@@ -147,10 +146,7 @@ def client(
     if not wanted:
         raise Trouble("An app without scopes can do nothing.", 'Give --scope "products:read …", --auditor, or --all.')
     with place(settings.read()) as where:
-        _with_database(where, demand_migrated)
-        client_id, secret = _with_database(
-            where, lambda database: credentials.register(database, name=name, scopes=wanted)
-        )
+        client_id, secret = _with_shop(where, lambda database: credentials.register(database, name=name, scopes=wanted))
     print(f"client_id={client_id}\nclient_secret={secret}")
 
 
@@ -158,8 +154,7 @@ def client(
 def verify() -> None:
     """Check every invariant from the first row. Exit 1, and the rows at fault, where one is broken."""
     with place(settings.read()) as where:
-        _with_database(where, demand_migrated)
-        broken = _with_database(where, _verify)
+        broken = _with_shop(where, _verify)
     if broken:
         raise typer.Exit(1)
 
@@ -233,8 +228,7 @@ def export_audit(
             await export.write_audit(connection, span, output)
 
     with place(settings.read()) as where:
-        _with_database(where, demand_migrated)
-        _with_database(where, write)
+        _with_shop(where, write)
     console.print(f"Written to {output}.")
 
 
@@ -352,6 +346,16 @@ def _with_database(where: Place, act: Callable[[Database], Awaitable[Result]]) -
             await database.close()
 
     return asyncio.run(run())
+
+
+def _with_shop(where: Place, act: Callable[[Database], Awaitable[Result]]) -> Result:
+    """Run something on the application's database, which must have the shape that this code wants."""
+
+    async def checked(database: Database) -> Result:
+        await demand_migrated(database)
+        return await act(database)
+
+    return _with_database(where, checked)
 
 
 async def _verify(database: Database) -> int:

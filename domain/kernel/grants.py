@@ -39,7 +39,7 @@ CROSS JOIN LATERAL aclexplode(field.attacl) AS given
 WHERE relation.relnamespace = 'public'::regnamespace AND given.grantee = CAST(:role AS regrole)
 """
 _RELATIONS = """
-SELECT relname, relkind IN ('S') AS is_sequence FROM pg_class
+SELECT relname, relkind = 'S' AS is_sequence FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
 """
 _MAY_ENTER = "SELECT has_schema_privilege(:role, 'public', 'USAGE')"
@@ -83,10 +83,9 @@ async def _change(connection: AsyncConnection, role: str, wanted: set[Right]) ->
         await connection.execute(text(f"GRANT USAGE ON SCHEMA public TO {quoted}"))
     rows = (await connection.execute(text(_PRESENT), {"role": quoted})).all()
     present: set[Right] = {(name, right, column) for name, right, column in rows}
-    sequences = {name for name, is_sequence in (await connection.execute(text(_RELATIONS))).all() if is_sequence}
     for verb, way, rights in (("REVOKE", "FROM", present - wanted), ("GRANT", "TO", wanted - present)):
         for name, right, column in sorted(rights):
-            what = f"{'SEQUENCE ' if name in sequences else ''}{_quote(connection, name)}"
+            what = f"{'SEQUENCE ' if right == 'USAGE' else ''}{_quote(connection, name)}"  # nothing else can be used
             said = f"{right} ({_quote(connection, column)})" if column else right
             await connection.execute(text(f"{verb} {said} ON {what} {way} {quoted}"))
 

@@ -139,6 +139,7 @@ async def correct_costs(work: Work, coming: Sequence[Move]) -> Correction:
 
 
 async def posted_today(work: Work, changes: Sequence[CostChange], *, source: ID | None) -> Correction:
+    """What becomes of places is written today: an entry is opened where costs change, whatever it is that was late."""
     lines = [
         line
         for change in changes
@@ -234,7 +235,7 @@ RUNS_SINCE = _runs_of(f"SELECT moved.* FROM ({_LEFT}) AS moved WHERE moved.happe
 
 
 @dataclass(slots=True)
-class Consumed:
+class _Consumed:
     """A layer, and how much of its base is gone: before, and as it should be."""
 
     layer: Layer
@@ -266,7 +267,7 @@ def _exchanged(
 ) -> CostChange:
     """The youngest goods consumed are put back at a place, and those that came late are taken instead."""
     consumed = [
-        Consumed(
+        _Consumed(
             Layer(ID("mov_" + row["id"]), *list(row.values())[2:6]),
             row["founded_at"],
             gone := row["base_quantity"] - row["quantity"],
@@ -275,7 +276,7 @@ def _exchanged(
         for row in younger
     ]
     consumed += [
-        Consumed(
+        _Consumed(
             Layer.founded(move.id, move.quantity, move.value),
             move.effective_at or now,
             Decimal(0),
@@ -298,7 +299,7 @@ def _exchanged(
     return CostChange(late.level, changed, _borne(consumed, runs, digits))
 
 
-def _exchange(consumed: Sequence[Consumed]) -> None:
+def _exchange(consumed: Sequence[_Consumed]) -> None:
     """What comes late is taken instead of younger goods, the youngest first, one for one. The rest stays as it was
     drawn: not always in the order of age, as some who began before others came to their turn after them.
     """
@@ -315,10 +316,11 @@ def _exchange(consumed: Sequence[Consumed]) -> None:
 
 
 def bearer(run: asyncpg.Record) -> Role:
+    """The account that bears what left in a run."""
     return postings.bearer(StockMovementKind(run["kind"]), run["reason"])
 
 
-def _borne(consumed: Sequence[Consumed], runs: Sequence[asyncpg.Record], digits: int) -> dict[Role, Decimal]:
+def _borne(consumed: Sequence[_Consumed], runs: Sequence[asyncpg.Record], digits: int) -> dict[Role, Decimal]:
     """How much more each account bears: what left is taken from layers in their order, before and after."""
     nothing = Decimal(0)
     before = [Gone(each.layer, nothing, each.before) for each in consumed]
