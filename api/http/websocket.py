@@ -53,6 +53,7 @@ class _Connection:
         self.socket, self.services = socket, services
         self.caller: Caller | None = None
         self.token: str | None = None
+        self.is_revoked = False
         self.running: dict[str, asyncio.Task[None]] = {}
         self.sending = asyncio.Lock()
 
@@ -65,9 +66,7 @@ class _Connection:
             if self.caller is None:
                 await self._close(INIT_TIMEOUT, "Connection initialisation timeout")
                 return
-            expires_at = self.caller.expires_at
-            is_over = expires_at is not None and expires_at <= datetime.now(UTC)
-            await self._close(FORBIDDEN, "Token expired" if is_over else "Token revoked")
+            await self._close(FORBIDDEN, "Token revoked" if self.is_revoked else "Token expired")
         except _Closed as closed:
             await self._close(closed.code, closed.reason)
         except WebSocketDisconnect:
@@ -86,6 +85,9 @@ class _Connection:
 
         def lost() -> None:
             if not patience.expired():
+                # What has run out is lost, too. The loop's own clock may end it a little before this one says so.
+                over = self._until_expiry()
+                self.is_revoked = over is None or over > asyncio.get_running_loop().time()
                 patience.reschedule(0)
 
         leave: Callable[[], None] | None = None
