@@ -18,8 +18,9 @@ from domain.identity.tables import AccessToken, App
 from domain.kernel import words
 from domain.kernel.errors import AccessDenied
 from domain.kernel.ids import ID, is_id, new_id
+from domain.kernel.opening import Condition
 from domain.kernel.scopes import implied
-from domain.kernel.work import Actor, Condition, Work
+from domain.kernel.work import Actor, Work
 
 TOKEN_LIFETIME = timedelta(hours=1)
 """Of tokens from the token endpoint."""
@@ -158,7 +159,7 @@ def proof_of(token: ID) -> Condition:
 
 @lru_cache(maxsize=1)
 def _still_valid_text() -> str:
-    return str(still_valid(literal_column("$4::uuid")).compile(dialect=postgresql.dialect()))
+    return str(still_valid(literal_column("$1::uuid")).compile(dialect=postgresql.dialect()))
 
 
 async def worth_nothing(driver: "asyncpg.Connection[asyncpg.Record]", tokens: Collection[ID]) -> set[ID]:

@@ -222,6 +222,13 @@ def prepared_on(connection: AsyncConnection) -> Prepared:
     return Prepared() if kept is None else kept.prepared
 
 
+def memory_of(connection: AsyncConnection) -> dict[str, Any]:
+    """What this process keeps in mind of the database, from one act to the next, by names that rooms choose."""
+    sync_connection = connection.sync_connection
+    assert sync_connection is not None
+    return vars(sync_connection.engine).setdefault(_MEMORY, {})
+
+
 class _Kept:
     """What we know of a connection. To ask SQLAlchemy for its driver, `info` or transaction goes through a dozen
     properties each time, and an act asks a dozen times.
@@ -267,7 +274,7 @@ def _driver_of(connection: AsyncConnection) -> "Driver[asyncpg.Record] | None":
     return None if kept is None else kept.driver
 
 
-_DRIVER, _KEPT = "waterline.driver", "waterline.kept"
+_DRIVER, _KEPT, _MEMORY = "waterline.driver", "waterline.kept", "waterline.memory"
 
 
 async def _end(connection: AsyncConnection) -> None:

@@ -43,7 +43,9 @@ SELECT relname, relkind = 'S' AS is_sequence FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
 """
 _MAY_ENTER = "SELECT has_schema_privilege(:role, 'public', 'USAGE')"
-_MAY_CALL = "SELECT has_function_privilege(:role, 'uuid7()', 'EXECUTE')"
+_FUNCTIONS = ("uuid7()", "provided(boolean, text)")
+"""What the application's role calls by name."""
+_MAY_CALL = "SELECT has_function_privilege(:role, :function, 'EXECUTE')"
 
 
 async def give(connection: AsyncConnection, role: str | None) -> None:
@@ -58,8 +60,9 @@ async def give(connection: AsyncConnection, role: str | None) -> None:
     wanted |= {right for table in Row.metadata.sorted_tables for right in _rights(table.name, table.info)}
     await _change(connection, role, wanted)
     quoted = _quote(connection, role)
-    if not (await connection.execute(text(_MAY_CALL), {"role": role})).scalar_one():
-        await connection.execute(text(f"GRANT EXECUTE ON FUNCTION uuid7() TO {quoted}"))
+    for function in _FUNCTIONS:
+        if not (await connection.execute(text(_MAY_CALL), {"role": role, "function": function})).scalar_one():
+            await connection.execute(text(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted}"))
 
 
 async def give_auditor(connection: AsyncConnection) -> None:

@@ -5,7 +5,6 @@ and never commits, reads the clock or sees the request. State, movements, journa
 or not at all. Acts that arrive together may share a work, one after the other (`Work.another`), and its transaction.
 """
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from domain.kernel.constraints import refusal_of
 from domain.kernel.database import driver_of, flush_first, prepared_on, roll_back, settle
 from domain.kernel.errors import AccessDenied
 from domain.kernel.ids import ID, new_id
+from domain.kernel.opening import Condition, Opening, Unmet
 from domain.kernel.scopes import Scope
 from domain.kernel.writing import Statements
 
@@ -43,17 +43,6 @@ SYSTEM = Actor(id=None, scopes=frozenset(Scope))
 """Waterline itself, at the command line or on a schedule."""
 
 
-@dataclass(frozen=True)
-class Condition:
-    """What must be so when an act begins."""
-
-    name: str
-    text: str
-    """In SQL, with $4 for the value."""
-    value: str
-    """An id, or its digits."""
-
-
 class Announcement(NamedTuple):
     """What was announced, and by which act."""
 
@@ -66,10 +55,6 @@ class Done(NamedTuple):
 
     noun: ID
     act: ID
-
-
-class Unmet(Exception):  # noqa: N818  a reason to look again, not a fault
-    """What an act was to begin under is not so."""
 
 
 @dataclass
@@ -121,6 +106,15 @@ class Work:
             await end(self)
         ended, self.act = self.act, new_id("act")
         return ended
+
+    def provide(self, condition: Condition) -> bool:
+        """The act happens only if this is so when it begins; whether that could still be said. Unmet is raised else,
+        by whatever is said first.
+        """
+        if self.raw.opening is None:
+            return False
+        self.raw.opening.provide(condition)
+        return True
 
     def require(self, scope: Scope) -> None:
         """Make sure that the actor may do something dangerous within this act. Raises AccessDenied otherwise."""
@@ -175,70 +169,34 @@ async def begin(
     now: datetime | None = None,
     commit: bool = True,
     provided: Condition | None = None,
+    lazily: bool = False,
 ) -> AsyncIterator[Work]:
     """Open a work on a connection, and commit it at the end; any exception rolls everything back.
 
     A database error with an explained constraint leaves as the refusal it stands for. With `commit=False` (a dry run)
     the work is finished and then rolled back. `provided`: a condition without which nothing is begun at all; Unmet
-    is raised then.
+    is raised then. `lazily`: the transaction begins with its first statement, or by the message that commits it. Before
+    that the condition has not been looked at, so nobody may be told anything on its strength.
     """
     driver = driver_of(connection)
     statements = Statements(driver, prepared_on(connection))
     work = Work(connection, statements, actor, now or datetime.now(UTC), commit, cause)
+    opening = Opening(actor.id, actor.app, work.act, prepared_on(connection), provided)
+    statements.opening = opening
     flush_first(connection, work.raw.flush)
     try:
-        await _introduce(work, provided)
+        if not lazily:
+            await statements.open()
         yield work
         await work.end()
     except BaseException as error:
-        await roll_back(driver)
+        if statements.opening is None:
+            await roll_back(driver)
+        if opening.is_unmet(error):
+            raise Unmet from error
         refusal = refusal_of(error) if isinstance(error, (DBAPIError, asyncpg.PostgresError)) else None
         if refusal is not None:
             raise refusal from error
         raise
     finally:
         await settle(connection)
-
-
-async def _introduce(work: Work, provided: "Condition | None") -> None:
-    """Begin the transaction. Raises Unmet where the condition fails."""
-    message = _introduction(work, provided)
-    try:
-        begun = await work.raw.execute(message)
-    except BaseException:
-        driver_of(work.connection).terminate()  # nobody knows what it has prepared
-        raise
-    if begun != "SELECT 1":
-        raise Unmet
-
-
-def _introduction(work: Work, provided: "Condition | None") -> str:
-    """The message that begins a transaction and tells the database who acts. It brings no row if a condition fails.
-
-    What it runs is prepared once for each connection: to plan it costs more than all the rest of beginning.
-    """
-    name = f"begin_{provided.name}" if provided else "begin_act"
-    given = [work.actor.id or "", work.actor.app or "", work.act, *([provided.value] if provided else [])]
-    values = ", ".join(f"'{_plain(each)}'" for each in given)
-    message = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; EXECUTE {name}({values})"
-    names = prepared_on(work.connection).names
-    if name not in names:
-        names[name] = name
-        message = f"PREPARE {name} AS {_INTRODUCE}{f' WHERE {provided.text}' if provided else ''}; {message}"
-    return message
-
-
-_INTRODUCE = (
-    "SELECT set_config('waterline.actor', $1, true), set_config('waterline.app', $2, true),"
-    " set_config('waterline.act', $3, true)"
-)
-
-
-def _plain(value: str) -> str:
-    """The value, once it is sure that it can stand in a statement as it is: ids can."""
-    if not _PLAIN.fullmatch(value):
-        raise ValueError(f"{value!r} is no id")
-    return value
-
-
-_PLAIN = re.compile("[a-z0-9_]*")

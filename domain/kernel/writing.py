@@ -5,7 +5,8 @@ the act with its events, whichever side of the connection speaks: as one stateme
 an order, its lines, what is allocated for them and the levels that change with it are one round trip, though rooms that
 know nothing of each other write them.
 
-What still waits when the act ends is written by the message that commits it: that is no round trip at all.
+What still waits when the act ends is written by the message that commits it: that is no round trip at all. Where
+nothing was said before, that message begins the transaction, too.
 
 The writes of one statement do not see each other, and its triggers fire when all are done (foreign keys as well). What
 a trigger must see written before, as the books demand, is said at once (`execute`).
@@ -21,6 +22,7 @@ from typing import Any
 
 from asyncpg import Record
 
+from domain.kernel.opening import Opening
 from domain.kernel.pool import Driver
 
 _PARAMETER = re.compile(r"\$([0-9]+)")
@@ -55,6 +57,14 @@ class Statements:
         self._driver = driver
         self._prepared = prepared or Prepared()
         self.waiting: list[Write] = []
+        self.opening: Opening | None = None
+        """How the transaction begins, until it does."""
+
+    async def open(self) -> None:
+        """Begin the transaction, if that has not been done."""
+        if self.opening is not None:
+            opening, self.opening = self.opening, None
+            await opening.send(self._driver)
 
     async def later(self, write: Write) -> None:
         """To be written before whatever is said next. Two writes of one kind might meet in a row: they take turns."""
@@ -63,21 +73,28 @@ class Statements:
         self.waiting.append(write)
 
     async def flush(self) -> None:
-        """Write what waits, in one statement."""
+        """Begin, and write what waits, in one statement."""
+        await self.open()
         if self.waiting:
             text, values = self._taken()
             await self._driver.execute(text, *values)
 
     async def conclude(self, ending: str) -> None:
-        """Write what waits and say `ending`, in one message where the same was written before on this connection."""
+        """Write what waits and say `ending`, in one message where the same was written before on this connection: it
+        begins the transaction as well, where nothing was said before.
+        """
         if self.waiting:
             text, values = self._taken()
             name = await self._name_of(text)
             if name is not None and all(isinstance(value, _LITERAL) for value in values):
                 ending = f"EXECUTE {name}({', '.join(map(_literal, values))}); {ending}"
             else:
+                await self.open()
                 await self._driver.execute(text, *values)
-        await self._driver.execute(ending)
+        if self.opening is not None and self.opening.message is None:
+            await self.open()
+        opening, self.opening = self.opening, None
+        await self._driver.execute(ending if opening is None else f"{opening.message}; {ending}")
 
     def _taken(self) -> tuple[str, list[Any]]:
         """What waits, as one statement and its values; it waits no longer."""

@@ -6,10 +6,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from asyncpg import Record
-
 from domain.kernel import bulk, words
-from domain.kernel.asking import Ask, Query, ask, together
+from domain.kernel.asking import Ask, ask, together
 from domain.kernel.constraints import TOO_MUCH
 from domain.kernel.errors import Apart, Invalid, NotAllowedNow, NotFound
 from domain.kernel.ids import ID, is_id
@@ -18,6 +16,7 @@ from domain.kernel.rounding import product
 from domain.kernel.scopes import Scope
 from domain.kernel.work import Done, Work
 from domain.ledger import dimensions, items, months
+from domain.ledger.basis import ask_accounts, basis_of
 from domain.ledger.budgets import Asked, ask_budgeted, hold_against
 from domain.ledger.entries import Amounts, entry_number, entry_row, line_row, reverse_lines
 from domain.ledger.events import JournalEntryPosted, JournalEntryReversed
@@ -181,15 +180,15 @@ async def post_entry(
     kept, named, month, is_budgeted = await together(
         work, ask_books(work), _ask_accounts(new.lines, held), months.ask_period(new.on), ask_budgeted(new.on)
     )
-    said = _read(new, named, held, kept, open_to=open_to, balanced=against is None)
+    said = _read(new, named, held, kept.currency, open_to=open_to, balanced=against is None)
     await dimensions.check(work, dimensions.named(new.lines))
-    rate = await _rate(work, new, said.currency, kept)
+    rate = await _rate(work, new, said.currency, kept.currency)
     period = await months.allowed(work, month, new.on, today=kept.today, adjusting=kind == EntryKind.ADJUSTING)
     entry = _drawn_up(
         work,
         said,
         held,
-        kept,
+        kept.currency,
         period=period,
         source=source,
         manual=against is None,
@@ -202,7 +201,7 @@ async def post_entry(
     await _realize(work, entry.lines)
     if against is None and is_budgeted:
         await hold_against(work, entry.row["id"], new.on, _asked(entry.lines), given_back_on=new.reverse_on)
-    await _write(work, [entry], kept)
+    await _write(work, [entry], kept.currency)
     work.announce(JournalEntryPosted(entry.row["id"], source=source))
     items.announce_moved(work, [each.settled for each in entry.lines if each.settled is not None])
     if new.reverse_on is not None:
@@ -224,25 +223,24 @@ async def post_each(work: Work, news: Sequence[NewJournalEntry]) -> list[Done]:
     if not all(map(_is_plain, news)) or len({new.on for new in news}) > 1 or len(lines) > MOST_LINES:
         raise Apart
     on = news[0].on
-    kept, named, month, is_budgeted = await together(
-        work, ask_books(work), _ask_accounts(lines, {}), months.ask_period(on), ask_budgeted(on)
-    )
-    if is_budgeted:
+    found = await basis_of(work, on, *_accounts_named(lines))
+    if found.is_budgeted:
         raise Apart
     await dimensions.check(work, dimensions.named(lines))
-    period = await months.allowed(work, month, on, today=kept.today)
+    today = work.now.astimezone(found.time_zone).date()
+    period = await months.allowed(work, found.month, on, today=today)
     entries: list[_Entry] = []
     done: list[Done] = []
     for new in news:
         _check_count(new.lines)
-        said = _read(new, named, {}, kept)
-        if said.currency != kept.currency:
+        said = _read(new, found.accounts, {}, found.currency)
+        if said.currency != found.currency:
             raise Apart
-        entry = _drawn_up(work, said, {}, kept, period=period, manual=True)
+        entry = _drawn_up(work, said, {}, found.currency, period=period, manual=True)
         entries.append(entry)
         work.announce(JournalEntryPosted(entry.row["id"], source=None))
         done.append(Done(entry.row["id"], await work.another()))
-    await _write(work, entries, kept)
+    await _write(work, entries, found.currency)
     return done
 
 
@@ -256,7 +254,7 @@ def _read(
     new: NewJournalEntry,
     named: Mapping[str, Any],
     held: dict[ID, Held],
-    kept: Books,
+    base_currency: str,
     *,
     open_to: Openness = _CLOSED,
     balanced: bool = True,
@@ -264,21 +262,21 @@ def _read(
     """What an entry says, of accounts and items that were looked up. Refused where it cannot be said."""
     description = words.line(new.description, path=("input", "description"), longest=500)
     accounts = _accounts(new.lines, named, held, open_to)
-    return _Said(new, description, accounts, _amounts(new.lines, kept.currency, balanced=balanced))
+    return _Said(new, description, accounts, _amounts(new.lines, base_currency, balanced=balanced))
 
 
-def _drawn_up(work: Work, said: _Said, held: dict[ID, Held], kept: Books, *, period: ID, **more: Any) -> _Entry:
+def _drawn_up(work: Work, said: _Said, held: dict[ID, Held], base_currency: str, *, period: ID, **more: Any) -> _Entry:
     """The entry as it is written, its lines with what they are worth. `more` is what `entry_row` takes."""
     row = entry_row(work, said.new.on, said.description, said.currency, period=period, **more)
-    return _Entry(row, _weighed(work, said, row, held, kept))
+    return _Entry(row, _weighed(work, said, row, held, base_currency))
 
 
-async def _write(work: Work, entries: Sequence[_Entry], kept: Books) -> None:
+async def _write(work: Work, entries: Sequence[_Entry], base_currency: str) -> None:
     await bulk.insert_later(work, JournalEntry, [each.row for each in entries])
     if founded := [line.founded for each in entries for line in each.lines if line.founded is not None]:
         await items.open_all(work, founded)
     rows = [
-        line_row(each.row["id"], n, line.account, each.row["posted_on"], kept.currency, line.amounts, **line.about)
+        line_row(each.row["id"], n, line.account, each.row["posted_on"], base_currency, line.amounts, **line.about)
         for each in entries
         for n, line in enumerate(each.lines, 1)
     ]
@@ -309,24 +307,16 @@ def _check_count(lines: Sequence[PlainLine], *, fewest: int = 2) -> None:
         raise Invalid(f"An entry by hand has at most {MOST_LINES} lines.", path=("input", "lines"))
 
 
-_FIND = Query(
-    """SELECT id, code, role, is_control, keeps_items, currency, required_dimensions FROM accounts
-    WHERE id = ANY(ARRAY(SELECT unnest($1::uuid[]))) OR code = ANY(ARRAY(SELECT unnest($2::text[])))""",
-    "id uuid, code text, role text, is_control boolean, keeps_items boolean, currency text, required_dimensions text[]",
-)
-
-
 def _ask_accounts(lines: Sequence[NewLine], held: dict[ID, Held]) -> Ask[Mapping[str, Any]]:
-    """The accounts that lines name, by their ids and their codes."""
+    """The accounts that lines name, and those of the items that they settle."""
+    ids, codes = _accounts_named(lines)
+    return ask_accounts(ids | {each.account for each in held.values()}, codes)
+
+
+def _accounts_named(lines: Sequence[NewLine]) -> tuple[set[ID], set[str]]:
+    """The accounts that lines name by their ids, and by their codes."""
     ids = {line.account_id for line in lines if line.account_id is not None and is_id(line.account_id, "acc")}
-    ids |= {each.account for each in held.values()}
-    codes = {line.account_code for line in lines if line.account_code is not None}
-
-    def read(rows: Sequence[Record]) -> Mapping[str, Any]:
-        by_key: dict[str, Any] = {row["code"]: row for row in rows}
-        return by_key | {"acc_" + row["id"]: row for row in rows}
-
-    return Ask(_FIND, ([each[4:] for each in sorted(ids)], sorted(codes)), read)
+    return ids, {line.account_code for line in lines if line.account_code is not None}
 
 
 def _accounts(lines: Sequence[NewLine], named: Mapping[str, Any], held: dict[ID, Held], open_to: Openness) -> list[ID]:
@@ -412,10 +402,10 @@ def _amount(line: NewLine, n: int) -> Money:
     return money if side == "debit" else Money(-money.amount, money.currency)
 
 
-async def _rate(work: Work, new: NewJournalEntry, currency: str, kept: Books) -> Decimal | None:
+async def _rate(work: Work, new: NewJournalEntry, currency: str, base_currency: str) -> Decimal | None:
     """What the entry's currency is worth in that of the books; None where it is that."""
     path = ("input", "exchangeRate")
-    if currency == kept.currency:
+    if currency == base_currency:
         if new.exchange_rate is not None:
             raise Invalid("The entry is in the currency of the books: there is no rate.", path=path)
         return None
@@ -429,9 +419,9 @@ async def _rate(work: Work, new: NewJournalEntry, currency: str, kept: Books) ->
 # --- what it comes to -------------------------------------------------------------------------------------------------
 
 
-def _weighed(work: Work, said: _Said, entry: dict[str, Any], held: dict[ID, Held], kept: Books) -> list[_Line]:
+def _weighed(work: Work, said: _Said, entry: dict[str, Any], held: dict[ID, Held], base_currency: str) -> list[_Line]:
     """The lines with what they are worth: at the entry's rate, or, where they settle an item, at that of the item."""
-    digits = currency_digits(kept.currency)
+    digits = currency_digits(base_currency)
     worths = _worths([each.amount for each in said.amounts], entry["exchange_rate"], digits)
     new, lines = said.new, []
     for n, (line, account, money, base) in enumerate(

@@ -20,7 +20,8 @@ from domain.kernel.errors import Invalid
 from domain.kernel.events import Event
 from domain.kernel.external import ExternalReference
 from domain.kernel.ids import ID, new_id
-from domain.kernel.work import SYSTEM, Actor, Condition, Unmet, Work, begin
+from domain.kernel.opening import Condition, Unmet
+from domain.kernel.work import SYSTEM, Actor, Work, begin
 
 
 @dataclass(frozen=True)
@@ -384,7 +385,7 @@ async def test_an_act_does_not_begin_without_its_condition(database: Database, c
     entered = False
     for wanted in ("b", "a", "b"):
         try:
-            async with begin(connection, actor=SYSTEM, provided=Condition("is_a", "$4::text = 'a'", wanted)) as work:
+            async with begin(connection, actor=SYSTEM, provided=Condition("is_a", "$1::text = 'a'", wanted)) as work:
                 assert wanted == "a"
                 entered = True
                 await by_raw(work, "under a condition")
@@ -393,6 +394,88 @@ async def test_an_act_does_not_begin_without_its_condition(database: Database, c
         assert not driver_of(connection).is_in_transaction()
     assert entered
     assert await kept(database, "under a condition") == 1
+
+
+async def said(connection: AsyncConnection, act: Callable[[], Awaitable[None]]) -> list[str]:
+    """How what was said meanwhile begins and ends."""
+    heard: list[str] = []
+
+    def note(record: Any) -> None:
+        heard.append(record.query)
+
+    driver = driver_of(connection)
+    driver.add_query_logger(note)
+    try:
+        await act()
+    finally:
+        driver.remove_query_logger(note)
+    return [f"{each.split(maxsplit=1)[0]} … {each.rsplit(maxsplit=1)[-1]}" for each in heard]
+
+
+async def test_an_act_that_only_writes_is_one_message(database: Database, connection: AsyncConnection) -> None:
+    async def act() -> None:
+        async with begin(connection, actor=SYSTEM, lazily=True) as work:
+            await bulk.insert_later(work, ExternalReference, [reference(work.act)])
+            work.announce(ThingSeen(ID(work.act)))
+        assert await kept(database, work.act) == 1
+        assert not driver_of(connection).is_in_transaction()
+
+    for _ in range(2):
+        await act()
+    assert await said(connection, act) == ["BEGIN … COMMIT"]
+
+
+async def test_an_act_that_begins_late_begins_with_what_it_asks(
+    database: Database, connection: AsyncConnection
+) -> None:
+    for how in ("driver", "session"):
+        async with begin(connection, actor=Actor(ID("usr_late")), lazily=True) as work:
+            assert not driver_of(connection).is_in_transaction()
+            if how == "driver":
+                actor = await work.raw.fetchval("SELECT current_setting('waterline.actor')")
+            else:
+                actor = (await work.session.execute(text("SELECT current_setting('waterline.actor')"))).scalar_one()
+            assert actor == "usr_late"
+            assert driver_of(connection).is_in_transaction()
+            assert not work.provide(Condition("late", "false", ""))
+            await bulk.insert_later(work, ExternalReference, [reference(f"late by {how}")])
+        assert await kept(database, f"late by {how}") == 1
+
+
+async def test_an_act_that_begins_late_and_comes_to_nothing_is_none(connection: AsyncConnection) -> None:
+    async def nothing() -> None:
+        with pytest.raises(Rolled):  # noqa: PT012
+            async with begin(connection, actor=SYSTEM, lazily=True) as work:
+                await bulk.insert_later(work, ExternalReference, [reference("never")])
+                raise Rolled
+
+    assert await said(connection, nothing) == []
+    async with begin(connection, actor=SYSTEM) as work:
+        assert await seen_by_the_driver(work, "never") == 0
+
+
+@pytest.mark.parametrize("asks", [False, True])
+async def test_an_act_that_begins_late_does_so_under_all_its_conditions(
+    database: Database, connection: AsyncConnection, *, asks: bool
+) -> None:
+    forgotten: list[str] = []
+    for n, (first, second) in enumerate([("a", "b"), ("a", "x"), ("x", "b"), ("a", "b")]):
+        mark = f"conditions {n} {asks}"
+        one = Condition("first", "$1::text = 'a'", first, lambda: forgotten.append("first"))
+        other = Condition("second", "$1::text = 'b'", second, lambda: forgotten.append("second"))
+        try:
+            async with begin(connection, actor=SYSTEM, provided=one, lazily=True) as work:
+                assert work.provide(other)
+                if asks:
+                    await work.raw.fetchval("SELECT 1")
+                await bulk.insert_later(work, ExternalReference, [reference(mark)])
+        except Unmet:
+            assert await kept(database, mark) == 0
+        else:
+            assert (first, second) == ("a", "b")
+            assert await kept(database, mark) == 1
+        assert not driver_of(connection).is_in_transaction()
+    assert forgotten == ["second", "first"]
 
 
 async def test_an_id_cannot_smuggle_anything_into_the_first_message(connection: AsyncConnection) -> None:

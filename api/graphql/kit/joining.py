@@ -171,6 +171,8 @@ class Joining:
         except BaseException as error:
             if len(several) == 1 or not _is_rolled_back(error):
                 for asked in several:
+                    if len(several) > 1:
+                        asked.context.proof = None  # it may have been done: nobody may begin it anew
                     _fail(asked, error)
                 if not isinstance(error, Exception):
                     raise
@@ -185,13 +187,18 @@ class Joining:
     async def _commit(self, kind: _Kind, several: Sequence[Asked]) -> list[Any]:
         proof = next((asked.context.proof for asked in several if asked.context.proof is not None), None)
         provided = identity.proof_of(proof) if proof else None
+        is_alone = len(several) == 1
         async with (
             self._database.connection() as connection,
-            begin(connection, actor=kind.caller.actor, provided=provided) as work,
+            begin(connection, actor=kind.caller.actor, provided=provided, lazily=not is_alone) as work,
         ):
-            for asked in several:
-                asked.context.proof = None
-            payloads = [await several[0].alone(work)] if len(several) == 1 else await _each(work, kind, several)
+            if is_alone:
+                several[0].context.proof = None
+                payloads = [await several[0].alone(work)]
+            else:  # what comes of them is told when they are committed, and a refusal to each by itself
+                payloads = await _each(work, kind, several)
+        for asked in several:
+            asked.context.proof = None
         TOGETHER.observe(len(several))
         return payloads
 

@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -283,6 +284,19 @@ class JournalLine(Row):
     project_id: Mapped[ID | None] = mapped_column(Id("dmv"))
     item_id: Mapped[ID | None] = mapped_column(Id("itm"), ForeignKey("open_items.id"))
     """The claim or debt that it founds or settles."""
+
+
+class PostingBasis(Row):
+    """A mark that changes with whatever entries rest on: the business, accounts, periods, budgets. Triggers renew it.
+
+    Who remembers these things remembers the mark, and asks for it alone.
+    """
+
+    __tablename__ = "posting_basis"
+    __table_args__ = (CheckConstraint("one", name="one_row"), {"info": READ_ONLY})
+
+    one: Mapped[bool] = mapped_column(primary_key=True, default=True, server_default=text("true"))
+    mark: Mapped[UUID]
 
 
 class JournalSeal(Row):
