@@ -18,6 +18,8 @@ from api.housekeeping import Housekeeping
 from api.http import health, oauth
 from api.http.graphql import GraphQL
 from api.http.observe import Observe
+from api.http.patience import Patience
+from api.http.requests import BODY_SECONDS
 from api.http.websocket import websocket
 from domain.kernel import events
 from domain.kernel.database import Database, raw
@@ -37,17 +39,18 @@ def application(settings: Settings, database_url: str) -> Starlette:
         await database.check()
         async with database.connection() as connection:
             await events.raise_epoch(await raw(connection))
-        services = Services(database, built(), Tail(database))
+        services, patience = Services(database, built(), Tail(database)), Patience(BODY_SECONDS)
         await services.tail.start()
         housekeeping = Housekeeping(database, seconds=settings.housekeeping_seconds, wake=services.wake)
         await housekeeping.start()
-        app.state.services = services
+        app.state.services, app.state.patience = services, patience
         # What exists by now lives as long as the process: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
         try:
             yield
         finally:
+            patience.stop()
             await services.joining.stop()
             await housekeeping.stop()
             await services.tail.stop()

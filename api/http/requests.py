@@ -1,6 +1,5 @@
 """Reading requests: bodies of bounded size, JSON without floats, bearer tokens."""
 
-import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +7,7 @@ import msgspec
 from starlette.requests import HTTPConnection, Request
 
 from api.graphql.execution import Request as GraphQLRequest
+from api.http.patience import Patience
 from domain.kernel.errors import AccessDenied
 
 LARGEST_BODY = 5_000_000
@@ -29,19 +29,20 @@ class BadRequest(Exception):  # noqa: N818
 
 async def read_body(request: Request) -> bytes:
     """The body, refused with 413 as soon as it is larger than LARGEST_BODY, and with 408 when it does not come."""
+    patience: Patience = request.app.state.patience
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > LARGEST_BODY:
         raise _too_large()
     chunks, size = [], 0
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        with patience():
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > LARGEST_BODY:
                     raise _too_large()
                 chunks.append(chunk)
     except TimeoutError:
-        late = f"The body did not come within {BODY_SECONDS} seconds."
+        late = f"The body did not come within {patience.seconds} seconds."
         raise BadRequest(late, status=408, headers={"connection": "close"}) from None
     return b"".join(chunks)
 

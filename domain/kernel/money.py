@@ -7,7 +7,7 @@ EUR 2, JPY 0, KWD 3); unit costs may carry six. Quantities have at most 15 digit
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from functools import lru_cache
 from math import floor
@@ -45,9 +45,6 @@ variants of one act less than 10^25: 28 digits with the three behind the point t
 many as Python's decimals keep. These columns hold 10^30. So what is too much is refused by what was stated, or by a
 quantity, alone.
 """
-
-_EXACT = Context(prec=64, Emax=MAX_EMAX, Emin=MIN_EMIN)
-"""Holds whatever the longest text that is read can say, so that reading never rounds."""
 
 
 class CurrencyMismatch(Invalid):
@@ -130,7 +127,7 @@ def _smallest(currency: str) -> Decimal:
     return Decimal(1).scaleb(-currency_digits(currency))
 
 
-_PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_PLAIN = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?")
 """Decimals as people and programs write them: no exponents, blanks, signs in front or digits of other scripts."""
 
 
@@ -141,22 +138,28 @@ def parse_decimal(value: object, *, digits: int, decimals: int) -> Decimal:
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise ValueError('Give a decimal as a string, such as "12.50".')
-    text = str(value)
+    text = value if isinstance(value, str) else _written_out(value)
     if len(text) > 64:
         raise ValueError(f"At most {digits} digits, {decimals} of them behind the point.")
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise ValueError(f"{text[:40]!r} is no decimal number.") from None
-    if not number.is_finite() or (isinstance(value, str) and not _PLAIN.fullmatch(text)):
+    plain = _PLAIN.fullmatch(text)
+    if plain is None:
         raise ValueError(f"{text[:40]!r} is no decimal number.")
-    if number == 0:
-        return Decimal(0)
-    number = number.normalize(_EXACT)
-    behind = max(0, -int(number.as_tuple().exponent))
-    if behind > decimals or number.adjusted() + 1 > digits - decimals:
+    sign, whole, fraction = plain.groups("")
+    whole, fraction = whole.lstrip("0"), fraction.rstrip("0")
+    if len(fraction) > decimals or len(whole) > digits - decimals:
         raise ValueError(f"At most {digits} digits, {decimals} of them behind the point.")
-    return number.quantize(Decimal(1)) if behind == 0 else number
+    if not fraction:
+        return Decimal(sign + whole) if whole else Decimal(0)
+    return Decimal(f"{sign}{whole}.{fraction}")
+
+
+def _written_out(number: int | Decimal) -> str:
+    """A number in plain digits; where those would be a great many, in so many that they are too many."""
+    if isinstance(number, int) or not number.is_finite():
+        return str(number)
+    if not number:
+        return "0"
+    return f"{number:f}" if abs(number.adjusted()) < 64 else "9" * 65
 
 
 def price(money: Money, *, path: Sequence[str | int] = ()) -> Money:

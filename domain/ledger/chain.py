@@ -103,14 +103,21 @@ MORE_OF_LINE = {
 """The fields that few lines have."""
 
 
-def _field(expression: str) -> str:
-    return f"octet_length(convert_to({expression}, 'UTF8'))::text || ':' || {expression} || ','"
+_WORDS = ("description", "source", "currency", "base_currency", "kind")
+"""Fields that are text in the database, which may keep it in another encoding. In all others there is only ASCII."""
+
+
+def _field(name: str, expression: str) -> str:
+    if name in {"id", "act"} or name.endswith("_id"):
+        return f"'36:' || {expression} || ','"
+    said = f"convert_to({expression}, 'UTF8')" if name in _WORDS else expression
+    return f"octet_length({said})::text || ':' || {expression} || ','"
 
 
 def _fields(fields: Mapping[str, str], more: Mapping[str, str]) -> str:
     """The fields of a row, one after the other."""
-    always = [f"coalesce({_field(each)}, '-,')" for each in fields.values()]
-    sometimes = [f"coalesce('{len(name)}:{name},' || {_field(each)}, '')" for name, each in more.items()]
+    always = [f"coalesce({_field(name, each)}, '-,')" for name, each in fields.items()]
+    sometimes = [f"coalesce('{len(name)}:{name},' || {_field(name, each)}, '')" for name, each in more.items()]
     return " || ".join([*always, *sometimes])
 
 

@@ -9,7 +9,8 @@ branch_labels = None
 depends_on = None
 
 PROVIDED = """
-CREATE FUNCTION provided(holds boolean, what text) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION provided(holds boolean, what text) RETURNS boolean LANGUAGE plpgsql
+  SET search_path = pg_catalog AS $$
 BEGIN
   IF holds THEN
     RETURN true;

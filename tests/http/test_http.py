@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from api.graphql.kit.errors import outage
 from api.graphql.kit.reading import Reading
-from api.http import requests
+from api.http.patience import Patience
 from domain.kernel.scopes import Scope
 from tests.support.api import Api, exhausted, serving
 from tests.support.server import Server
@@ -410,7 +410,7 @@ async def test_health_and_metrics(api: Api) -> None:
 
 
 async def test_a_body_that_does_not_come_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "BODY_SECONDS", 0.1)
+    monkeypatch.setitem(api.state._state, "patience", Patience(0.1))
     reader, writer = await asyncio.open_connection("127.0.0.1", int(api.url.rpartition(":")[2]))
     writer.write(b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")
     await writer.drain()

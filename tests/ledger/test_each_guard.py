@@ -267,6 +267,10 @@ NO_REFUSAL = {
     "period_state_guard": "waits for whoever is posting",
     "budgets_await_postings": "waits for whoever is posting",
     "document_numbers_followed": "moves the counter along with the numbers",
+    **dict.fromkeys(
+        (f"{each}_renew_posting_basis" for each in ("business", "accounts", "accounting_periods", "budgets")),
+        "renews the mark of what postings rest on",
+    ),
 }
 """Triggers that write or wait; tests of what they do are elsewhere."""
 

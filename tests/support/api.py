@@ -41,6 +41,8 @@ class Api:
     services: Services
     client: httpx.AsyncClient
     tokens: dict[frozenset[str], str] = field(default_factory=dict)
+    state: Any = None
+    """What the application keeps beside its services."""
 
     async def token(self, scopes: Iterable[str] = Scope, *, lifetime: timedelta = timedelta(hours=1)) -> str:
         """A token with these scopes; by default with all."""
@@ -177,7 +179,7 @@ async def serving(
     url = f"http://127.0.0.1:{port}"
     try:
         async with httpx.AsyncClient(base_url=url) as client:
-            yield Api(url, app.state.services, client)
+            yield Api(url, app.state.services, client, state=app.state)
     finally:
         server.should_exit = True
         await task
