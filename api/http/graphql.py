@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.callers import Callers
 from api.graphql import execution
@@ -43,12 +43,26 @@ _RETRY_AFTER = {"THROTTLED": 1, "OVERLOADED": 2, "UNAVAILABLE": 5}
 _QUALITY = re.compile(r"q=[01](\.[0-9]{0,3})?")
 
 
+METHODS = ("GET", "POST")
+
+
 class GraphQL:
     """`GET` and `POST /graphql`, as an application of its own: what Starlette does for a function is not needed."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await graphql(Request(scope, receive))
         await response(scope, receive, send)
+
+
+class StraightToGraphQL:
+    """What nearly every request is for need not be looked up among the routes, each of which costs something."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app, self._graphql = app, GraphQL()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_ours = scope["type"] == "http" and scope["path"] == "/graphql" and scope["method"] in METHODS
+        await (self._graphql if is_ours else self._app)(scope, receive, send)
 
 
 async def graphql(request: Request) -> Response:

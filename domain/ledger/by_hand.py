@@ -377,9 +377,9 @@ def _amounts(lines: Sequence[NewLine], base: str, *, balanced: bool) -> list[Mon
         if each.currency != currency:
             side = "debit" if each.amount > 0 else "credit"
             raise Invalid("All lines of an entry are in one currency.", path=("input", "lines", n, side, "currency"))
-    debit = sum((each.amount for each in amounts if each.amount > 0), Decimal(0))
-    credit = -sum((each.amount for each in amounts if each.amount < 0), Decimal(0))
-    if balanced and debit != credit:
+    if balanced and sum(each.amount for each in amounts) != 0:
+        debit = sum((each.amount for each in amounts if each.amount > 0), Decimal(0))
+        credit = -sum((each.amount for each in amounts if each.amount < 0), Decimal(0))
         raise Unbalanced(f"Debits are {debit:f} and credits {credit:f}; they must be equal.", path=("input", "lines"))
     return amounts
 

@@ -24,7 +24,8 @@ class Amounts:
     @classmethod
     def of(cls, currency: str, amount: Decimal, base: Decimal | None = None) -> "Amounts":
         """A line: a debit where the amount is above zero, else a credit. Both are one in the currency of the books."""
-        return cls(currency, *_sides(amount), *_sides(amount if base is None else base))
+        sides = _sides(amount)
+        return cls(currency, *sides, *(sides if base is None or base is amount else _sides(base)))
 
     @property
     def amount(self) -> Decimal:
@@ -38,7 +39,10 @@ class Amounts:
 
 
 def _sides(amount: Decimal) -> tuple[Decimal, Decimal]:
-    return max(amount, Decimal(0)), max(-amount, Decimal(0))
+    return (amount, _ZERO) if amount > 0 else (_ZERO, -amount if amount else _ZERO)
+
+
+_ZERO = Decimal(0)
 
 
 def entry_number(number: int) -> str:
