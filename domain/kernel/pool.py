@@ -2,11 +2,16 @@
 
 A connection is never handed on in the middle of something. One that comes back broken, or inside a transaction, is cut
 off: its server rolls back by itself.
+
+What a connection has prepared is planned anew after its first few uses, and then ever more seldom. A plan is made for
+the tables as they are: where one has a handful of rows, the server reads it from end to end, and would go on to do so
+while it grows, for every foreign key that points to it, until somebody analyzes it.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 import asyncpg
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -15,6 +20,9 @@ Driver = asyncpg.Connection  # of records; generic only for the type checker
 Opened = TypeVar("Opened")
 """A connection as the users of a pool have it: the driver's own, or one that stands on it."""
 _FAREWELL_SECONDS = 5
+PLANNED_ANEW = "DISCARD PLANS"
+MOST_USES = 4_096
+"""From plan to plan."""
 
 
 class Pool(Generic[Opened]):
@@ -43,6 +51,7 @@ class Pool(Generic[Opened]):
         self._free = asyncio.Semaphore(size)
         self._idle: list[Opened] = []
         self._closed = False
+        self._uses: WeakKeyDictionary[Driver[asyncpg.Record], int] = WeakKeyDictionary()
 
     def use(self) -> "Use[Opened]":
         """A connection for as long as the block lasts.
@@ -96,11 +105,24 @@ class Pool(Generic[Opened]):
         try:
             if self._settle is not None:
                 await self._settle(connection)
+            if self._sound(connection):
+                await self._plan_anew(self._driver_of(connection))
         finally:
             if self._sound(connection) and not self._closed:
                 self._idle.append(connection)
             else:
                 await self._close(connection)
+
+    async def _plan_anew(self, driver: "Driver[asyncpg.Record] | None") -> None:
+        """What is prepared is planned anew when it has been used four times as often as the last time."""
+        assert driver is not None
+        uses = self._uses[driver] = self._uses.get(driver, 0) + 1
+        is_power_of_four = uses.bit_count() == 1 and uses.bit_length() % 2 == 1
+        if uses % MOST_USES == 0 or (is_power_of_four and uses > 1):
+            try:
+                await driver.execute(PLANNED_ANEW)
+            except BROKEN:
+                driver.terminate()
 
     def _sound(self, connection: Opened) -> bool:
         driver = self._driver_of(connection)

@@ -23,7 +23,7 @@ from api.graphql.execution import Services
 from domain import identity
 from domain.kernel.database import driver_of
 from domain.kernel.ids import new_id
-from domain.kernel.pool import Pool
+from domain.kernel.pool import PLANNED_ANEW, Pool
 from domain.kernel.scopes import Scope
 from domain.kernel.settings import Settings
 from domain.kernel.work import SYSTEM, begin
@@ -94,7 +94,8 @@ class Api:
         statements: list[str] = []
 
         def note(record: Any) -> None:
-            statements.append(record.query)
+            if record.query != PLANNED_ANEW:  # comes as a connection is given back, and seldom
+                statements.append(record.query)
 
         def note_prepared(_: Any, __: Any, statement: str, *___: Any) -> None:
             statements.append(statement)
