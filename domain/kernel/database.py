@@ -35,6 +35,8 @@ _CONNECT: dict[str, Any] = {
     "max_cached_statement_lifetime": 0,
 }
 _SERVER_SETTINGS = {"application_name": "waterline", "jit": "off", "standard_conforming_strings": "on"}
+# A statement that is a transaction by itself relies on them.
+_WRITER_SETTINGS = {"default_transaction_isolation": "read committed", "default_transaction_read_only": "off"}
 # A statement of several levels relies on the order of its parts, which parallel workers would mix.
 _READER_SETTINGS = {"default_transaction_read_only": "on", "max_parallel_workers_per_gather": "0"}
 
@@ -51,7 +53,7 @@ class Database:
             hide_parameters=True,  # what people searched for is nobody's business in a log
             json_serializer=_json,
             json_deserializer=orjson.loads,
-            connect_args={**_CONNECT, "server_settings": _SERVER_SETTINGS},
+            connect_args={**_CONNECT, "server_settings": _SERVER_SETTINGS | _WRITER_SETTINGS},
         )
         event.listen(self.engine.sync_engine, "connect", _get_ready)
         event.listen(self.engine.sync_engine, "begin", _begun)

@@ -1,7 +1,7 @@
 """How a transaction begins: the database is told who acts, and under which conditions.
 
 That goes out before the first statement. An act that only writes says nothing before its end; where it may wait so
-long, it begins, writes and commits by one message.
+long, one statement begins, writes and commits (`Statements.write_whole`).
 """
 
 import re
@@ -50,17 +50,13 @@ class Opening:
         self._conditions.append(condition)
 
     @property
-    def message(self) -> str | None:
-        """What is sent, alone or in front of something else; None where the connection is not prepared for it."""
-        name = self._prepared.names.get(self._statement)
-        if name is None:
-            return None
-        values = ", ".join(f"'{_plain(each)}'" for each in (*self._given, *(each.value for each in self._conditions)))
-        return f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; EXECUTE {name}({values})"
+    def values(self) -> list[str]:
+        """The parameters of its statement."""
+        return [*self._given, *(each.value for each in self._conditions)]
 
     async def send(self, driver: "Driver[Record]") -> None:
         """Begin. What it runs is prepared once for each connection: to plan it costs more than all the rest."""
-        statement = self._statement
+        statement, values = self.statement, ", ".join(f"'{_plain(each)}'" for each in self.values)
         if statement not in self._prepared.names:
             name = "_".join(["begin", *(each.name for each in self._conditions)])
             try:
@@ -69,8 +65,8 @@ class Opening:
                 driver.terminate()  # nobody knows what it has prepared
                 raise
             self._prepared.names[statement] = name
-        assert self.message is not None
-        await driver.execute(self.message)
+        name = self._prepared.names[statement]
+        await driver.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; EXECUTE {name}({values})")
 
     def is_unmet(self, error: BaseException) -> bool:
         """Whether an error says that a condition is not so; what is to be done then has been done."""
@@ -83,8 +79,8 @@ class Opening:
         return bool(unmet)
 
     @property
-    def _statement(self) -> str:
-        """What is prepared: it says who acts, and fails unless all conditions are met."""
+    def statement(self) -> str:
+        """What a transaction says first: who acts. It fails unless all conditions are met."""
         demands = [
             f"provided({each.text.replace('$1', f'${n}')}, '{each.name}')" for n, each in enumerate(self._conditions, 4)
         ]

@@ -20,6 +20,7 @@ from domain.kernel.database import driver_of, flush_first, prepared_on, roll_bac
 from domain.kernel.errors import AccessDenied
 from domain.kernel.ids import ID, new_id
 from domain.kernel.opening import Condition, Opening, Unmet
+from domain.kernel.pool import Driver
 from domain.kernel.scopes import Scope
 from domain.kernel.writing import Statements
 
@@ -138,6 +139,10 @@ class Work:
             await (self._close() if self.commit else self.finish())
         if self._session is not None:
             await self._session.close()
+        if self.raw.opening is not None and self.commit and self.raw.waiting:
+            await self.raw.write_whole()
+            return
+        await self.raw.open()
         await self.raw.conclude(f"{_CHECK}; COMMIT" if self.commit else "ROLLBACK")
 
     async def _close(self) -> None:
@@ -175,8 +180,8 @@ async def begin(
 
     A database error with an explained constraint leaves as the refusal it stands for. With `commit=False` (a dry run)
     the work is finished and then rolled back. `provided`: a condition without which nothing is begun at all; Unmet
-    is raised then. `lazily`: the transaction begins with its first statement, or by the message that commits it. Before
-    that the condition has not been looked at, so nobody may be told anything on its strength.
+    is raised then. `lazily`: the transaction begins with its first statement, which may be its only one. Before that
+    the condition has not been looked at, so nobody may be told anything on its strength.
     """
     driver = driver_of(connection)
     statements = Statements(driver, prepared_on(connection))
@@ -190,7 +195,7 @@ async def begin(
         yield work
         await work.end()
     except BaseException as error:
-        if statements.opening is None:
+        if statements.opening is None and not _is_over(driver, error):
             await roll_back(driver)
         if opening.is_unmet(error):
             raise Unmet from error
@@ -200,3 +205,8 @@ async def begin(
         raise
     finally:
         await settle(connection)
+
+
+def _is_over(driver: "Driver[asyncpg.Record]", error: BaseException) -> bool:
+    """Whether the transaction has rolled back by itself, as a statement does that is one."""
+    return isinstance(error, asyncpg.PostgresError) and not driver.is_closed() and not driver.is_in_transaction()

@@ -6,7 +6,7 @@ an order, its lines, what is allocated for them and the levels that change with 
 know nothing of each other write them.
 
 What still waits when the act ends is written by the message that commits it: that is no round trip at all. Where
-nothing was said before, that message begins the transaction, too.
+nothing was said before, it is the only one, a statement that is a transaction by itself.
 
 The writes of one statement do not see each other, and its triggers fire when all are done (foreign keys as well). What
 a trigger must see written before, as the books demand, is said at once (`execute`).
@@ -80,21 +80,27 @@ class Statements:
             await self._driver.execute(text, *values)
 
     async def conclude(self, ending: str) -> None:
-        """Write what waits and say `ending`, in one message where the same was written before on this connection: it
-        begins the transaction as well, where nothing was said before.
-        """
+        """Write what waits and say `ending`, in one message where the same was written before on this connection."""
         if self.waiting:
             text, values = self._taken()
             name = await self._name_of(text)
             if name is not None and all(isinstance(value, _LITERAL) for value in values):
                 ending = f"EXECUTE {name}({', '.join(map(_literal, values))}); {ending}"
             else:
-                await self.open()
                 await self._driver.execute(text, *values)
-        if self.opening is not None and self.opening.message is None:
-            await self.open()
+        await self._driver.execute(ending)
+
+    async def write_whole(self) -> None:
+        """Nothing was said yet, and what waits is all there is to say: one statement, which is a transaction by itself.
+
+        The connection's own settings say what transaction: one that reads what is committed, and may write.
+        """
+        assert self.opening is not None
         opening, self.opening = self.opening, None
-        await self._driver.execute(ending if opening is None else f"{opening.message}; {ending}")
+        writes, self.waiting = self.waiting, []
+        parts = ((each.steps, each.text, len(each.values)) for each in writes)
+        text = _by_itself(opening.statement, len(opening.values), tuple(parts))
+        await self._driver.execute(text, *opening.values, *(value for each in writes for value in each.values))
 
     def _taken(self) -> tuple[str, list[Any]]:
         """What waits, as one statement and its values; it waits no longer."""
@@ -170,6 +176,19 @@ def _whole(writes: tuple[tuple[str, str, int], ...]) -> str:
         if n < len(writes):
             parts.append(f"write_{n} AS ({last})")
     return f"WITH {', '.join(parts)} {last}" if parts else last
+
+
+@lru_cache(maxsize=256)
+def _by_itself(opening: str, values: int, writes: tuple[tuple[str, str, int], ...]) -> str:
+    """All writes as one statement that opens its own transaction. Its WITH queries write only when it has read the one
+    in front, which says who acts.
+    """
+    parts, taken = [f"opened AS MATERIALIZED ({opening})"], values
+    for n, (steps, text, many) in enumerate(writes, 1):
+        parts += [_shifted(steps, taken)] if steps else []
+        parts.append(f"write_{n} AS ({_shifted(text, taken)})")
+        taken += many
+    return f"WITH {', '.join(parts)} SELECT FROM opened"
 
 
 def _shifted(text: str, by: int) -> str:

@@ -129,8 +129,8 @@ async def test_nobody_but_who_was_told_may_call_our_functions(app: "asyncpg.Conn
           OR EXISTS (SELECT FROM aclexplode(proacl) WHERE grantee = 0))
     """
     assert await app.fetch(public) == []
-    mine = f"SELECT proname FROM pg_proc WHERE {OURS} AND has_function_privilege(oid, 'EXECUTE')"
-    assert [record["proname"] for record in await app.fetch(mine)] == ["uuid7", "provided"]
+    mine = f"SELECT proname FROM pg_proc WHERE {OURS} AND has_function_privilege(oid, 'EXECUTE') ORDER BY proname"
+    assert [record["proname"] for record in await app.fetch(mine)] == ["provided", "uuid7"]
 
 
 async def test_functions_that_are_made_later_are_closed_to_the_public_too(

@@ -412,7 +412,7 @@ async def said(connection: AsyncConnection, act: Callable[[], Awaitable[None]]) 
     return [f"{each.split(maxsplit=1)[0]} … {each.rsplit(maxsplit=1)[-1]}" for each in heard]
 
 
-async def test_an_act_that_only_writes_is_one_message(database: Database, connection: AsyncConnection) -> None:
+async def test_an_act_that_only_writes_is_one_statement(database: Database, connection: AsyncConnection) -> None:
     async def act() -> None:
         async with begin(connection, actor=SYSTEM, lazily=True) as work:
             await bulk.insert_later(work, ExternalReference, [reference(work.act)])
@@ -422,7 +422,7 @@ async def test_an_act_that_only_writes_is_one_message(database: Database, connec
 
     for _ in range(2):
         await act()
-    assert await said(connection, act) == ["BEGIN … COMMIT"]
+    assert await said(connection, act) == ["WITH … opened"]
 
 
 async def test_an_act_that_begins_late_begins_with_what_it_asks(
