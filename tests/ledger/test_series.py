@@ -24,7 +24,12 @@ from domain.ledger import DocumentKind
 from tests.support.server import Server
 
 WRITERS, ACTS = 50, 6
-DEAD = (asyncpg.AdminShutdownError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
+DEAD = (
+    asyncpg.AdminShutdownError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the end of the line is still on its way
+)
 """How a connection says that it is no more."""
 SERIES = [
     (DocumentKind.INVOICE, date(2025, 12, 31)),

@@ -27,8 +27,6 @@ PAGE = 500
 """Events that one look brings at most; when it brings so many, the next look follows at once."""
 PAUSE_SECONDS = 0.004
 """From one look to the next, while acts come faster than that: then each look brings the events of several."""
-IDLE_SECONDS = 0.02
-"""The same while nobody follows, and a look only finds where the log ends."""
 WAITING = 100_000
 """Events that may wait for one follower; they are shared, not copied. A slower one is told where to resume."""
 
@@ -52,7 +50,6 @@ class Tail:
         self._cursor: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
-        self._looked_at = 0.0
         self._told = False
         self.events_read = 0
 
@@ -178,8 +175,7 @@ class Tail:
         page: list[Announced] = []
         if self._followers:
             page = await events.read(connection, after=self._position, limit=PAGE)
-        elif looked - self._looked_at >= IDLE_SECONDS:  # nobody would hear of it
-            self._looked_at = looked
+        else:  # nobody would hear of it: to see where the log ends is a tenth of the work
             end = await events.end(connection)
             if self._followers:  # somebody came meanwhile, and is to hear all behind the position found then
                 return
