@@ -16,7 +16,7 @@ from api.graphql.live.tail import Tail
 from api.graphql.schema import built
 from api.housekeeping import Housekeeping
 from api.http import health, oauth
-from api.http.graphql import METHODS, GraphQL, StraightToGraphQL
+from api.http.graphql import GraphQL, StraightToGraphQL
 from api.http.observe import Observe
 from api.http.patience import Patience
 from api.http.requests import BODY_SECONDS
@@ -60,7 +60,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
     return Starlette(
         lifespan=lifespan,
         routes=[
-            Route("/graphql", GraphQL(), methods=list(METHODS)),
+            Route("/graphql", GraphQL(), methods=["GET", "POST"]),
             WebSocketRoute("/graphql", websocket),
             *oauth.routes,
             *health.routes,
@@ -68,6 +68,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
         ],
         middleware=[
             Middleware(Observe),
+            Middleware(StraightToGraphQL),
             Middleware(
                 CORSMiddleware,
                 allow_origins=origins,
@@ -75,7 +76,6 @@ def application(settings: Settings, database_url: str) -> Starlette:
                 allow_methods=["GET", "POST"],
                 allow_headers=["*"],  # clients name requests as they like; what counts is the token
             ),
-            Middleware(StraightToGraphQL),
         ],
     )
 

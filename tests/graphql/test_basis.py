@@ -1,6 +1,7 @@
 """What a process knows of the books from one act to the next is as good as asked: what changes is noticed at once."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any
 
@@ -134,6 +135,78 @@ async def test_who_has_no_token_any_more_posts_nothing(fresh_api: Api) -> None:
     answers = await asyncio.gather(*(fresh_api.post(POST, each) for each in [given] * MANY + [wrong] * MANY))
     assert {each["errors"][0]["extensions"]["code"] for each in answers} == {"UNAUTHENTICATED"}
     assert await shop.state(fresh_api) == before
+
+
+TWO = """mutation Two($input: JournalEntryPostInput!) {
+  a: journalEntryPost(input: $input) { journalEntry { id } userErrors { code } }
+  b: journalEntryPost(input: $input) { journalEntry { id } userErrors { code } }
+}"""
+
+
+@contextlib.asynccontextmanager
+async def busy_pool(api: Api, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """No connection gets free in time, for a while."""
+    pool = api.services.database.connections
+    monkeypatch.setattr(pool, "_patience", 0.2)
+    async with contextlib.AsyncExitStack() as held:
+        for _ in range(pool.size - pool.used):
+            await held.enter_async_context(pool.use())
+        release = asyncio.get_running_loop().call_later(0.27, lambda: asyncio.ensure_future(held.aclose()))
+        yield
+        release.cancel()
+
+
+async def test_who_has_no_token_any_more_posts_nothing_beside_an_outage_either(
+    fresh_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await learned(fresh_api)
+    await revoked(fresh_api, await fresh_api.token())
+    before = await shop.state(fresh_api)
+    given = {"input": entry(debit("6010", "5.00"), credit("1020", "5.00"), on=ON)}
+    async with busy_pool(fresh_api, monkeypatch):
+        answers = await asyncio.gather(*(fresh_api.post(TWO, given) for _ in range(MANY)))
+    assert {each["errors"][0]["extensions"]["code"] for each in answers} <= {"UNAUTHENTICATED", "OVERLOADED"}
+    assert not any(each.get("data") for each in answers)
+    assert await shop.state(fresh_api) == before
+
+
+async def test_who_is_known_is_served_after_a_short_outage(fresh_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await learned(fresh_api)
+    given = {"input": entry(debit("6010", "5.00"), credit("1020", "5.00"), on=ON)}
+    async with busy_pool(fresh_api, monkeypatch):
+        answers = await asyncio.gather(*(fresh_api.post(POST, given) for _ in range(8)))
+    assert [each["data"]["journalEntryPost"]["userErrors"] for each in answers] == [[]] * 8
+
+
+async def test_nothing_more_is_begun_where_nobody_knows_what_was_done(
+    fresh_api: Api, server: Server, fresh_name: str
+) -> None:
+    await learned(fresh_api)
+    given = {"input": entry(debit("6010", "5.00"), credit("1020", "5.00"), on=ON)}
+    owner = await asyncpg.connect(server.owner_url(fresh_name))
+    killer = await asyncpg.connect(server.app_url(fresh_name))  # others do not see what the application waits for
+    count = "SELECT count(*) FROM journal_entries"
+    before = await killer.fetchval(count)
+    waiting = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with owner.transaction():
+        period = "(SELECT id FROM accounting_periods WHERE $1::text::date BETWEEN starts_on AND ends_on)::text"
+        await owner.execute(f"SELECT pg_advisory_xact_lock(hashtextextended({period}, 0))", ON)
+        stuck = [asyncio.create_task(fresh_api.post(TWO, given)) for _ in range(8)]
+        while not await killer.fetchval(f"SELECT count(*) {waiting} AND query LIKE 'WITH opened%'"):
+            await asyncio.sleep(0.05)
+        await killer.execute(f"SELECT pg_terminate_backend(pid) {waiting}")
+    answers = await asyncio.gather(*stuck)
+    after = await killer.fetchval(count)
+    await owner.close()
+    await killer.close()
+    posted = 0
+    for answer in answers:
+        codes = [each["extensions"]["code"] for each in answer.get("errors", ())]
+        made = [name for name in "ab" if (answer["data"] or {}).get(name)]
+        posted += len(made)
+        assert (codes, made) in [(["UNAVAILABLE"] * 2, []), (["UNAVAILABLE"], ["b"]), ([], ["a", "b"])]
+    assert any((answer.get("errors") or []) and not (answer["data"] or {}).get("b") for answer in answers)
+    assert after == before + posted
 
 
 async def test_changes_by_hand_are_noticed_too(fresh_api: Api, server: Server, fresh_name: str) -> None:

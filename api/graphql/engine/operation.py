@@ -65,19 +65,24 @@ class Operation:
     async def mutation(self, context: Context, variables: VariableValues) -> Result:
         """Run a mutation: its fields one after the other, each an act whose payload is read before the next begins.
 
-        Raises Unproven when not even its first act could begin with the proof of who asks: then nothing was done.
+        Raises Unproven when not even its first act could begin with the proof of who asks: then nothing was done. Where
+        nobody knows whether it was, no other begins: all of them end as the first did.
         """
         data: dict[str, Any] | None = {}
         errors: list[GraphQLError] = []
+        unknown: Exception | None = None
         for field in self.fields:
             key = field.selected.key
             try:
+                if unknown is not None:
+                    raise unknown
                 result = await self._act(field, context, variables)
             except Exception as error:
                 result = Result(None, [field.selected.located(error, (key,))])
+                unknown = error if context.proof is not None and context.may_be_done else None
             finally:
                 await close_payload(context)
-            if context.proof is not None:
+            if context.proof is not None and unknown is None:
                 raise Unproven
             errors += result.errors
             value = None if result.data is None else result.data[key]

@@ -43,6 +43,8 @@ class Context:
 
     proof: ID | None = None
     """The token that the first statement has to prove, for a caller who was remembered; None: it is proven."""
+    may_be_done: bool = False
+    """Whether an act was sent together with the proof, and nobody knows what came of both."""
 
     explained: list[dict[str, Any]] | None = None
     """Where runs of the engine say what they did, when somebody wants to know."""

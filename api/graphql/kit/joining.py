@@ -171,8 +171,6 @@ class Joining:
         except BaseException as error:
             if len(several) == 1 or not _is_rolled_back(error):
                 for asked in several:
-                    if len(several) > 1:
-                        asked.context.proof = None  # it may have been done: nobody may begin it anew
                     _fail(asked, error)
                 if not isinstance(error, Exception):
                     raise
@@ -187,16 +185,22 @@ class Joining:
     async def _commit(self, kind: _Kind, several: Sequence[Asked]) -> list[Any]:
         proof = next((asked.context.proof for asked in several if asked.context.proof is not None), None)
         provided = identity.proof_of(proof) if proof else None
-        is_alone = len(several) == 1
-        async with (
-            self._database.connection() as connection,
-            begin(connection, actor=kind.caller.actor, provided=provided, lazily=not is_alone) as work,
-        ):
-            if is_alone:
-                several[0].context.proof = None
-                payloads = [await several[0].alone(work)]
-            else:  # what comes of them is told when they are committed, and a refusal to each by itself
-                payloads = await _each(work, kind, several)
+        is_alone, work = len(several) == 1, None
+        try:
+            async with (
+                self._database.connection() as connection,
+                begin(connection, actor=kind.caller.actor, provided=provided, lazily=not is_alone) as work,
+            ):
+                if is_alone:
+                    several[0].context.proof = None
+                    payloads = [await several[0].alone(work)]
+                else:  # what comes of them is told when they are committed, and a refusal to each by itself
+                    payloads = await _each(work, kind, several)
+        except BaseException as error:
+            if work is not None and work.raw.opening is None and not _is_rolled_back(error):
+                for asked in several:
+                    asked.context.may_be_done = True
+            raise
         for asked in several:
             asked.context.proof = None
         TOGETHER.observe(len(several))
