@@ -147,11 +147,11 @@ TWO = """mutation Two($input: JournalEntryPostInput!) {
 async def busy_pool(api: Api, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """No connection gets free in time, for a while."""
     pool = api.services.database.connections
-    monkeypatch.setattr(pool, "_patience", 0.2)
+    monkeypatch.setattr(pool, "_patience", 0.6)
     async with contextlib.AsyncExitStack() as held:
         for _ in range(pool.size - pool.used):
             await held.enter_async_context(pool.use())
-        release = asyncio.get_running_loop().call_later(0.27, lambda: asyncio.ensure_future(held.aclose()))
+        release = asyncio.get_running_loop().call_later(0.8, lambda: asyncio.ensure_future(held.aclose()))
         yield
         release.cancel()
 
