@@ -57,7 +57,8 @@ class Opening:
     async def send(self, driver: "Driver[Record]") -> None:
         """Begin. What it runs is prepared once for each connection: to plan it costs more than all the rest."""
         statement, values = self.statement, ", ".join(f"'{_plain(each)}'" for each in self.values)
-        if statement not in self._prepared.names:
+        name = self._prepared.names.get(statement)
+        if name is None:
             name = "_".join(["begin", *(each.name for each in self._conditions)])
             try:
                 await driver.execute(f"PREPARE {name} AS {statement}")
@@ -65,7 +66,6 @@ class Opening:
                 driver.terminate()  # nobody knows what it has prepared
                 raise
             self._prepared.names[statement] = name
-        name = self._prepared.names[statement]
         await driver.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; EXECUTE {name}({values})")
 
     def is_unmet(self, error: BaseException) -> bool:

@@ -105,20 +105,22 @@ class Pool(Generic[Opened]):
         try:
             if self._settle is not None:
                 await self._settle(connection)
-            if self._sound(connection):
-                await self._plan_anew(self._driver_of(connection))
+            await self._plan_anew(connection)
         finally:
             if self._sound(connection) and not self._closed:
                 self._idle.append(connection)
             else:
                 await self._close(connection)
 
-    async def _plan_anew(self, driver: "Driver[asyncpg.Record] | None") -> None:
+    async def _plan_anew(self, connection: Opened) -> None:
         """What is prepared is planned anew when it has been used four times as often as the last time."""
-        assert driver is not None
+        driver = self._driver_of(connection)
+        if driver is None:
+            return
         uses = self._uses[driver] = self._uses.get(driver, 0) + 1
         is_power_of_four = uses.bit_count() == 1 and uses.bit_length() % 2 == 1
-        if uses % MOST_USES == 0 or (is_power_of_four and uses > 1):
+        is_due = uses % MOST_USES == 0 or (is_power_of_four and uses > 1)
+        if is_due and self._sound(connection):
             try:
                 await driver.execute(PLANNED_ANEW)
             except BROKEN:

@@ -54,10 +54,6 @@ async def test_what_is_known_is_not_asked_again(fresh_api: Api) -> None:
     assert not any("posting_basis" in each for each in statements if not each.startswith("WITH opened"))
 
 
-async def id_of(api: Api, code: str) -> str:
-    return await books.account_id(api, code)
-
-
 async def month_is(api: Api, *acts: str) -> None:
     found = await api.data("{ accountingPeriods(first: 100) { nodes { id startsOn } } }")
     (month,) = [each["id"] for each in found["accountingPeriods"]["nodes"] if each["startsOn"] == f"{ON[:7]}-01"]
@@ -74,12 +70,12 @@ async def locked(api: Api) -> None:
 
 
 async def demanding(api: Api) -> None:
-    given = {"id": await id_of(api, "6010"), "input": {"requiredDimensions": ["PROJECT"]}}
+    given = {"id": await books.account_id(api, "6010"), "input": {"requiredDimensions": ["PROJECT"]}}
     await shop.done(api, UPDATE, given)
 
 
 async def called_otherwise(api: Api) -> None:
-    await shop.done(api, UPDATE, {"id": await id_of(api, "6010"), "input": {"code": "6999"}})
+    await shop.done(api, UPDATE, {"id": await books.account_id(api, "6010"), "input": {"code": "6999"}})
 
 
 @pytest.mark.parametrize(
@@ -101,10 +97,10 @@ async def test_what_has_changed_is_noticed_at_once(fresh_api: Api, change: Chang
 
 async def test_a_code_that_is_another_accounts_by_now_is_that_accounts(fresh_api: Api) -> None:
     await learned(fresh_api)
-    old = await id_of(fresh_api, "6010")
+    old = await books.account_id(fresh_api, "6010")
     await called_otherwise(fresh_api)
     assert (await create(fresh_api, "6010", "6000"))["userErrors"] == []
-    new = await id_of(fresh_api, "6010")
+    new = await books.account_id(fresh_api, "6010")
     assert codes_of(await wave(fresh_api)) == {()}
     rows = (await fresh_api.data("{ trialBalance { rows { account { id } debit { amount } } } }"))["trialBalance"][
         "rows"
@@ -233,7 +229,7 @@ async def test_entries_and_changes_of_the_chart_at_the_same_moment(fresh_api: Ap
     async def change() -> None:
         for turn in range(6):
             old, new = ("6010", "6998") if turn % 2 == 0 else ("6998", "6010")
-            await shop.done(fresh_api, UPDATE, {"id": await id_of(fresh_api, old), "input": {"code": new}})
+            await shop.done(fresh_api, UPDATE, {"id": await books.account_id(fresh_api, old), "input": {"code": new}})
 
     async def post() -> int:
         posted = 0
