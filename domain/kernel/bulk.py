@@ -50,7 +50,7 @@ async def update_later(work: Work, row: type[Row], values: Sequence[Mapping[str,
 def inserting(row: type[Row], values: Sequence[Mapping[str, Any]]) -> Write:
     """The statement that inserts rows."""
     columns = tuple(values[0])
-    return Write(_insert(row, columns), [_rows(row, columns, values)])
+    return Write(_insert(row, columns), [_rows(row, columns, values)], into=row.__tablename__)
 
 
 def updating(row: type[Row], values: Sequence[Mapping[str, Any]]) -> Write:

@@ -22,7 +22,7 @@ from domain.kernel.ids import ID, new_id
 from domain.kernel.opening import Condition, Opening, Unmet
 from domain.kernel.pool import Driver
 from domain.kernel.scopes import Scope
-from domain.kernel.writing import Statements
+from domain.kernel.writing import Statements, Wanted
 
 if TYPE_CHECKING:
     from domain.kernel.events import Event
@@ -175,19 +175,21 @@ async def begin(
     commit: bool = True,
     provided: Condition | None = None,
     lazily: bool = False,
+    wanted: Wanted | None = None,
 ) -> AsyncIterator[Work]:
     """Open a work on a connection, and commit it at the end; any exception rolls everything back.
 
     A database error with an explained constraint leaves as the refusal it stands for. With `commit=False` (a dry run)
     the work is finished and then rolled back. `provided`: a condition without which nothing is begun at all; Unmet
     is raised then. `lazily`: the transaction begins with its first statement, which may be its only one. Before that
-    the condition has not been looked at, so nobody may be told anything on its strength.
+    the condition has not been looked at, so nobody may be told anything on its strength. `wanted`: what that only
+    statement brings along (`work.raw.returned`).
     """
     driver = driver_of(connection)
     statements = Statements(driver, prepared_on(connection))
     work = Work(connection, statements, actor, now or datetime.now(UTC), commit, cause)
     opening = Opening(actor.id, actor.app, work.act, prepared_on(connection), provided)
-    statements.opening = opening
+    statements.opening, statements.wanted = opening, wanted
     flush_first(connection, work.raw.flush)
     try:
         if not lazily:

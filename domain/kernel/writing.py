@@ -6,7 +6,8 @@ an order, its lines, what is allocated for them and the levels that change with 
 know nothing of each other write them.
 
 What still waits when the act ends is written by the message that commits it: that is no round trip at all. Where
-nothing was said before, it is the only one, a statement that is a transaction by itself.
+nothing was said before, it is the only one, a statement that is a transaction by itself. That one can bring along what
+somebody wants to see of the rows that it inserts (`Wanted`), who need not ask for them then.
 
 The writes of one statement do not see each other, and its triggers fire when all are done (foreign keys as well). What
 a trigger must see written before, as the books demand, is said at once (`execute`).
@@ -36,6 +37,17 @@ class Write:
     values: Sequence[Any]
     steps: str = ""
     """The WITH queries that it stands on, if any, by names of their own."""
+    into: str = ""
+    """The table, where it does nothing but insert rows."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What somebody wants to see of the rows that an act inserts into a table."""
+
+    table: str
+    columns: str
+    """In SQL, each with a name of its own, over nothing but the columns of the row."""
 
 
 MOST_PREPARED = 32
@@ -59,6 +71,9 @@ class Statements:
         self.waiting: list[Write] = []
         self.opening: Opening | None = None
         """How the transaction begins, until it does."""
+        self.wanted: Wanted | None = None
+        self.returned: list[Record] | None = None
+        """What was wanted, once it is committed; None where the act has said too much for that."""
 
     async def open(self) -> None:
         """Begin the transaction, if that has not been done."""
@@ -98,9 +113,14 @@ class Statements:
         assert self.opening is not None
         opening, self.opening = self.opening, None
         writes, self.waiting = self.waiting, []
-        parts = ((each.steps, each.text, len(each.values)) for each in writes)
-        text = _by_itself(opening.statement, len(opening.values), tuple(parts))
-        await self._driver.execute(text, *opening.values, *(value for each in writes for value in each.values))
+        parts = tuple((each.steps, each.text, len(each.values)) for each in writes)
+        values = [*opening.values, *(value for each in writes for value in each.values)]
+        inserts = [n for n, each in enumerate(writes) if self.wanted is not None and each.into == self.wanted.table]
+        if self.wanted is None or len(inserts) != 1:
+            await self._driver.execute(_by_itself(opening.statement, len(opening.values), parts), *values)
+        else:
+            text = _by_itself(opening.statement, len(opening.values), parts, inserts[0], self.wanted.columns)
+            self.returned = await self._driver.fetch(text, *values)
 
     def _taken(self) -> tuple[str, list[Any]]:
         """What waits, as one statement and its values; it waits no longer."""
@@ -179,16 +199,21 @@ def _whole(writes: tuple[tuple[str, str, int], ...]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _by_itself(opening: str, values: int, writes: tuple[tuple[str, str, int], ...]) -> str:
+def _by_itself(
+    opening: str, values: int, writes: tuple[tuple[str, str, int], ...], insert: int = -1, columns: str = ""
+) -> str:
     """All writes as one statement that opens its own transaction. Its WITH queries write only when it has read the one
-    in front, which says who acts.
+    in front, which says who acts. `insert`: the write of whose rows it returns these columns.
     """
     parts, taken = [f"opened AS MATERIALIZED ({opening})"], values
-    for n, (steps, text, many) in enumerate(writes, 1):
+    for n, (steps, text, many) in enumerate(writes):
         parts += [_shifted(steps, taken)] if steps else []
-        parts.append(f"write_{n} AS ({_shifted(text, taken)})")
+        returning = f" RETURNING {columns}" if n == insert else ""
+        parts.append(f"write_{n} AS ({_shifted(text, taken)}{returning})")
         taken += many
-    return f"WITH {', '.join(parts)} SELECT FROM opened"
+    # A left join, so that what stands at its left is read first.
+    shown = f"written.* FROM opened LEFT JOIN write_{insert} AS written ON true" if columns else "FROM opened"
+    return f"WITH {', '.join(parts)} SELECT {shown}"
 
 
 def _shifted(text: str, by: int) -> str:

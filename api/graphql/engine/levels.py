@@ -230,8 +230,12 @@ class ByIdLevel(KeyedLevel):
 
     def __init__(self, view: View) -> None:
         super().__init__(view)
-        self.key = self.base.plain("id")
+        self.id = self.key = self.base.plain("id")
         self.key_type = view.row.__table__.c.id.type
+
+    def id_of(self, row: Sequence[Any]) -> str:
+        """The id of a row that was read."""
+        return f"{self.key_type.prefix}_{row[self.id.place]}"
 
     def select(self, froms: Froms, binding: Binding) -> Select[Any]:  # noqa: ARG002
         column = froms.column(self.base, "id")

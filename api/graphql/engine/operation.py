@@ -98,7 +98,14 @@ class Operation:
         declared = self.built.declared.fields["Mutation", field.selected.name]
         assert isinstance(declared, Mutation)
         given = field.arguments.of(variables)
-        payload = await perform(context, declared.operation, declared.noun, given, response_key=field.selected.key)
+        payload = await perform(
+            context,
+            declared.operation,
+            declared.noun,
+            given,
+            response_key=field.selected.key,
+            wanted=field.payloads.wanted if context.explained is None else None,
+        )
         return await field.payloads.read(context, variables, payload)
 
     async def subscription(self, context: Context, variables: VariableValues) -> AsyncIterator[Result]:

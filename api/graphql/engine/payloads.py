@@ -1,5 +1,8 @@
 """Payloads of acts that were committed together are read together: what shows one order shows eight at nearly the same
 cost. Each is answered for itself all the same.
+
+Where a payload shows nothing but columns of its noun's own row, acts that are one statement bring them along: then
+nothing is read at all.
 """
 
 from collections.abc import Sequence
@@ -8,6 +11,7 @@ from dataclasses import dataclass, replace
 from graphql.execution.values import VariableValues
 from strawberry.dataloader import DataLoader
 
+from api.graphql.engine.bringing import wanted_by
 from api.graphql.engine.planner import Plan
 from api.graphql.engine.run import Result, Run
 from api.graphql.kit.context import Context
@@ -34,10 +38,16 @@ class Payloads:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self.wanted = wanted_by(plan)
+        """What its acts may bring along: all that there would be to read."""
         self._loader: DataLoader[Asked, Result] = DataLoader(load_fn=self._each, cache=False)
 
     async def read(self, context: Context, variables: VariableValues, payload: Payload) -> Result:
         """The answer that the field has for this payload."""
+        if payload.written is not None:
+            answer = Run(self._plan, context, variables).answer_written(payload, payload.written)
+            if answer is not None:
+                return answer
         asked = Asked(context, variables, payload)
         if payload.is_one_of_several and self._plan.is_constant and context.explained is None:
             return await self._loader.load(asked)

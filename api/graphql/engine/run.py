@@ -12,7 +12,7 @@ from graphql import GraphQLError
 from graphql.execution.values import VariableValues
 
 from api.graphql.engine.fragments import Fragment
-from api.graphql.engine.levels import Binding, GivenLevel, KeyedLevel, Level, Unit
+from api.graphql.engine.levels import Binding, ByIdLevel, GivenLevel, KeyedLevel, Level, Unit
 from api.graphql.engine.planner import BatchUnit, Given, Plan, Root
 from api.graphql.engine.selection import Selected
 from api.graphql.engine.shapes import NullError, Path, Row
@@ -86,8 +86,21 @@ class Run:
         finally:
             self.built.clear()
 
+    def answer_written(self, value: Any, rows: Sequence[Row]) -> Result | None:
+        """Answer the one root field with a value whose rows were brought along; None where one of them was not."""
+        self.roots[0] = value
+        self._collect(self.plan.roots[0], value)
+        (level,) = self.plan.layouts[0].levels
+        assert isinstance(level, ByIdLevel)
+        ids = self.ids.get(level.index, {})
+        self.rows[level.index] = [row for row in rows if level.id_of(row) in ids]
+        return self._answered() if len(self.rows[level.index]) == len(ids) else None
+
     async def _rest(self) -> Result:
         await self._rounds()
+        return self._answered()
+
+    def _answered(self) -> Result:
         try:
             return self._answer()
         finally:

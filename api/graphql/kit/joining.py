@@ -25,6 +25,7 @@ from domain.kernel import idempotency
 from domain.kernel.database import Database, collided
 from domain.kernel.idempotency import Claim
 from domain.kernel.work import Done, Work, begin
+from domain.kernel.writing import Wanted
 
 TOGETHER = Histogram(
     "waterline_acts_committed_together", "How many acts one commit was for.", buckets=(1, 2, 4, 8, 16, 32)
@@ -54,6 +55,8 @@ class Asked:
     """Its payload, where it was one of several."""
     claim: Claim | None = None
     """The key under which its outcome is kept, if any."""
+    wanted: Wanted | None = None
+    """What its payload shows of its noun, where that is all it shows."""
     done: "asyncio.Future[Any]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     """Its payload, once it is committed."""
 
@@ -186,10 +189,13 @@ class Joining:
         proof = next((asked.context.proof for asked in several if asked.context.proof is not None), None)
         provided = identity.proof_of(proof) if proof else None
         is_alone, work = len(several) == 1, None
+        wanted = several[0].wanted if all(asked.wanted == several[0].wanted for asked in several) else None
         try:
             async with (
                 self._database.connection() as connection,
-                begin(connection, actor=kind.caller.actor, provided=provided, lazily=not is_alone) as work,
+                begin(
+                    connection, actor=kind.caller.actor, provided=provided, lazily=not is_alone, wanted=wanted
+                ) as work,
             ):
                 if is_alone:
                     several[0].context.proof = None
@@ -201,8 +207,9 @@ class Joining:
                 for asked in several:
                     asked.context.may_be_done = True
             raise
-        for asked in several:
+        for asked, payload in zip(several, payloads, strict=True):
             asked.context.proof = None
+            payload.written = work.raw.returned
         TOGETHER.observe(len(several))
         return payloads
 

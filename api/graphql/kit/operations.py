@@ -12,7 +12,7 @@ their ids by these names (`Nouns`). The kit adds `idempotencyKey` and `dryRun`, 
 payload: the noun, `effects`, `userErrors`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -34,6 +34,7 @@ from domain.kernel.errors import Overtaken, Refusal, Refusals
 from domain.kernel.idempotency import Claim
 from domain.kernel.ids import ID
 from domain.kernel.work import Done, Work, begin
+from domain.kernel.writing import Wanted
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -121,6 +122,8 @@ class Payload:
     user_errors: list[Any] = field(default_factory=list)
     is_one_of_several: bool = False
     """Whether other acts were committed together with its own."""
+    written: Sequence[Any] | None = None
+    """What these acts brought along of the rows they wrote, as it was wanted; None: all has to be read."""
 
     @property
     def outcome(self) -> dict[str, Any]:
@@ -129,9 +132,18 @@ class Payload:
 
 
 async def perform(
-    context: Context, operation: Operation, noun: str | None, given: dict[str, Any], *, response_key: str
+    context: Context,
+    operation: Operation,
+    noun: str | None,
+    given: dict[str, Any],
+    *,
+    response_key: str,
+    wanted: Wanted | None = None,
 ) -> Payload:
-    """Run a mutation with the arguments of its field. What is wrong with them is a refusal like any other."""
+    """Run a mutation with the arguments of its field. What is wrong with them is a refusal like any other.
+
+    `wanted`: all that the payload shows of its noun, for the act to bring along if it can.
+    """
     given = dict(given)
     key, dry_run = given.pop("idempotency_key", None), given.pop("dry_run", False)
     prepared = {}
@@ -141,7 +153,14 @@ async def perform(
     except Refusal as refusal:
         return Payload(user_errors=as_user_errors(refusal))
     return await act(
-        context, operation, noun, prepared, response_key=response_key, idempotency_key=key, dry_run=dry_run
+        context,
+        operation,
+        noun,
+        prepared,
+        response_key=response_key,
+        idempotency_key=key,
+        dry_run=dry_run,
+        wanted=wanted,
     )
 
 
@@ -154,6 +173,7 @@ async def act(
     response_key: str,
     idempotency_key: str | None,
     dry_run: bool,
+    wanted: Wanted | None = None,
 ) -> Payload:
     """Run a mutation as one act, at most once per idempotency key, and leave its payload ready to be read.
 
@@ -162,7 +182,9 @@ async def act(
     """
     try:
         if idempotency_key is None or dry_run:
-            return await _again(context, operation, noun, arguments, response_key, claim=None, dry_run=dry_run)
+            return await _again(
+                context, operation, noun, arguments, response_key, claim=None, dry_run=dry_run, wanted=wanted
+            )
         hashed = idempotency.hash_of({name: meaning(value) for name, value in arguments.items()})
         claim = Claim(str(context.caller.actor.id), operation.name, idempotency_key, hashed)
         async with context.turns.turn(claim):
@@ -203,6 +225,7 @@ async def _once(
     *,
     claim: Claim | None,
     dry_run: bool,
+    wanted: Wanted | None = None,
 ) -> Payload:
     async def alone(work: Work) -> Payload:
         return await _do(work, context, operation, noun, arguments, claim)
@@ -213,7 +236,7 @@ async def _once(
 
     if operation.each is not None and noun is not None and not dry_run:
         (given,) = arguments.values()
-        asked = Asked(context, alone, given, one_of_several, claim)
+        asked = Asked(context, alone, given, one_of_several, claim, wanted)
         visit = context.services.joining.visit(operation.name, operation.each, asked)
         context.closing.append(visit)
         payload = await visit.payload()
