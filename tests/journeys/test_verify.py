@@ -33,10 +33,14 @@ BREAKING = {
         "UPDATE journal_lines SET project_id = uuid7()"
         " WHERE n = 2 AND entry_id IN (SELECT id FROM journal_entries WHERE reversal_of_id IS NOT NULL)"
     ],
+    "lines of entries": [
+        "ALTER TABLE journal_seals DROP CONSTRAINT fk_journal_seals_entry_id",
+        "DELETE FROM journal_entries WHERE number = 1",
+    ],
     "lines on leaves": [
         "UPDATE accounts SET parent_id = (SELECT id FROM accounts WHERE code = '1200') WHERE code = '1500'"
     ],
-    "days in their period": ["UPDATE journal_lines SET posted_on = posted_on + 1"],
+    "days in their period": ["UPDATE journal_entries SET period_id = uuid7() WHERE number = 1"],
     "locked periods come first": [
         "UPDATE accounting_periods SET state = 'LOCKED' WHERE starts_on > now() + interval '6 months'"
     ],

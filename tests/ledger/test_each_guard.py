@@ -97,6 +97,11 @@ GUARDS = [
         posted(GOOD),
         ["UPDATE accounting_periods SET state = 'LOCKED' WHERE starts_on <= current_date"],
     ),
+    Guard(
+        "journal_entries",
+        "journal_entry_guard",
+        [each.replace(" id, uuid7(),", " uuid7(), uuid7(),") for each in posted(GOOD)],
+    ),
     Guard("journal_entries", "journal_entry_demands_lines", [posted(GOOD)[0], books.ANNOUNCED]),
     Guard("journal_entries", "journal_entry_demands_lines", posted(GOOD)[:2]),
     Guard("journal_entries", "journal_entries_permanent", ["UPDATE journal_entries SET description = 'Other'"]),
@@ -125,6 +130,7 @@ GUARDS = [
     ),
     *(Guard("journal_entries", "journal_entry_takes_back", cheat) for cheat in NO_REVERSALS),
     Guard("journal_lines", "journal_lines_guard", posted(GOOD.replace("0, 5", "0, 4"))),
+    Guard("journal_lines", "journal_lines_guard", posted(GOOD)[1:2]),
     Guard("journal_lines", "journal_lines_tied_to_stock", posted(GOOD.replace("6010", "1200"))),
     Guard("journal_lines", "journal_lines_permanent", ["UPDATE journal_lines SET project_id = NULL"]),
     Guard(
@@ -149,6 +155,7 @@ GUARDS = [
         "accounting_periods", "period_days_guard", [f"UPDATE accounting_periods SET ends_on = ends_on - 1 WHERE {LAST}"]
     ),
     Guard("accounting_periods", "period_order_guard", [f"UPDATE accounting_periods SET state = 'LOCKED' WHERE {LAST}"]),
+    Guard("accounting_periods", "periods_keep_their_ids", [f"UPDATE accounting_periods SET id = uuid7() WHERE {LAST}"]),
     Guard("accounting_periods", "periods_stay", [f"DELETE FROM accounting_periods WHERE {LAST}"]),
     Guard(
         "accounting_periods",

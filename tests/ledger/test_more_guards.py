@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from types import NoneType
 from typing import TypeAlias
 
 import asyncpg
@@ -10,6 +11,7 @@ import pytest
 
 from tests.ledger.test_guards import ENTRY, GOOD, cheat
 from tests.support import books
+from tests.support.server import Server
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -137,3 +139,48 @@ async def test_the_days_of_a_period_stay(sql: Connection, change: str) -> None:
 
 async def test_the_state_of_a_period_can_change(sql: Connection) -> None:
     assert await sql.execute("UPDATE accounting_periods SET state = 'SOFT_CLOSED'") != "UPDATE 0"
+
+
+CHANGES = [
+    "UPDATE accounts SET type = 'ASSET' WHERE code = '5010'",
+    "UPDATE accounts SET currency = 'EUR' WHERE code = '5010'",
+    "DELETE FROM accounts WHERE code = '5010'",
+]
+
+
+@pytest.fixture
+async def owner(server: Server, fresh_name: str) -> AsyncIterator[Connection]:
+    """The owner of the tables, who may change anything that no guard refuses."""
+    connection = await asyncpg.connect(server.owner_url(fresh_name))
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_an_account_that_changes_while_somebody_posts(sql: Connection, owner: Connection, change: str) -> None:
+    posting = sql.transaction()
+    await posting.start()
+    await cheat(sql, GOOD)
+    changing = asyncio.create_task(owner.execute(change))
+    await asyncio.sleep(0.3)
+    assert not changing.done(), "it waits for the one who posts"
+    await posting.commit()
+    with pytest.raises(asyncpg.CheckViolationError) as refused:
+        await asyncio.wait_for(changing, 10)
+    assert refused.value.constraint_name == "account_in_use"
+
+
+@pytest.mark.parametrize(("change", "lines"), list(zip(CHANGES, (2, 0, 0), strict=True)))
+async def test_somebody_who_posts_while_an_account_changes(
+    sql: Connection, owner: Connection, change: str, lines: int
+) -> None:
+    changing = owner.transaction()
+    await changing.start()
+    await owner.execute(change)
+    posting = asyncio.create_task(cheat(sql, GOOD))
+    await asyncio.sleep(0.3)
+    assert not posting.done(), "it waits for the one who changes the account"
+    await changing.commit()
+    await asyncio.wait([posting], timeout=10)
+    assert isinstance(posting.exception(), (asyncpg.IntegrityConstraintViolationError, NoneType))
+    assert await owner.fetchval("SELECT count(*) FROM journal_lines") == lines

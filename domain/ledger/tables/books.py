@@ -469,6 +469,14 @@ invariant(
     """,  # noqa: S608  names of ours
 )
 invariant(
+    "lines of entries",
+    "Every line belongs to an entry.",
+    """
+    SELECT entry_id, n FROM journal_lines AS line
+    WHERE NOT EXISTS (SELECT FROM journal_entries AS entry WHERE entry.id = line.entry_id)
+    """,
+)
+invariant(
     "lines on leaves",
     "No line stands on an account that has sub-accounts.",
     "SELECT entry_id, n FROM journal_lines WHERE account_id IN (SELECT parent_id FROM accounts)",
@@ -478,8 +486,8 @@ invariant(
     "Every entry lies in its period, and its lines carry its day.",
     """
     SELECT entry.id, entry.posted_on FROM journal_entries AS entry
-    JOIN accounting_periods AS period ON period.id = period_id
-    WHERE entry.posted_on NOT BETWEEN starts_on AND ends_on
+    LEFT JOIN accounting_periods AS period ON period.id = period_id
+    WHERE (entry.posted_on BETWEEN starts_on AND ends_on) IS NOT TRUE
       OR EXISTS (SELECT FROM journal_lines AS line WHERE line.entry_id = entry.id AND line.posted_on <> entry.posted_on)
     """,
 )
