@@ -22,7 +22,6 @@ from graphql import (
 from graphql.utilities.coerce_input_value import coerce_default_value
 
 Coerce = Callable[[Any], Any]
-_LEFT_OUT = object()
 
 
 class Unfit(Exception):  # noqa: N818  a reason to ask graphql-core, not a fault
@@ -99,31 +98,22 @@ def _list(item: Coerce) -> Coerce:
 
 @lru_cache(maxsize=1024)
 def _object(kind: GraphQLInputObjectType) -> Coerce:
-    fields = [
-        (
-            name,
-            field.out_name or name,
-            _coercion(field.type),
-            Unfit if is_required_input_field(field) else coerce_default_value(field),
-        )
-        for name, field in kind.fields.items()
-    ]
+    fields = {name: (field.out_name or name, _coercion(field.type)) for name, field in kind.fields.items()}
+    required = {name for name, field in kind.fields.items() if is_required_input_field(field)}
+    defaults = {field.out_name or name: coerce_default_value(field) for name, field in kind.fields.items()}
+    defaults = {name: default for name, default in defaults.items() if default is not Undefined}
     made, is_one_of = kind.out_type, kind.is_one_of
 
     def coerce(value: Any) -> Any:
-        if type(value) is not dict:
+        if type(value) is not dict or not required <= value.keys():
             raise Unfit
-        coerced, given = {}, 0
-        for name, out_name, coerce_field, otherwise in fields:
-            each = value.get(name, _LEFT_OUT)
-            if each is not _LEFT_OUT:
-                coerced[out_name] = coerce_field(each)
-                given += 1
-            elif otherwise is Unfit:
+        coerced = defaults.copy()
+        for name, each in value.items():  # what is given, and not all that might be
+            known = fields.get(name)
+            if known is None:
                 raise Unfit
-            elif otherwise is not Undefined:
-                coerced[out_name] = otherwise
-        if given != len(value) or (is_one_of and (given != 1 or None in coerced.values())):
+            coerced[known[0]] = known[1](each)
+        if is_one_of and (len(value) != 1 or None in coerced.values()):
             raise Unfit
         try:
             return made(coerced)

@@ -91,20 +91,17 @@ def to_domain(value: Any, *, path: tuple[str | int, ...] = ()) -> Any:
 
 
 def _made(domain_class: type, given: Mapping[str, Any], path: tuple[str | int, ...]) -> Any:
-    values: dict[str, Any] = {}
-    for each in _fields_of(domain_class):
-        value = given.get(each.published, _LEFT_OUT)
-        if value is _LEFT_OUT or (value is None and not each.may_be_absent):
-            if not each.has_default:
-                values[each.name] = None
-        elif value is None and not each.may_be_null:
-            raise Invalid("This can be changed or left out, but not emptied.", path=(*path, each.published))
-        else:
-            values[each.name] = _nested(value, each.nested, (*path, each.published)) if each.nested else value
+    fields, without_default = _fields_of(domain_class)
+    values = without_default.copy()
+    for name, value in given.items():
+        each = fields[name]
+        if value is not None:
+            values[each.name] = _nested(value, each.nested, (*path, name)) if each.nested else value
+        elif each.may_be_absent:
+            if not each.may_be_null:
+                raise Invalid("This can be changed or left out, but not emptied.", path=(*path, name))
+            values[each.name] = None
     return domain_class(**values)
-
-
-_LEFT_OUT = object()
 
 
 def _nested(value: Any, domain_class: type, path: tuple[str | int, ...]) -> Any:
@@ -119,31 +116,23 @@ class _Field:
     """A field of a dataclass of the domain."""
 
     name: str
-    published: str
     may_be_absent: bool
     may_be_null: bool
-    has_default: bool
     nested: type | None
     """The dataclass of the domain that its values are, or the elements of its values."""
 
 
 @lru_cache(maxsize=256)
-def _fields_of(domain_class: type) -> list[_Field]:
+def _fields_of(domain_class: type) -> tuple[dict[str, _Field], dict[str, None]]:
+    """The fields of a dataclass by their published names; and null by the names of those that have no default."""
     hints = typing.get_type_hints(domain_class)
-    found: list[_Field] = []
+    found: dict[str, _Field] = {}
     for each in dataclasses.fields(domain_class):
         kinds = typing.get_args(hints[each.name])
-        found.append(
-            _Field(
-                each.name,
-                to_camel_case(each.name),
-                Absent in kinds,
-                types.NoneType in kinds,
-                _has_default(each),
-                _dataclass_in(hints[each.name]),
-            )
+        found[to_camel_case(each.name)] = _Field(
+            each.name, Absent in kinds, types.NoneType in kinds, _dataclass_in(hints[each.name])
         )
-    return found
+    return found, {each.name: None for each in dataclasses.fields(domain_class) if not _has_default(each)}
 
 
 def _dataclass_in(annotation: Any) -> type | None:
