@@ -172,10 +172,12 @@ FROM heads AS h JOIN announced AS a USING (subject) ORDER BY a.n
 # ORDER BY must say events.order_key: the bare name would mean the text that is selected, and "999" sorts after "1000".
 _COLUMNS = "id, epoch, order_key::text AS order_key, seq, type, subject, version, actor, app, cause, act, at, data"
 
+READABLE = "(epoch < (SELECT epoch FROM event_epoch) OR order_key < pg_snapshot_xmin(pg_current_snapshot()))"
+"""In SQL: an event that none can come before any more, as whoever else is writing has begun after it."""
 _READ = f"""
 SELECT {_COLUMNS} FROM events
 WHERE (epoch, order_key, seq) > ($1, $2::text::xid8, $3)
-  AND (epoch < (SELECT epoch FROM event_epoch) OR order_key < pg_snapshot_xmin(pg_current_snapshot()))
+  AND {READABLE}
   AND ($4::text[] IS NULL OR type = ANY($4)) AND ($5::text IS NULL OR subject = $5)
 ORDER BY epoch, events.order_key, seq LIMIT $6
 """  # noqa: S608  no outside text in it
@@ -295,8 +297,7 @@ async def end(connection: AsyncConnection) -> tuple[Position, ID | None]:
     """The place and the id of the last event that may be read now; the start of the log while there is none."""
     driver = await raw(connection)
     record = await driver.fetchrow(
-        "SELECT epoch, order_key::text AS order_key, seq, id FROM events"
-        " WHERE epoch < (SELECT epoch FROM event_epoch) OR order_key < pg_snapshot_xmin(pg_current_snapshot())"
+        f"SELECT epoch, order_key::text AS order_key, seq, id FROM events WHERE {READABLE}"  # noqa: S608  ours
         " ORDER BY epoch DESC, events.order_key DESC, seq DESC LIMIT 1"
     )
     if record is None:

@@ -43,7 +43,7 @@ SELECT relname, relkind = 'S' AS is_sequence FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
 """
 _MAY_ENTER = "SELECT has_schema_privilege(:role, 'public', 'USAGE')"
-_FUNCTIONS = ("uuid7()", "provided(boolean, text)")
+_FUNCTIONS = ("uuid7()", "provided(boolean, text)", "chained(bytea, bytea)")
 """What the application's role calls by name."""
 _MAY_CALL = "SELECT has_function_privilege(:role, :function, 'EXECUTE')"
 

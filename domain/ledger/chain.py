@@ -29,7 +29,6 @@ change; the account's id may not.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -128,11 +127,6 @@ def canonical(entry_id: str) -> str:
         SELECT string_agg({_fields(OF_LINE, MORE_OF_LINE)}, '' ORDER BY line.n) FROM journal_lines AS line
         WHERE line.entry_id = entry.id), ''), 'UTF8')
       FROM journal_entries AS entry WHERE entry.id = {entry_id})"""  # noqa: S608  no outside text in it
-
-
-def next_digest(before: bytes, content: bytes) -> bytes:
-    """The digest of an entry with these canonical bytes, behind the digest of the place before."""
-    return sha256(before + content).digest()
 
 
 _END = f"""greatest(

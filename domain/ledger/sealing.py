@@ -7,22 +7,32 @@ but the next one of the log, whoever inserts; whether its digest is right is for
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.kernel import bulk, events
+from domain.kernel import events
 from domain.kernel.database import raw
 from domain.kernel.ids import ID
 from domain.kernel.invariants import invariant
 from domain.kernel.work import Work
 from domain.ledger import balances, chain
 from domain.ledger.events import JournalEntryPosted, JournalEntrySealed
-from domain.ledger.tables import JournalSeal
 
 AT_ONCE = 1_000
 """Entries sealed in one act, unless said otherwise."""
 
 _TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('ledger.seal', 0))"
 _LAST = "SELECT position, event_id, digest FROM journal_seals ORDER BY position DESC LIMIT 1"
-_CONTENTS = f"""
-SELECT {chain.canonical("given.id")} AS content FROM unnest($1::uuid[]) WITH ORDINALITY AS given(id, n) ORDER BY n
+_SEAL = f"""
+WITH waiting AS (
+  SELECT row_number() OVER (ORDER BY epoch, events.order_key, seq) AS n, id AS event_id,
+    substr(subject, 5)::uuid AS entry_id
+  FROM events WHERE type = '{JournalEntryPosted.type}'
+    AND (epoch, order_key, seq) > ($3, $4::text::xid8, $5) AND {events.READABLE}
+  ORDER BY epoch, events.order_key, seq LIMIT $6
+), sealed AS (
+  INSERT INTO journal_seals (position, entry_id, event_id, digest)
+  SELECT $1 + n, entry_id, event_id, chained({chain.canonical("waiting.entry_id")}, $2) OVER (ORDER BY n) FROM waiting
+  RETURNING position, entry_id, digest
+)
+SELECT position, entry_id, digest FROM sealed ORDER BY position DESC LIMIT 1
 """  # noqa: S608  no outside text in it
 _UNSEALED = f"SELECT count(*) FROM ({balances.UNSEALED}) AS unsealed"  # noqa: S608  no outside text in it
 
@@ -39,17 +49,13 @@ async def seal(work: Work, *, at_once: int = AT_ONCE) -> int:
     if last is not None:
         position, digest = last["position"], last["digest"]
         after = await events.position_of(work.connection, ID("evt_" + last["event_id"]))
-    posted = await events.read(work.connection, after=after, limit=at_once, types=[JournalEntryPosted.type])
-    if not posted:
+    place = after.epoch, str(after.order_key), after.seq
+    sealed = await work.raw.fetchrow(_SEAL, position, digest, *place, at_once)
+    if sealed is None:
         return 0
-    contents = await work.raw.fetch(_CONTENTS, [event.subject[4:] for event in posted])
-    rows = []
-    for event, found in zip(posted, contents, strict=True):
-        position, digest = position + 1, chain.next_digest(digest, found["content"])
-        rows.append({"position": position, "entry_id": event.subject, "event_id": event.id, "digest": digest})
-    await bulk.insert(work, JournalSeal, rows)
-    work.announce(JournalEntrySealed(rows[-1]["entry_id"], position=position, digest=digest.hex()))
-    return len(rows)
+    entry = ID("jen_" + sealed["entry_id"])
+    work.announce(JournalEntrySealed(entry, position=sealed["position"], digest=sealed["digest"].hex()))
+    return sealed["position"] - position
 
 
 invariant(
