@@ -22,6 +22,7 @@ from domain.kernel.external import ExternalReference
 from domain.kernel.ids import ID, new_id
 from domain.kernel.opening import Condition, Unmet
 from domain.kernel.work import SYSTEM, Actor, Work, begin
+from domain.kernel.writing import Wanted
 
 
 @dataclass(frozen=True)
@@ -423,6 +424,31 @@ async def test_an_act_that_only_writes_is_one_statement(database: Database, conn
     for _ in range(2):
         await act()
     assert await said(connection, act) == ["WITH … opened"]
+
+
+@pytest.mark.parametrize("how", ["writes", "asks first", "wants another table", "is refused"])
+async def test_what_is_wanted_of_new_rows_comes_with_the_one_statement(connection: AsyncConnection, how: str) -> None:
+    table = "events" if how == "wants another table" else "external_references"
+    wanted = Wanted(table, "7 AS level, external_references.external_id AS p1")
+    condition = Condition("wanted", "$1::text = 'a'", "x" if how == "is refused" else "a")
+    marks = [f"wanted {n} by who {how}" for n in range(3)]
+
+    async def act() -> Work:
+        async with begin(connection, actor=SYSTEM, provided=condition, lazily=True, wanted=wanted) as work:
+            if how == "asks first":
+                await work.raw.fetchval("SELECT 1")
+            await bulk.insert_later(work, ExternalReference, [reference(mark) for mark in marks])
+            assert work.raw.returned is None
+        return work
+
+    if how == "is refused":
+        with pytest.raises(Unmet):
+            await act()
+        return
+    returned = (await act()).raw.returned
+    assert (returned and [tuple(row) for row in returned]) == (
+        [(7, mark) for mark in marks] if how == "writes" else None
+    )
 
 
 async def test_an_act_that_begins_late_begins_with_what_it_asks(
