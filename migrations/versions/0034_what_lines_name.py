@@ -2,8 +2,8 @@
 
 Whether there is such an entry, and such a period, is seen by the guards, which read both anyway. Foreign keys looked
 once more for each row, and locked what they found: all entries of a month name one period, so those who posted at the
-same moment left their marks on each other's row. Both keys stay declared; from Postgres 18 on, which can do that, they
-are not enforced by triggers of their own. Entries and periods are permanent, ids included: nothing that is named goes.
+same moment left their marks on each other's row. Entries and periods are permanent, ids included: nothing that is named
+goes.
 
 The key of accounts stays as it is. Accounts may go or change while nothing is posted to them, and it is what those who
 post and those who change an account wait for each other at.
@@ -47,7 +47,7 @@ NAMED = """
         EXISTS (SELECT FROM accounts AS child WHERE child.parent_id = accounts.id) AS inner_account
       FROM accounts WHERE id = line.account_id OFFSET 0
     ) AS account
-    CROSS JOIN (SELECT base_currency AS currency FROM business) AS books
+    LEFT JOIN (SELECT base_currency AS currency FROM business) AS books ON true
     GROUP BY line.entry_id"""
 
 GUARDS = (
@@ -76,7 +76,9 @@ BEGIN
       bool_or(account.keeps_items <> (line.item_id IS NOT NULL)) AS itemless,
       bool_or(account.currency <> line.currency) AS other_currency
     INTO fault {NAMED} HAVING NOT (count(*) >= 2 AND {WHOLE} AND {BALANCED} AND bool_and({GOOD})) LIMIT 1;
-    IF fault.nowhere THEN
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'an account has changed in the meantime' USING ERRCODE = 'serialization_failure';
+    ELSIF fault.nowhere THEN
       RAISE EXCEPTION 'there is no entry % for these lines', fault.entry_id
         USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'fk_journal_lines_entry_id';
     END IF;
@@ -125,8 +127,10 @@ BEGIN
   IF TG_OP = 'DELETE' OR (OLD.id, OLD.role, OLD.type, OLD.is_control, OLD.keeps_items, OLD.currency)
     IS DISTINCT FROM (NEW.id, NEW.role, NEW.type, NEW.is_control, NEW.keeps_items, NEW.currency)
   THEN
-    -- Whoever posts holds the account's key: this waits for them, and they wait for this.
-    PERFORM FROM accounts WHERE id = OLD.id FOR UPDATE;
+    -- Whoever posts holds the account's key: this waits for them, and they wait for this. Not where it is in vain.
+    IF NOT EXISTS (SELECT FROM journal_lines WHERE account_id = OLD.id) THEN
+      PERFORM FROM accounts WHERE id = OLD.id FOR UPDATE;
+    END IF;
     IF EXISTS (SELECT FROM journal_lines WHERE account_id = OLD.id)
       OR (OLD.role = 'INVENTORY' AND EXISTS (SELECT FROM stock_movements))
     THEN
@@ -141,15 +145,8 @@ END $$
 CREATE TRIGGER periods_keep_their_ids BEFORE UPDATE OF id ON accounting_periods
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 """,
-    """
-DO $$
-BEGIN
-  IF current_setting('server_version_num')::int >= 180000 THEN
-    ALTER TABLE journal_lines ALTER CONSTRAINT fk_journal_lines_entry_id NOT ENFORCED;
-    ALTER TABLE journal_entries ALTER CONSTRAINT fk_journal_entries_period_id NOT ENFORCED;
-  END IF;
-END $$
-""",
+    "ALTER TABLE journal_lines DROP CONSTRAINT fk_journal_lines_entry_id",
+    "ALTER TABLE journal_entries DROP CONSTRAINT fk_journal_entries_period_id",
 )
 
 

@@ -161,7 +161,6 @@ async def test_exchanged_entries_are_found_at_the_first(journal: Database, owner
 async def test_a_deleted_entry_is_found(journal: Database, owner_of: Connection) -> None:
     async with unguarded(owner_of):
         await owner_of.execute("ALTER TABLE journal_seals DROP CONSTRAINT fk_journal_seals_entry_id")
-        await owner_of.execute("ALTER TABLE journal_lines DROP CONSTRAINT fk_journal_lines_entry_id")
         await owner_of.execute(f"DELETE FROM journal_entries WHERE id = {AT.format(4)}")
     found = await verified(journal)
     assert found.fault == chain.Fault(4, "The entry of this place is missing.")

@@ -184,3 +184,13 @@ async def test_somebody_who_posts_while_an_account_changes(
     await asyncio.wait([posting], timeout=10)
     assert isinstance(posting.exception(), (asyncpg.IntegrityConstraintViolationError, NoneType))
     assert await owner.fetchval("SELECT count(*) FROM journal_lines") == lines
+
+
+@pytest.mark.parametrize("change", CHANGES[:2])
+async def test_who_changes_an_account_in_use_waits_for_nobody(sql: Connection, owner: Connection, change: str) -> None:
+    await cheat(sql, GOOD)
+    async with sql.transaction():
+        await cheat(sql, GOOD)
+        with pytest.raises(asyncpg.CheckViolationError) as refused:
+            await asyncio.wait_for(owner.execute(change), 10)
+        assert refused.value.constraint_name == "account_in_use"

@@ -238,7 +238,7 @@ class JournalEntry(Row):
     manual: Mapped[bool]
     """Whether a person posted it by hand: control accounts are closed to it."""
     kind: Mapped[EntryKind] = mapped_column(Choice(EntryKind), server_default=text("'ORDINARY'"))
-    period_id: Mapped[ID] = mapped_column(Id("per"), ForeignKey("accounting_periods.id"))
+    period_id: Mapped[ID] = mapped_column(Id("per"), ForeignKey("accounting_periods.id"))  # seen to by a guard
     reversal_of_id: Mapped[ID | None] = mapped_column(Id("jen"), ForeignKey("journal_entries.id"))
     act: Mapped[ID] = mapped_column(Id("act"))
     xid: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
@@ -265,7 +265,7 @@ class JournalLine(Row):
         {"info": APPEND_ONLY | BOOKS},
     )
 
-    entry_id: Mapped[ID] = mapped_column(Id("jen"), ForeignKey("journal_entries.id"))
+    entry_id: Mapped[ID] = mapped_column(Id("jen"), ForeignKey("journal_entries.id"))  # seen to by a guard
     n: Mapped[int]
     """Its place in the entry, from 1."""
     account_id: Mapped[ID] = mapped_column(Id("acc"), ForeignKey("accounts.id"))
