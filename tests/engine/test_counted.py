@@ -442,7 +442,9 @@ def acted(monkeypatch: pytest.MonkeyPatch, crowd: Crowd, size: int) -> None:
         refusals.append(stock.InsufficientStock("Less.", variant=row, requested=Decimal(2)))
         refusals.append(stock.StaleQuantity("Other.", variant=row, present=Decimal(1)))
 
-    async def perform(_context: Any, operation: Any, _noun: Any, _given: Any, *, response_key: str) -> Payload:
+    async def perform(
+        _context: Any, _operation: Any, _noun: Any, _given: Any, *, response_key: str, **_: Any
+    ) -> Payload:
         mutations: Any = built().core.type_map["Mutation"]
         payload = get_named_type(mutations.fields[response_key].type)
         nouns = built().declared.payloads[payload.name].items()

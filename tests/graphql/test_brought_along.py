@@ -9,7 +9,7 @@ import pytest
 from tests.graphql.test_basis import MANY, ON, learned
 from tests.support import shop
 from tests.support.api import Api
-from tests.support.books import credit, debit, entry
+from tests.support.books import POST, credit, debit, entry
 
 SHOWN = "id number on description kind source exchangeRate effectiveAt recordedAt"
 """All that stands in an entry's own row."""
@@ -88,3 +88,20 @@ async def test_what_a_variable_leaves_out_is_left_out(fresh_api: Api, *, includi
     shown = "id number @include(if: $with) lines @skip(if: $with) { account { code } }"
     for each in await posted(fresh_api, [posting(shown)] * MANY, **{"with": including}):
         assert each.keys() == {"id", "description", "day", "number" if including else "lines"}
+
+
+async def test_one_that_comes_alone_is_one_statement_too(fresh_api: Api) -> None:
+    await learned(fresh_api)
+    async with fresh_api.counted() as statements:
+        (shown,) = await posted(fresh_api, [posting(SHOWN)])
+    assert len(statements) == 1
+    assert await found(fresh_api, SHOWN, shown["id"]) == shown
+
+
+async def test_one_that_is_refused_alone_leaves_nothing_behind(fresh_api: Api) -> None:
+    await learned(fresh_api)
+    before = await shop.state(fresh_api)
+    crooked = entry(debit("6010", "5.00"), credit("1020", "6.00"), on=ON)
+    payload = await shop.act(fresh_api, POST, {"input": crooked})
+    assert [(each["code"], each["path"]) for each in payload["userErrors"]] == [("UNBALANCED", ["input", "lines"])]
+    assert await shop.state(fresh_api) == before

@@ -6,8 +6,8 @@ then, or being answered. Who comes alone never waits, and the more is going on, 
 its own all the same, with its own name, events and answer.
 
 Where one of them is refused, or anything else is not as plain as that takes, all are rolled back and each is done by
-itself: so none is ever refused for another's sake. What hangs behind somebody's lock holds up the others for a moment
-only.
+itself: so none is ever refused for another's sake. One that comes alone takes these two steps, too, where the first
+says less to the database than the second. What hangs behind somebody's lock holds up the others for a moment only.
 """
 
 import asyncio
@@ -86,6 +86,8 @@ class _Kind:
     """The acts of one kind and one caller."""
 
     each: Each
+    even_alone: bool
+    """Whether one that comes alone is done by `each`, too."""
     caller: Caller
     waiting: list[Asked] = field(default_factory=list)
     served: int = 0
@@ -104,13 +106,13 @@ class Joining:
         self._kinds: dict[Hashable, _Kind] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def visit(self, name: str, each: Each, asked: Asked) -> "Visit":
+    def visit(self, name: str, each: Each, asked: Asked, *, even_alone: bool) -> "Visit":
         """Do an act, perhaps together with others of its name: who asks is served until the visit is closed. Who asks
-        is proven as soon as the act has begun.
+        is proven as soon as the act has begun. `even_alone`: where it comes alone, it is tried as one of several first.
         """
         caller = asked.context.caller
         key = name, caller.token, caller.actor
-        kind = self._kinds.setdefault(key, _Kind(each, caller))
+        kind = self._kinds.setdefault(key, _Kind(each, even_alone, caller))
         kind.served += 1
         kind.waiting.append(asked)
         self._be_patient(kind)
@@ -162,42 +164,40 @@ class Joining:
     async def _together(self, kind: _Kind, several: Sequence[Asked]) -> None:
         """Do acts in one transaction, and then those that have come meanwhile."""
         try:
-            await self._settle(kind, several)
+            await self._settle(kind, several, alone=len(several) == 1 and not kind.even_alone)
         finally:
             kind.under_way -= 1
             self._next(kind)
 
-    async def _settle(self, kind: _Kind, several: Sequence[Asked]) -> None:
-        """Everybody knows what came of their act."""
+    async def _settle(self, kind: _Kind, several: Sequence[Asked], *, alone: bool) -> None:
+        """Everybody knows what came of their act. `alone`: the only one is done by itself."""
         try:
-            payloads = await self._commit(kind, several)
+            payloads = await self._commit(kind, several, alone=alone)
         except BaseException as error:
-            if len(several) == 1 or not _is_rolled_back(error):
+            if alone or not _is_rolled_back(error):
                 for asked in several:
                     _fail(asked, error)
                 if not isinstance(error, Exception):
                     raise
                 return
             for asked in several:
-                self._start(self._settle(kind, [asked]))
+                self._start(self._settle(kind, [asked], alone=True))
             return
         for asked, payload in zip(several, payloads, strict=True):
             if not asked.done.done():
                 asked.done.set_result(payload)
 
-    async def _commit(self, kind: _Kind, several: Sequence[Asked]) -> list[Any]:
+    async def _commit(self, kind: _Kind, several: Sequence[Asked], *, alone: bool) -> list[Any]:
         proof = next((asked.context.proof for asked in several if asked.context.proof is not None), None)
         provided = identity.proof_of(proof) if proof else None
-        is_alone, work = len(several) == 1, None
+        work = None
         wanted = several[0].wanted if all(asked.wanted == several[0].wanted for asked in several) else None
         try:
             async with (
                 self._database.connection() as connection,
-                begin(
-                    connection, actor=kind.caller.actor, provided=provided, lazily=not is_alone, wanted=wanted
-                ) as work,
+                begin(connection, actor=kind.caller.actor, provided=provided, lazily=not alone, wanted=wanted) as work,
             ):
-                if is_alone:
+                if alone:
                     several[0].context.proof = None
                     payloads = [await several[0].alone(work)]
                 else:  # what comes of them is told when they are committed, and a refusal to each by itself

@@ -53,6 +53,8 @@ class Operation:
     """What it costs beyond its selection."""
     each: Each | None = None
     """Several such acts at once, committed together: for mutations whose one argument is `input`, and one noun."""
+    even_alone: bool = False
+    """Whether one that comes alone is done by `each` as well, because that says less to the database."""
 
     @property
     def name(self) -> str:
@@ -97,11 +99,15 @@ def mutation(
     noun: str | None = None,
     nouns: Mapping[str, Any] | None = None,
     each: Each | None = None,
+    even_alone: bool = False,
 ) -> Any:
-    """Declare a mutation: `(work, **arguments) -> the noun's view`, returning its id. `each`: see Operation."""
+    """Declare a mutation: `(work, **arguments) -> the noun's view`, returning its id. `each` and `even_alone`: see
+    Operation.
+    """
 
     def declare(one: Function) -> Function:
-        MUTATIONS.append(Operation(one, access_of(one), noun=noun, nouns=nouns, cost=MUTATION_COST, each=each))
+        made = Operation(one, access_of(one), noun, nouns, MUTATION_COST, each, even_alone)
+        MUTATIONS.append(made)
         return one
 
     return declare(function) if function is not None else declare
@@ -237,7 +243,8 @@ async def _once(
     if operation.each is not None and noun is not None and not dry_run:
         (given,) = arguments.values()
         asked = Asked(context, alone, given, one_of_several, claim, wanted)
-        visit = context.services.joining.visit(operation.name, operation.each, asked)
+        joining, even_alone = context.services.joining, operation.even_alone
+        visit = joining.visit(operation.name, operation.each, asked, even_alone=even_alone)
         context.closing.append(visit)
         payload = await visit.payload()
         context.reading = Reading(context.database, context.caller.actor)

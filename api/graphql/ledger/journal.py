@@ -235,7 +235,7 @@ async def dimension_value_update(
     return await ledger.update_dimension_value(work, id, input)  # type: ignore[return-value]
 
 
-@mutation(each=ledger.post_each)
+@mutation(each=ledger.post_each, even_alone=True)
 @access(Scope.LEDGER_WRITE)
 async def journal_entry_post(work: Work, input: ledger.NewJournalEntry) -> JournalEntry:
     """Posts an entry by hand, in any currency there is a rate of. Control accounts are closed to it, but for lines
