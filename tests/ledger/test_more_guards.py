@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import date
 from types import NoneType
 from typing import TypeAlias
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -194,3 +196,14 @@ async def test_who_changes_an_account_in_use_waits_for_nobody(sql: Connection, o
         with pytest.raises(asyncpg.CheckViolationError) as refused:
             await asyncio.wait_for(owner.execute(change), 10)
         assert refused.value.constraint_name == "account_in_use"
+
+
+async def test_lines_without_an_entry_are_refused_before_there_is_a_business(
+    sql: Connection, owner: Connection
+) -> None:
+    async with owner.transaction():
+        await owner.execute("ALTER TABLE business DISABLE TRIGGER USER")
+        await owner.execute("DELETE FROM business")
+    with pytest.raises(asyncpg.ForeignKeyViolationError) as refused:
+        await sql.execute(LINES.format(currency="USD", base="USD", rate="1"), uuid4(), date.today())  # noqa: DTZ011
+    assert refused.value.constraint_name == "fk_journal_lines_entry_id"
