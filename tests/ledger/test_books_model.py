@@ -13,7 +13,20 @@ from tests.support.api import Api
 
 pytestmark = pytest.mark.timeout(600)
 
-BURSTS = 8
+BURSTS, MOST_BURSTS = 8, 300
+OUTCOMES = (
+    "post done",
+    "post dry done",
+    "settle done",
+    "reverse done",
+    "reverse NOT_ALLOWED_NOW",
+    "rate done",
+    "close done",
+    "reopen done",
+    "revalue done",
+    "realize done",
+    "post PERIOD_CLOSED",
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +51,9 @@ async def test_books_are_what_the_model_says(driver: Driver, seed: int) -> None:
 
 
 async def test_everything_happened(driver: Driver) -> None:
-    """The model was asked about every kind of act, and refusals among them."""
-    for outcome in (
-        "post done",
-        "post dry done",
-        "settle done",
-        "reverse done",
-        "reverse NOT_ALLOWED_NOW",
-        "rate done",
-        "close done",
-        "reopen done",
-        "revalue done",
-        "realize done",
-        "post PERIOD_CLOSED",
-    ):
-        assert driver.outcomes[outcome], outcome
+    """The model was asked about every kind of act, and refusals among them: some are rare, and are waited for."""
+    for _ in range(MOST_BURSTS):
+        if all(driver.outcomes[each] for each in OUTCOMES):
+            break
+        await driver.burst()
+    assert [each for each in OUTCOMES if not driver.outcomes[each]] == []
