@@ -37,6 +37,8 @@ GOOD = f"""({ALIKE} AND entry.xid = pg_current_xact_id()
           OR entry.reversal_of_id IS NULL AND {NO_DIMENSION}))) IS TRUE"""
 WHOLE = "min(line.n) = 1 AND max(line.n) = count(*)"
 BALANCED = "sum(line.debit) = sum(line.credit) AND sum(line.debit_base) = sum(line.credit_base)"
+# Of all lines of an entry.
+SOUND = f"count(*) >= 2 AND {WHOLE} AND {BALANCED} AND bool_and({GOOD})"
 NAMED = """
     FROM fresh AS line
     LEFT JOIN LATERAL (
@@ -60,7 +62,7 @@ BEGIN
   SELECT bool_and(told.good) AS good, bool_or(told.names_dimensions) AS names_dimensions,
     bool_or(told.names_items) AS names_items
   INTO seen FROM (
-    SELECT count(*) >= 2 AND {WHOLE} AND {BALANCED} AND bool_and({GOOD}) AS good,
+    SELECT {SOUND} AS good,
       bool_or(line.brand_id IS NOT NULL OR line.department_id IS NOT NULL OR line.project_id IS NOT NULL)
         AS names_dimensions,
       bool_or(line.item_id IS NOT NULL) AS names_items
@@ -75,7 +77,7 @@ BEGIN
       bool_or(account.inner_account) AS inner_account,
       bool_or(account.keeps_items <> (line.item_id IS NOT NULL)) AS itemless,
       bool_or(account.currency <> line.currency) AS other_currency
-    INTO fault {NAMED} HAVING NOT (count(*) >= 2 AND {WHOLE} AND {BALANCED} AND bool_and({GOOD})) LIMIT 1;
+    INTO fault {NAMED} HAVING NOT ({SOUND}) LIMIT 1;
     IF NOT FOUND THEN
       RAISE EXCEPTION 'an account has changed in the meantime' USING ERRCODE = 'serialization_failure';
     ELSIF fault.nowhere THEN

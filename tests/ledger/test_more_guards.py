@@ -82,17 +82,22 @@ async def both_hold(sql: Connection) -> bool:
     )
 
 
-async def test_a_child_that_comes_while_somebody_posts(sql: Connection, other: Connection) -> None:
+async def refused_behind_a_posting(sql: Connection, other: Connection, statement: str, *values: str) -> str | None:
+    """What refuses a statement that came while somebody posted, and waited for that."""
     posting = sql.transaction()
     await posting.start()
     await cheat(sql, GOOD)
-    adding = asyncio.create_task(other.execute(CHILD, "5010-1", "5010"))
+    coming = asyncio.create_task(other.execute(statement, *values))
     await asyncio.sleep(0.3)
-    assert not adding.done(), "it waits for the one who posts"
+    assert not coming.done(), "it waits for the one who posts"
     await posting.commit()
     with pytest.raises(asyncpg.CheckViolationError) as refused:
-        await asyncio.wait_for(adding, 10)
-    assert refused.value.constraint_name == "account_parent_without_lines"
+        await asyncio.wait_for(coming, 10)
+    return refused.value.constraint_name
+
+
+async def test_a_child_that_comes_while_somebody_posts(sql: Connection, other: Connection) -> None:
+    assert await refused_behind_a_posting(sql, other, CHILD, "5010-1", "5010") == "account_parent_without_lines"
     assert not await both_hold(sql)
 
 
@@ -160,16 +165,7 @@ async def owner(server: Server, fresh_name: str) -> AsyncIterator[Connection]:
 
 @pytest.mark.parametrize("change", CHANGES)
 async def test_an_account_that_changes_while_somebody_posts(sql: Connection, owner: Connection, change: str) -> None:
-    posting = sql.transaction()
-    await posting.start()
-    await cheat(sql, GOOD)
-    changing = asyncio.create_task(owner.execute(change))
-    await asyncio.sleep(0.3)
-    assert not changing.done(), "it waits for the one who posts"
-    await posting.commit()
-    with pytest.raises(asyncpg.CheckViolationError) as refused:
-        await asyncio.wait_for(changing, 10)
-    assert refused.value.constraint_name == "account_in_use"
+    assert await refused_behind_a_posting(sql, owner, change) == "account_in_use"
 
 
 @pytest.mark.parametrize(("change", "lines"), list(zip(CHANGES, (2, 0, 0), strict=True)))
